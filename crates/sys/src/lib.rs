@@ -1,0 +1,1 @@
+//! Every raw syscall and every unsafe block of hawser, behind safe wrappers.
