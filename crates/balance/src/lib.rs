@@ -1,1 +1,6 @@
-//! (skeleton)
+//! Every balancing algorithm.
+
+#[derive(Debug, Clone)]
+pub enum Algorithm {
+    RoundRobin,
+}

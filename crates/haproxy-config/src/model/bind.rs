@@ -1,0 +1,56 @@
+//! One listening address of a frontend: each address and port of a `bind` line becomes one of these.
+
+use super::{Address, Level, Network};
+use diag::Span;
+use rules::ProxyId;
+
+#[derive(Debug, Clone)]
+pub struct Bind {
+    pub address: Address,
+    pub span: Span,
+    /// `name`; shown on the statistics page and in logs (`%fi` aside).
+    pub name: Option<String>,
+    /// `id`, or given out in order.
+    pub id: u32,
+    pub accept_proxy: bool,
+    /// `accept-netscaler-cip`, `expect-proxy layer4 if …` rules live with the frontend.
+    pub backlog: Option<u32>,
+    pub maxconn: Option<u32>,
+    /// `mode 660` and owners of a UNIX socket.
+    pub unix_mode: Option<u32>,
+    pub unix_uid: Option<u32>,
+    pub unix_gid: Option<u32>,
+    pub transparent: bool,
+    pub v4v6: bool,
+    pub v6only: bool,
+    pub interface: Option<String>,
+    pub mss: Option<i32>,
+    pub tcp_user_timeout_ms: Option<u32>,
+    pub tfo: bool,
+    pub defer_accept: bool,
+    pub nice: Option<i32>,
+    /// `level`: only on sockets of the runtime API.
+    pub level: Level,
+    pub severity_output: Option<SeverityOutput>,
+    pub expose_fd_listeners: bool,
+    pub namespace: Option<String>,
+    pub tls: Option<BindTls>,
+    pub http2_prior_knowledge: bool,
+    pub source_networks: Vec<Network>,
+    /// The frontend that owns it; the runtime API's own sockets have none.
+    pub proxy: Option<ProxyId>,
+}
+
+/// `severity-output` of a runtime API socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeverityOutput {
+    None,
+    Number,
+    String,
+}
+
+/// The words after `ssl` on a bind line, as written; issue "the edge" gives them meaning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BindTls {
+    pub certificates: Vec<String>,
+}

@@ -1,0 +1,161 @@
+//! The `global` sections, merged.
+
+use super::{Address, Bind};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Default)]
+pub struct Global {
+    pub daemon: bool,
+    /// `master-worker`, or -W on the command line; `no-exit-on-failure` with it.
+    pub master_worker: bool,
+    pub master_worker_no_exit_on_failure: bool,
+    pub chroot: Option<PathBuf>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    pub pidfile: Option<PathBuf>,
+    /// `None`: as many threads as usable CPUs.
+    pub nbthread: Option<u32>,
+    /// Old configurations: `nbproc N`, mapped to threads.
+    pub nbproc: Option<u32>,
+    pub cpu_maps: Vec<CpuMap>,
+    pub maxconn: Option<u32>,
+    pub maxconnrate: Option<u32>,
+    pub maxsessrate: Option<u32>,
+    pub maxpipes: Option<u32>,
+    pub ulimit_n: Option<u64>,
+    pub fd_hard_limit: Option<u64>,
+    pub log_targets: Vec<LogTarget>,
+    pub log_tag: Option<String>,
+    pub log_send_hostname: Option<String>,
+    pub stats_sockets: Vec<StatsSocket>,
+    pub stats_timeout: Option<Duration>,
+    pub stats_maxconn: Option<u32>,
+    pub node: Option<String>,
+    pub description: Option<String>,
+    pub localpeer: Option<String>,
+    /// Percent, 0..=50.
+    pub spread_checks: u32,
+    pub max_spread_checks: Option<Duration>,
+    pub server_state_base: Option<PathBuf>,
+    pub server_state_file: Option<PathBuf>,
+    pub hard_stop_after: Option<Duration>,
+    pub grace: Option<Duration>,
+    pub external_check: bool,
+    pub insecure_fork_wanted: bool,
+    pub insecure_setuid_wanted: bool,
+    pub quiet: bool,
+    pub zero_warning: bool,
+    pub strict_limits: bool,
+    pub noreuseport: bool,
+    pub nosplice: bool,
+    pub tune: Tune,
+    /// `setenv`, `presetenv`, `resetenv`, `unsetenv` have been applied while reading; kept for scripts.
+    pub environment: Vec<(String, String)>,
+    /// `set-var proc.x` lines: name and constant expression are evaluated at start.
+    pub process_variables: Vec<(String, rules::Expr)>,
+}
+
+/// `tune.*` settings that change behaviour. Sizes in bytes.
+#[derive(Debug)]
+pub struct Tune {
+    pub bufsize: usize,
+    pub maxrewrite: usize,
+    pub http_maxhdr: usize,
+    pub http_logurilen: usize,
+    pub http_cookielen: usize,
+    pub maxaccept: Option<i32>,
+    pub pattern_cache_size: u32,
+    pub rcvbuf_client: Option<u32>,
+    pub rcvbuf_server: Option<u32>,
+    pub sndbuf_client: Option<u32>,
+    pub sndbuf_server: Option<u32>,
+    pub idle_pool_shared: bool,
+    pub pool_low_fd_ratio: u32,
+    pub pool_high_fd_ratio: u32,
+    pub comp_maxlevel: u32,
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Tune {
+            bufsize: 16_384,
+            maxrewrite: 1024,
+            http_maxhdr: 101,
+            http_logurilen: 1024,
+            http_cookielen: 63,
+            maxaccept: None,
+            pattern_cache_size: 10_000,
+            rcvbuf_client: None,
+            rcvbuf_server: None,
+            sndbuf_client: None,
+            sndbuf_server: None,
+            idle_pool_shared: true,
+            pool_low_fd_ratio: 20,
+            pool_high_fd_ratio: 25,
+            comp_maxlevel: 1,
+        }
+    }
+}
+
+/// One `cpu-map` line after expansion: a thread (0-based) and the CPUs it may run on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpuMap {
+    pub thread: u32,
+    pub cpus: Vec<u32>,
+}
+
+/// `stats socket …`.
+#[derive(Debug, Clone)]
+pub struct StatsSocket {
+    pub bind: Bind,
+}
+
+/// Rights on the runtime API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    User,
+    #[default]
+    Operator,
+    Admin,
+}
+
+/// One `log` line.
+#[derive(Debug, Clone)]
+pub struct LogTarget {
+    pub address: LogTargetAddress,
+    /// Bytes; longer messages are cut. Default 1024.
+    pub max_length: usize,
+    pub format: LogFormatKind,
+    /// `sample 1-3,5:10`: which messages of each round of `size` are sent (1-based, inclusive).
+    pub sample: Option<(Vec<(u32, u32)>, u32)>,
+    /// 0..=23.
+    pub facility: u8,
+    /// Highest level sent, 0 (emerg) ..= 7 (debug).
+    pub max_level: u8,
+    /// Levels more important than this are sent as this.
+    pub min_level: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTargetAddress {
+    /// UDP, default port 514; or a UNIX datagram socket.
+    Datagram(Address),
+    Stdout,
+    Stderr,
+    Fd(i32),
+    Ring(String),
+}
+
+/// `format` of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormatKind {
+    Local,
+    Rfc3164,
+    Rfc5424,
+    Priority,
+    Short,
+    Timed,
+    Iso,
+    Raw,
+}

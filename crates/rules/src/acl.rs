@@ -1,0 +1,5 @@
+//! (skeleton)
+
+/// An ACL condition: a disjunction of conjunctions, possibly negated.
+#[derive(Debug, Clone)]
+pub struct Condition {}

@@ -1,0 +1,19 @@
+//! Positions in the model, resolved from names at load so that nothing looks up a name at run time.
+
+/// Index of a proxy (frontend, backend or listen section) in `Model::proxies`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProxyId(pub u32);
+
+impl ProxyId {
+    /// The index as `usize`, for indexing.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A server: its backend and its position there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId {
+    pub proxy: ProxyId,
+    pub index: u32,
+}

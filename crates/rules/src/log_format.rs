@@ -1,0 +1,5 @@
+//! (skeleton)
+
+/// A parsed log-format string.
+#[derive(Debug, Clone)]
+pub struct LogFormat {}

@@ -1,0 +1,5 @@
+//! (skeleton)
+
+/// A stick-table line.
+#[derive(Debug, Clone)]
+pub struct StickTableConfig {}
