@@ -2,6 +2,7 @@
 //!
 //! Reads files and the environment only while loading; opens no socket.
 
+pub mod language;
 pub mod model;
 
 pub use model::Model;
