@@ -163,7 +163,8 @@ impl ServerState {
     pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
         let maxconn = self.maxconn.load(Relaxed);
         let minconn = self.settings.minconn;
-        if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn {
+        if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn
+        {
             return maxconn;
         }
         let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
