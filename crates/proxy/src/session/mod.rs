@@ -1,0 +1,22 @@
+//! Connections of clients, from accept to close.
+//!
+//! ```text
+//!  accept ─► handshake (PROXY protocol) ─► mode http: http.rs, a loop over requests
+//!                                          │   route.rs      rules choose a backend or an answer
+//!                                          │   dispatch.rs   a server: persistence, balancing, queue, connect, retry
+//!                                          │   exchange.rs   request out, response in, bodies both ways (flow.rs)
+//!                                          └ mode tcp: tcp.rs, two flows
+//! ```
+
+mod client;
+mod dispatch;
+mod exchange;
+mod flow;
+mod http1;
+mod log;
+mod reply;
+mod route;
+mod tcp;
+mod transaction;
+
+pub use client::{Client, serve};
