@@ -7,4 +7,5 @@
 //! ```
 
 mod net;
+pub mod proxy_protocol;
 mod state;
