@@ -9,3 +9,4 @@
 mod net;
 pub mod proxy_protocol;
 mod state;
+pub mod syslog;
