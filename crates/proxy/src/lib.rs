@@ -7,4 +7,6 @@
 //! ```
 
 mod net;
+pub mod proxy_protocol;
 mod state;
+pub mod syslog;
