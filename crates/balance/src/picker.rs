@@ -56,6 +56,9 @@ impl Picker {
     /// Removes a server; its index may be given to a server that is added later.
     pub fn remove(&mut self, index: ServerIndex) {
         self.set_up(index, false);
+        if let Structure::RoundRobin(line) = &mut self.structure {
+            line.forget(index);
+        }
         self.roster.remove(index);
     }
 

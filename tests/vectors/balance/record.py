@@ -10,6 +10,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 
 HAPROXY = os.environ.get("HAPROXY", "/usr/sbin/haproxy")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -412,6 +413,19 @@ class Player:
             for name in rest[0]:
                 await self.release(name)
             return step
+        if word == "add":
+            name, *options = rest
+            path = self.servers.path(name)
+            reply = await self.haproxy.command(f"add server {self.proxy}/{name} unix@{path} {' '.join(options)}")
+            if "registered" not in reply:
+                raise SystemExit(f"{step}: {reply}")
+            return step
+        if word == "remove":
+            await self.haproxy.command(f"set server {self.proxy}/{rest[0]} state maint")
+            reply = await self.haproxy.command(f"del server {self.proxy}/{rest[0]}")
+            if "deleted" not in reply:
+                raise SystemExit(f"{step}: {reply}")
+            return step
         commands = {
             "weight": lambda server, value: f"set server {self.proxy}/{server} weight {value}",
             "down": lambda server: f"set server {self.proxy}/{server} state maint",
@@ -452,7 +466,11 @@ def written_scenarios():
         yield Scenario("full servers", balance, limited, ["pick 6", "hold 3", "pick 9", "hold 2", "pick 6"])
         yield Scenario("redispatch", balance, ["a weight 2", "b weight 2 refuses", "c weight 1"], ["pick 20"])
         yield Scenario("redispatch with two dead", balance, ["a refuses", "b", "c refuses", "d"], ["pick 12"])
+    changes = ["pick 4", "add d weight 3 id 4", "pick 6", "up d", "pick 20", "remove b", "pick 20", "add e weight 9 id 2",
+               "up e", "pick 30", "add f weight 2 id 5", "up f", "add g weight 2 id 6 backup", "up g", "pick 20", "remove e",
+               "down a", "down d", "pick 5", "down c", "down f", "pick 3"]
     for balance in dynamic:
+        yield Scenario("servers added and removed", balance, three, changes)
         yield Scenario("held requests", balance, three, ["hold 10", "pick 8", "hold 6", "pick 10"])
     keyed = ["hash-type consistent"]
     keys = " ".join(f"k{i}" for i in range(40))
@@ -471,6 +489,10 @@ def written_scenarios():
         dead = ["a weight 2", "b weight 2 refuses", "c weight 1", "d refuses"]
         few = " ".join(f"k{i}" for i in range(12))
         yield Scenario("keys and redispatch", "hdr(x-key)", dead, [f"pick-key {few}", "pick 6"], options)
+    by_key = [step if not step.startswith("pick") else f"pick-key {keys}" for step in changes]
+    yield Scenario("servers added and removed", "hdr(x-key)", three, by_key, ["hash-type consistent"])
+    bounded = ["hold-key-times x 4", "add d weight 3 id 4", "up d", "hold-key-times x 9", f"pick-key {keys}"]
+    yield Scenario("bounded load, server added", "hdr(x-key)", three, bounded, ["hash-type consistent", "hash-balance-factor 125"])
     for factor in [101, 125, 150, 200, 300]:
         options = ["hash-type consistent", f"hash-balance-factor {factor}"]
         same = ["hold-key-times x 9", "hold-key-times y 9", f"pick-key {keys}"]
@@ -585,6 +607,39 @@ async def record_sequences(directory, servers, version):
     print("sequences", len(scenarios), file=sys.stderr)
 
 
+# ---------------------------------------------------------------- slow start
+
+
+async def record_slow_start(directory, servers, version):
+    ramps = [(8, 160), (5, 256), (3, 16), (10, 1)]
+    config = "listen ramps\n  bind unix@%s\n" % socket_of(directory, "ramps")
+    for name, (seconds, weight) in zip(NAMES, ramps):
+        config += f"  server {name} unix@{servers.path(name)} weight {weight} slowstart {seconds}s disabled\n"
+    haproxy = Haproxy(directory, "ramps", config)
+    await haproxy.start()
+    # HAProxy counts in whole seconds of the clock: begin early in one, look in the middle of the others.
+    await asyncio.sleep(1.1 - time.time() % 1)
+    begin = int(time.time())
+    for name, _ in zip(NAMES, ramps):
+        await haproxy.command(f"set server ramps/{name} state ready")
+    seen = {name: [] for name, _ in zip(NAMES, ramps)}
+    for elapsed in range(13):
+        await asyncio.sleep(begin + elapsed + 0.8 - time.time())
+        lines = (await haproxy.command("show stat ramps 4 -1")).splitlines()
+        columns = lines[0].lstrip("# ").split(",")
+        for line in lines[1:]:
+            row = dict(zip(columns, line.split(",")))
+            if row.get("svname") in seen:
+                seen[row["svname"]].append((elapsed, row["weight"], row["throttle"] or "100"))
+    await haproxy.stop()
+    with open(f"{HERE}/slow-start.txt", "w") as file:
+        file.write(HEADER.format(version=version))
+        for name, (seconds, weight) in zip(NAMES, ramps):
+            file.write(f"ramp {seconds} {weight}\n")
+            file.writelines("at %d %s %s\n" % row for row in seen[name])
+    print("slow start", len(ramps), "ramps", file=sys.stderr)
+
+
 async def main():
     if not os.path.exists(HAPROXY):
         sys.exit(f"{HAPROXY} is missing: apt-get install haproxy, or set HAPROXY")
@@ -592,11 +647,13 @@ async def main():
     with tempfile.TemporaryDirectory() as directory:
         servers = Servers(directory)
         await servers.start()
-        wanted = sys.argv[1:] or ["placements", "sequences"]
+        wanted = sys.argv[1:] or ["placements", "sequences", "slow-start"]
         if "placements" in wanted:
             await record_placements(directory, servers, version)
         if "sequences" in wanted:
             await record_sequences(directory, servers, version)
+        if "slow-start" in wanted:
+            await record_slow_start(directory, servers, version)
 
 
 asyncio.run(main())
