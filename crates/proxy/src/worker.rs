@@ -3,9 +3,11 @@
 use crate::net::{Deadline, Stream};
 use crate::net::buffers::Pending;
 use crate::plan::Plan;
+use crate::logs::Logs;
 use crate::session::{Client, serve};
 use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
 use crate::state::{FrontendStatus, State};
+use crate::syslog;
 use crate::upstream::IdlePool;
 use rules::{Peer, ProxyId};
 use std::cell::RefCell;
@@ -24,6 +26,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 pub struct Shared {
     pub plan: Plan,
     pub state: State,
+    pub logs: Logs,
 }
 
 /// The thread's own things; tasks hold it by `Rc`.
@@ -34,12 +37,15 @@ pub struct Worker {
     pub idle: RefCell<IdlePool>,
     /// For text that is built and sent at once.
     pub text: RefCell<Vec<u8>>,
+    /// The thread's log sockets; `None` when they could not be made.
+    pub log: RefCell<Option<syslog::Scratch>>,
 }
 
 impl Worker {
     pub fn new(index: usize, shared: Arc<Shared>) -> Worker {
         let counters = Arc::clone(&shared.state.workers[index]);
-        Worker { index, shared, counters, idle: RefCell::default(), text: RefCell::default() }
+        let log = RefCell::new(shared.logs.outlets.scratch().ok());
+        Worker { index, shared, counters, idle: RefCell::default(), text: RefCell::default(), log }
     }
 
     pub fn plan(&self) -> &Plan {

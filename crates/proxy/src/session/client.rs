@@ -1,13 +1,13 @@
 //! The client's side of a connection, and what happens to it before its first byte is looked at.
 
-use super::transaction::Origin;
+use super::transaction::{Origin, Transaction};
 use super::{http1, tcp};
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::Mode;
-use rules::{Peer, ProxyId, WallTime};
+use rules::{Peer, ProxyId, Scope, WallTime};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -58,6 +58,24 @@ impl Client {
             accept_wall: self.accept_wall,
             handshake_done: self.handshake_done,
             request_index: self.requests,
+        }
+    }
+
+    /// What rules and log formats see of `transaction` now.
+    pub fn scope<'a>(&'a self, transaction: &'a Transaction) -> Scope<'a> {
+        let state = self.worker.state();
+        let now = transaction.facts.times.end.unwrap_or_else(Instant::now);
+        let request = &transaction.request;
+        let response = &transaction.response;
+        Scope {
+            stream: &transaction.facts,
+            request: request.is_request().then_some(request),
+            response: (response.status() != 0).then_some(response),
+            payload: self.input.bytes(),
+            payload_final: self.closed,
+            host: state,
+            now,
+            wall: state.clock.wall(now),
         }
     }
 

@@ -4,6 +4,7 @@ use super::client::{Client, Filled};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
 use super::reply;
+use super::tcp;
 use super::transaction::Transaction;
 use crate::net::{ConnectOptions, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
@@ -23,13 +24,13 @@ const TURN_AROUND: Duration = Duration::from_secs(1);
 
 /// A server with one of its slots taken; the slot goes back when this is dropped.
 pub struct Assigned {
-    backend: Arc<crate::worker::Shared>,
+    shared: Arc<crate::worker::Shared>,
     pub server: Arc<ServerState>,
 }
 
 impl Drop for Assigned {
     fn drop(&mut self) {
-        self.backend.state.backend(self.server.id.proxy).release(&self.server);
+        self.shared.state.backend(self.server.id.proxy).release(&self.server);
     }
 }
 
@@ -55,7 +56,7 @@ pub async fn dispatch(client: &mut Client, transaction: &mut Transaction, backen
     let counters = worker.backend_counters(backend);
     counters.sessions.add(1);
     counters.requests.add(1);
-    let result = serve(client, transaction, backend).await;
+    let result = with_server(client, transaction, backend).await;
     let after = match result {
         Ok(after) => after,
         Err(abort) => {
@@ -86,21 +87,35 @@ async fn aborted(client: &mut Client, transaction: &mut Transaction, backend: Pr
     }
 }
 
-async fn serve(client: &mut Client, transaction: &mut Transaction, backend: ProxyId) -> Result<After, Abort> {
+/// Finds a server, connects, and runs the exchange (or, in TCP mode, the relay); tries again as `retries`, `retry-on`
+/// and `redispatch` say.
+pub async fn with_server(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    backend: ProxyId,
+) -> Result<After, Abort> {
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
     let mut wanted = super::persist::wanted_server(client, transaction, backend);
     let mut avoid = None;
+    let http = settings.mode == model::Mode::Http;
     loop {
         let assigned = assign(client, transaction, backend, wanted, avoid).await?;
         let server = Arc::clone(&assigned.server);
         transaction.facts.server = Some(server.id);
         let failure = match connection(client, transaction, &server, settings).await {
-            Ok(connection) => match exchange::exchange(client, transaction, connection, &assigned).await {
-                Ok(after) => return Ok(after),
-                Err(failure) => failure,
-            },
+            Ok(connection) if http => {
+                match exchange::exchange(client, transaction, connection, &assigned).await {
+                    Ok(after) => return Ok(after),
+                    Err(failure) => failure,
+                }
+            }
+            Ok(connection) => {
+                tcp::relay(client, transaction, connection, backend).await;
+                transaction.facts.server_connections = server.served.get();
+                return Ok(After::Close);
+            }
             Err(failure) => failure,
         };
         let retry = match failure {
@@ -236,7 +251,7 @@ async fn assign(
     let live = worker.state().backend(backend);
     let settings = worker.plan().settings(backend);
     let assigned = |server: &Arc<ServerState>| Assigned {
-        backend: Arc::clone(&worker.shared),
+        shared: Arc::clone(&worker.shared),
         server: Arc::clone(server),
     };
     let started = Instant::now();

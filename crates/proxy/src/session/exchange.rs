@@ -7,6 +7,7 @@ use super::http1::After;
 use super::log;
 use super::persist;
 use super::transaction::Transaction;
+use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
@@ -64,23 +65,23 @@ pub enum Failure {
 
 /// The timers of both sides: each moves with its side's activity.
 #[derive(Debug, Clone, Copy)]
-struct Activity {
-    client: Instant,
-    server: Instant,
-    client_timeout: Option<Duration>,
-    server_timeout: Option<Duration>,
+pub struct Activity {
+    pub client: Instant,
+    pub server: Instant,
+    pub client_timeout: Option<Duration>,
+    pub server_timeout: Option<Duration>,
 }
 
 /// Which side let its time pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expired {
+pub enum Expired {
     Client,
     Server,
 }
 
 impl Activity {
     /// Arms the deadline for the sides that are waited for; tells which one has expired when it fires.
-    fn poll(
+    pub fn poll(
         &self,
         client: &mut Client,
         context: &mut Context<'_>,
@@ -132,7 +133,7 @@ pub async fn exchange(
     let mut up = Flow::new(transaction.request.request_framing());
     let fresh = !connection.is_reused() && connection.local.is_none();
     if fresh {
-        super::proxy_header::write(client, transaction, &mut connection, up.pending.buffer());
+        super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
     persist::prepare_request(client, transaction, settings, server);
     transaction.request.write_to(up.pending.buffer());
@@ -177,7 +178,7 @@ pub async fn exchange(
 
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
-    let tunnel = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
+    let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
     let mut down = Flow::new(framing);
     let mode = connection_mode(front, settings);
     let server_lives = framing != Framing::UntilClose
@@ -190,7 +191,7 @@ pub async fn exchange(
         && !worker.state().is_stopping()
         && up.is_read();
     super::response::finish_head(client, transaction, settings, server);
-    if !tunnel {
+    if !tunnels {
         set_connection(transaction, client_lives);
     }
     transaction.response.write_to(down.pending.buffer());
@@ -200,14 +201,20 @@ pub async fn exchange(
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
     }
-    if tunnel {
+    activity.client = transaction.facts.times.response_done.unwrap_or(connected);
+
+    let ended = if tunnels {
         up.start_tunnel();
         activity.client_timeout = timeouts.tunnel.or(activity.client_timeout);
         activity.server_timeout = timeouts.tunnel.or(activity.server_timeout);
-    }
-    activity.client = transaction.facts.times.response_done.unwrap_or(connected);
-
-    let ended = bodies(client, &mut connection, &mut up, &mut down, &mut activity).await;
+        let fins = HalfClosed {
+            client_fin: worker.plan().proxy(client.frontend).timeouts.client_fin,
+            server_fin: timeouts.server_fin,
+        };
+        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await
+    } else {
+        bodies(client, &mut connection, &mut up, &mut down, &mut activity).await
+    };
     let facts = &mut transaction.facts;
     facts.bytes_in += up.read;
     facts.bytes_out += down.written;
@@ -444,7 +451,7 @@ pub enum Broken {
 
 impl Broken {
     /// Cause and phase of the log line.
-    fn letters(&self) -> (u8, u8) {
+    pub fn letters(&self) -> (u8, u8) {
         match self {
             Broken::ClientGone => (b'C', b'D'),
             Broken::ServerGone => (b'S', b'D'),
@@ -455,7 +462,7 @@ impl Broken {
     }
 }
 
-/// Moves both bodies until the response is complete (in a tunnel: until both directions are).
+/// Moves both bodies until the response is complete.
 async fn bodies(
     client: &mut Client,
     connection: &mut ServerConnection,
@@ -464,13 +471,11 @@ async fn bodies(
     activity: &mut Activity,
 ) -> Result<(), Broken> {
     let mut up_broken = false;
-    let tunnel = up.is_tunnel();
     poll_fn(|context| {
             let mut again = false;
             if !up.is_done() && !up_broken {
                 match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
-                    Poll::Ready(Ok(())) if tunnel => connection.stream.shutdown_write(),
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
                     // The server need not read all of the request to answer it.
                     Poll::Ready(Err(FlowError::Destination(_))) => up_broken = true,
                     Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ClientGone)),
@@ -480,15 +485,14 @@ async fn bodies(
             }
             if !down.is_done() {
                 match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
-                    Poll::Ready(Ok(())) if tunnel => client.stream.shutdown_write(),
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
                     Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
                     Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ServerGone)),
                     Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadResponseBody)),
                 }
                 again |= down.progressed;
             }
-            if down.is_done() && (!tunnel || up.is_done() || up_broken) {
+            if down.is_done() {
                 return Poll::Ready(Ok(()));
             }
             if again {

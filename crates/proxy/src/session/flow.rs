@@ -94,10 +94,6 @@ impl Flow {
         self.chunked_out = false;
     }
 
-    pub fn is_tunnel(&self) -> bool {
-        matches!(self.source, Source::UntilClose)
-    }
-
     /// Everything was read from the source (perhaps not yet written).
     pub fn is_read(&self) -> bool {
         matches!(self.source, Source::Done)

@@ -8,15 +8,20 @@
 //!                                          └ mode tcp: tcp.rs, two flows
 //! ```
 
+mod balancing;
 mod client;
 mod dispatch;
 mod exchange;
 mod flow;
 mod http1;
 mod log;
+mod persist;
+mod proxy_header;
 mod reply;
+mod response;
 mod route;
 mod tcp;
 mod transaction;
+mod tunnel;
 
 pub use client::{Client, serve};
