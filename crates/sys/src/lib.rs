@@ -5,3 +5,4 @@
 pub mod clock;
 pub mod descriptor;
 pub mod filesystem;
+pub mod socket;
