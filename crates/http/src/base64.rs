@@ -19,7 +19,7 @@ impl Alphabet {
     }
 
     fn value(self, letter: u8) -> Option<u32> {
-        Some(match letter {
+        let value = match letter {
             b'A'..=b'Z' => letter - b'A',
             b'a'..=b'z' => letter - b'a' + 26,
             b'0'..=b'9' => letter - b'0' + 52,
@@ -28,8 +28,8 @@ impl Alphabet {
             b'-' if self == Alphabet::Url => 62,
             b'_' if self == Alphabet::Url => 63,
             _ => return None,
-        })
-        .map(u32::from)
+        };
+        Some(value.into())
     }
 }
 
