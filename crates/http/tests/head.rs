@@ -117,7 +117,7 @@ fn responses_are_read_edited_and_built() {
     assert_eq!(head.response_framing(Method::Head), Framing::None);
     head.set_status(302, None);
     head.set_version(Version::Http10);
-    assert_eq!(written(&head), "HTTP/1.0 302 Found\r\nContent-Length: 3\r\n\r\n");
+    assert_eq!(written(&head), "HTTP/1.0 302 Moved Temporarily\r\nContent-Length: 3\r\n\r\n");
     head.start_response(503, None, Version::Http11);
     head.add(b"content-length", b"0");
     assert_eq!(head.response_framing(Method::Get), Framing::Length(0));
