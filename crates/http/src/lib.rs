@@ -1,5 +1,30 @@
-//! HTTP/1 parsing and writing, and the message model.
+//! HTTP messages and their HTTP/1 wire form: bytes in, bytes out. Owns the message model ([`Head`]), the strict parser,
+//! body framing, chunked coding, and the small formats that live in messages (cookies, dates, URLs, base64).
+//! Never opens a socket, never reads a clock, never decides policy.
 
-/// A message head (see the `http` branch).
-#[derive(Debug, Default)]
-pub struct Head {}
+#![forbid(unsafe_code)]
+
+mod chunk;
+mod error;
+mod head;
+mod kind;
+mod list;
+mod method;
+mod parse;
+mod scan;
+pub mod status;
+mod verdict;
+
+pub use chunk::{ChunkDecoder, Step, write_chunk_header};
+pub use error::{ErrorKind, ParseError};
+pub use head::{ConnectionTokens, Framing, Head, NAME_LEN_MAX, Version};
+pub use kind::FieldKind;
+pub use list::Values;
+pub use method::Method;
+pub use parse::{Limits, Parsed, parse_request, parse_response};
+pub use scan::{is_token, is_token_bytes, trim};
+
+/// Whether `value` may be written as a field value: no CR, LF or NUL, which would end the line or the message.
+pub fn is_field_value(value: &[u8]) -> bool {
+    memchr::memchr3(b'\r', b'\n', 0, value).is_none()
+}

@@ -1,0 +1,204 @@
+//! How long the body is and whether the connection may be reused (RFC 9112 §6, §9). Owns what the fields of framing
+//! said while they were parsed; never reads a body.
+
+use super::{Head, Side, Version};
+use crate::kind::FieldKind;
+use crate::list::Values;
+use crate::method::Method;
+
+/// Where the body of a message ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is no body.
+    None,
+    /// That many bytes (may be 0).
+    Length(u64),
+    /// Chunked coding.
+    Chunked,
+    /// Until the sender closes (responses only, and tunnels after 101 or `CONNECT`).
+    UntilClose,
+}
+
+/// What the fields of framing said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) length: Option<u64>,
+    pub(crate) chunked: bool,
+    /// A `Transfer-Encoding` was there.
+    pub(crate) coded: bool,
+    /// The fields contradicted each other: the connection must not be reused after this message.
+    pub(crate) must_close: bool,
+}
+
+/// What `Connection` says (RFC 9110 §7.6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionTokens {
+    pub close: bool,
+    pub keep_alive: bool,
+    pub upgrade: bool,
+}
+
+/// Why a list of lengths or codings was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Length,
+    Conflict,
+    Coding,
+}
+
+impl Body {
+    /// Takes one `Content-Length` line. Returns whether the line says something new and must be kept.
+    pub(crate) fn take_length(&mut self, line: &[u8]) -> Result<bool, Refused> {
+        let first = self.length.is_none();
+        let mut any = false;
+        for element in Values::new(line) {
+            let length = decimal(element).ok_or(Refused::Length)?;
+            if self.length.is_some_and(|known| known != length) {
+                return Err(Refused::Conflict);
+            }
+            self.length = Some(length);
+            any = true;
+        }
+        if any { Ok(first) } else { Err(Refused::Length) }
+    }
+
+    /// Takes one `Transfer-Encoding` line. `chunked` may come once, and last.
+    pub(crate) fn take_coding(&mut self, line: &[u8]) -> Result<(), Refused> {
+        self.coded = true;
+        for element in Values::new(line) {
+            if self.chunked {
+                return Err(Refused::Coding);
+            }
+            self.chunked = element.eq_ignore_ascii_case(b"chunked");
+        }
+        Ok(())
+    }
+}
+
+/// Digits only, no sign, no overflow.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |sum, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
+    })
+}
+
+impl Head {
+    /// Framing of this request's body.
+    pub fn request_framing(&self) -> Framing {
+        let body = self.facts();
+        match body {
+            Body { chunked: true, .. } => Framing::Chunked,
+            Body { length: Some(length), .. } => Framing::Length(length),
+            Body { .. } => Framing::None,
+        }
+    }
+
+    /// Framing of this response's body, to a request of that method.
+    pub fn response_framing(&self, request_method: Method) -> Framing {
+        let body = self.facts();
+        match (self.status, request_method) {
+            (101, _) => Framing::UntilClose,
+            (200..=299, Method::Connect) => Framing::UntilClose,
+            (100..=199 | 204 | 304, _) | (_, Method::Head) => Framing::None,
+            _ if body.chunked => Framing::Chunked,
+            _ if body.coded => Framing::UntilClose,
+            _ => body.length.map_or(Framing::UntilClose, Framing::Length),
+        }
+    }
+
+    /// What the received fields said; for a message of our own, what its fields say now.
+    fn facts(&self) -> Body {
+        if self.cursor.is_done() {
+            return self.body;
+        }
+        let mut body = Body::default();
+        for (kind, _, value) in self.fields_with_kind() {
+            // A message of our own with nonsense here keeps what could be read: it is our bug, not a peer's.
+            if kind == FieldKind::ContentLength {
+                let _ = body.take_length(value);
+            } else if kind == FieldKind::TransferEncoding {
+                let _ = body.take_coding(value);
+            }
+        }
+        body
+    }
+
+    /// Whether the message's framing was contradictory, so that the connection must close after it.
+    pub fn must_close(&self) -> bool {
+        self.body.must_close
+    }
+
+    /// Tokens of all `Connection` lines.
+    pub fn connection(&self) -> ConnectionTokens {
+        let mut tokens = ConnectionTokens::default();
+        if self.kinds & FieldKind::Connection.bit() == 0 {
+            return tokens;
+        }
+        for field in self.fields.iter().filter(|field| field.kind == FieldKind::Connection) {
+            for token in Values::new(self.value_of(field)) {
+                if token.eq_ignore_ascii_case(b"close") {
+                    tokens.close = true;
+                } else if token.eq_ignore_ascii_case(b"keep-alive") {
+                    tokens.keep_alive = true;
+                } else if token.eq_ignore_ascii_case(b"upgrade") {
+                    tokens.upgrade = true;
+                }
+            }
+        }
+        tokens
+    }
+
+    /// Whether the sender lets the connection live on after this message (RFC 9112 §9.3). Says nothing about a body
+    /// that ends by close.
+    pub fn keeps_alive(&self) -> bool {
+        let tokens = self.connection();
+        match self.version {
+            _ if tokens.close || self.body.must_close => false,
+            Version::Http10 => tokens.keep_alive,
+            Version::Http11 | Version::Http2 => true,
+        }
+    }
+
+    /// The protocols asked for (or switched to), when both `Connection: upgrade` and `Upgrade` are there.
+    pub fn upgrade(&self) -> Option<&[u8]> {
+        let protocols = self.get_kind(FieldKind::Upgrade)?;
+        self.connection().upgrade.then_some(protocols)
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.version != Version::Http10
+            && self.side == Side::Request
+            && self
+                .get_kind(FieldKind::Expect)
+                .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
+    }
+
+    /// Takes `close` and `keep-alive` out of the `Connection` lines, which speak of one connection only; a line that
+    /// has nothing else goes away. The other tokens stay, in order.
+    pub fn strip_connection_tokens(&mut self) {
+        if self.kinds & FieldKind::Connection.bit() == 0 {
+            return;
+        }
+        let hop =
+            |token: &[u8]| token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
+        // The usual lines are just one of the two tokens: no rewriting.
+        self.retain(|kind, _, value| kind != FieldKind::Connection || !Values::new(value).all(hop));
+        self.replace_lines(b"connection", &mut |line, out| {
+            if !Values::new(line).any(hop) {
+                return false;
+            }
+            for token in Values::new(line).filter(|token| !hop(token)) {
+                if !out.is_empty() {
+                    out.extend_from_slice(b", ");
+                }
+                out.extend_from_slice(token);
+            }
+            true
+        });
+    }
+}

@@ -1,0 +1,508 @@
+//! The HTTP/1 head parser: bytes → [`Head`], with HAProxy 2.6's verdicts. Owns the grammar and where it stopped; never
+//! reads a socket and never answers.
+//!
+//! One pass, and it resumes: between calls the head keeps a [`Cursor`], so no byte is looked at twice however small the
+//! pieces are. The usual line (`name: value\r\n`, nothing odd) takes a straight path; whatever is unusual falls
+//! into the state machine, which is the whole truth.
+
+use crate::error::{ErrorKind, ParseError};
+use crate::head::{Field, Head, NAME_LEN_MAX, Side, StartLine, Version};
+use crate::kind::FieldKind;
+use crate::scan::{skip_text, skip_token, skip_visible};
+
+/// Bounds and tolerance of the parser.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest head in bytes: `tune.bufsize` − `tune.maxrewrite`.
+    pub max_head: usize,
+    /// Most field lines: `tune.http.maxhdr`.
+    pub max_fields: usize,
+    /// `option accept-invalid-http-request` or `-response`.
+    pub accept_invalid: bool,
+}
+
+impl Default for Limits {
+    /// HAProxy's defaults: bufsize 16384, maxrewrite 1024, 101 fields, strict.
+    fn default() -> Limits {
+        Limits { max_head: 16384 - 1024, max_fields: 101, accept_invalid: false }
+    }
+}
+
+/// Heads longer than this are refused whatever `Limits` says: offsets are 32 bits, and edits come behind the head.
+const HEAD_LEN_MAX: usize = 1 << 30;
+
+/// How far a parse came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// The head is whole; it took that many of the bytes, empty lines before it included.
+    Complete { consumed: usize },
+    /// More bytes are needed: call again with all bytes of the message so far and the same head.
+    Partial,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Before,
+    BeforeLf,
+    Method,
+    BeforeUri,
+    Uri,
+    BeforeVersion,
+    Version,
+    StatusVersion,
+    BeforeCode,
+    Code,
+    BeforeReason,
+    Reason,
+    LineLf,
+    LineStart,
+    Name,
+    BeforeValue,
+    Value,
+    ValueLf,
+    AfterLine,
+    LastLf,
+    Done,
+}
+
+/// Where a parse stopped. Offsets count from the start of the message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    state: State,
+    /// Next byte to look at.
+    at: u32,
+    /// Start of the start line.
+    line: u32,
+    /// Start of the token or line being read.
+    mark: u32,
+    method_len: u32,
+    /// URI, or reason.
+    text: u32,
+    text_len: u32,
+    /// The start line has not the shape in which it is written.
+    odd_line: bool,
+    /// Some field line has not the shape in which it is written.
+    odd_field: bool,
+    /// The field being read: length of the name, start and end of the value, whether folded.
+    name_len: u32,
+    value: u32,
+    value_end: u32,
+    folded: bool,
+}
+
+impl Cursor {
+    /// Whether a received head is whole.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+}
+
+/// Parses a request head from the start of `bytes`. On `Partial` call again with the same `head` and all bytes so far;
+/// a head that is complete (or was refused) is cleared first.
+///
+/// # Errors
+/// What HAProxy 2.6 refuses, with the offset of the byte; [`ParseError::status`] is the answer due.
+pub fn parse_request(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Parsed, ParseError> {
+    parse(bytes, limits, head, Side::Request)
+}
+
+/// Parses a response head from the start of `bytes`; as [`parse_request`].
+///
+/// # Errors
+/// What HAProxy 2.6 refuses; the client is then answered with 502.
+pub fn parse_response(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Parsed, ParseError> {
+    parse(bytes, limits, head, Side::Response)
+}
+
+/// Parses the field lines behind the last chunk, up to and with the empty line; as [`parse_request`].
+pub(crate) fn parse_trailers(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Parsed, ParseError> {
+    if head.cursor.state == State::Before {
+        head.cursor.state = State::LineStart;
+    }
+    parse(bytes, limits, head, Side::Trailers)
+}
+
+fn parse(bytes: &[u8], limits: &Limits, head: &mut Head, side: Side) -> Result<Parsed, ParseError> {
+    if head.cursor.is_done() || head.line.len > 0 {
+        head.clear();
+    }
+    let max = limits.max_head.min(HEAD_LEN_MAX);
+    let bytes = &bytes[..bytes.len().min(max)];
+    head.side = side;
+    let cursor = head.cursor;
+    let mut parser = Parser { bytes, limits, cursor, head };
+    match parser.run() {
+        Ok(true) => {
+            let consumed = parser.complete()?;
+            Ok(Parsed::Complete { consumed })
+        }
+        Ok(false) if bytes.len() == max => {
+            head.clear();
+            Err(ParseError { offset: max, kind: ErrorKind::HeadTooLong })
+        }
+        Ok(false) => {
+            head.cursor = parser.cursor;
+            Ok(Parsed::Partial)
+        }
+        Err(error) => {
+            head.clear();
+            Err(error)
+        }
+    }
+}
+
+struct Parser<'a> {
+    bytes: &'a [u8],
+    limits: &'a Limits,
+    cursor: Cursor,
+    head: &'a mut Head,
+}
+
+/// A space or tab.
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+impl Parser<'_> {
+    fn fail<T>(&self, offset: usize, kind: ErrorKind) -> Result<T, ParseError> {
+        Err(ParseError { offset, kind })
+    }
+
+    /// Runs until the head is whole (true) or the bytes are used up (false).
+    fn run(&mut self) -> Result<bool, ParseError> {
+        let bytes = self.bytes;
+        let mut at = self.cursor.at as usize;
+        let mut state = self.cursor.state;
+        let whole = loop {
+            let Some(&byte) = bytes.get(at) else { break false };
+            // Each arm leaves `at` on the next byte to look at, and `state` for it.
+            match state {
+                State::Before => match byte {
+                    b'\r' => (at, state) = (at + 1, State::BeforeLf),
+                    b'\n' => at += 1,
+                    _ => {
+                        (self.cursor.line, self.cursor.mark) = (at as u32, at as u32);
+                        state = match self.head.side {
+                            Side::Request => State::Method,
+                            Side::Response => State::StatusVersion,
+                            Side::Trailers => State::LineStart,
+                        };
+                    }
+                },
+                State::BeforeLf => {
+                    self.expect_lf(byte, at)?;
+                    (at, state) = (at + 1, State::Before);
+                }
+                State::Method => {
+                    at = skip_token(bytes, at);
+                    let Some(&end) = bytes.get(at) else { break false };
+                    if end != b' ' || at == self.cursor.line as usize {
+                        return self.fail(at, ErrorKind::Method);
+                    }
+                    self.cursor.method_len = at as u32 - self.cursor.line;
+                    (at, state) = (at + 1, State::BeforeUri);
+                }
+                State::BeforeUri => {
+                    if is_blank(byte) {
+                        self.cursor.odd_line = true;
+                        at += 1;
+                    } else {
+                        self.cursor.text = at as u32;
+                        state = State::Uri;
+                    }
+                }
+                State::Uri => {
+                    at = skip_visible(bytes, at);
+                    let Some(&end) = bytes.get(at) else { break false };
+                    if is_blank(end) && at > self.cursor.text as usize {
+                        self.cursor.odd_line |= end != b' ';
+                        self.cursor.text_len = at as u32 - self.cursor.text;
+                        (at, state) = (at + 1, State::BeforeVersion);
+                    } else if end >= 0x80 && self.limits.accept_invalid {
+                        at += 1;
+                    } else {
+                        return self.fail(at, ErrorKind::Uri);
+                    }
+                }
+                State::BeforeVersion => {
+                    if is_blank(byte) {
+                        self.cursor.odd_line = true;
+                        at += 1;
+                    } else {
+                        self.cursor.mark = at as u32;
+                        state = State::Version;
+                    }
+                }
+                State::Version => match byte {
+                    b'\r' | b'\n' => {
+                        self.take_version(at)?;
+                        (at, state) = self.line_end(byte, at);
+                    }
+                    _ if at - self.cursor.mark as usize >= 8 => return self.fail(at, ErrorKind::Version),
+                    _ => at += 1,
+                },
+                State::StatusVersion => match byte {
+                    b' ' => {
+                        self.take_version(at)?;
+                        (at, state) = (at + 1, State::BeforeCode);
+                    }
+                    _ if at - self.cursor.mark as usize >= 8 => return self.fail(at, ErrorKind::Version),
+                    _ => at += 1,
+                },
+                State::BeforeCode => {
+                    if is_blank(byte) {
+                        self.cursor.odd_line = true;
+                        at += 1;
+                    } else {
+                        self.cursor.mark = at as u32;
+                        state = State::Code;
+                    }
+                }
+                State::Code => match byte {
+                    b'0'..=b'9' if at - (self.cursor.mark as usize) < 3 => at += 1,
+                    b' ' | b'\t' | b'\r' | b'\n' if at - self.cursor.mark as usize == 3 => {
+                        let digits = &bytes[self.cursor.mark as usize..at];
+                        self.head.status =
+                            digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+                        self.cursor.odd_line |= byte != b' ';
+                        if is_blank(byte) {
+                            (at, state) = (at + 1, State::BeforeReason);
+                        } else {
+                            self.cursor.text = at as u32;
+                            (at, state) = self.line_end(byte, at);
+                        }
+                    }
+                    _ => return self.fail(at, ErrorKind::Status),
+                },
+                State::BeforeReason => {
+                    if is_blank(byte) {
+                        self.cursor.odd_line = true;
+                        at += 1;
+                    } else {
+                        self.cursor.text = at as u32;
+                        state = State::Reason;
+                    }
+                }
+                State::Reason => match byte {
+                    b'\r' | b'\n' => {
+                        self.cursor.text_len = at as u32 - self.cursor.text;
+                        (at, state) = self.line_end(byte, at);
+                    }
+                    0 => return self.fail(at, ErrorKind::FieldValue),
+                    _ => at = skip_text(bytes, at + 1),
+                },
+                State::LineLf => {
+                    self.expect_lf(byte, at)?;
+                    (at, state) = (at + 1, State::LineStart);
+                }
+                State::LineStart => match byte {
+                    b'\r' => (at, state) = (at + 1, State::LastLf),
+                    b'\n' => {
+                        self.cursor.at = at as u32 + 1;
+                        break true;
+                    }
+                    _ => {
+                        self.cursor.mark = at as u32;
+                        match self.usual_line(at)? {
+                            Some(next) => at = next,
+                            None => state = State::Name,
+                        }
+                    }
+                },
+                State::Name => {
+                    at = skip_token(bytes, at);
+                    let Some(&end) = bytes.get(at) else { break false };
+                    let start = self.cursor.mark as usize;
+                    if end != b':' {
+                        let tolerated = self.limits.accept_invalid && end > b' ';
+                        if !tolerated {
+                            return self.fail(at, ErrorKind::FieldName);
+                        }
+                        at += 1;
+                        continue;
+                    }
+                    if at == start || at - start > NAME_LEN_MAX {
+                        return self.fail(at, ErrorKind::FieldName);
+                    }
+                    self.cursor.name_len = (at - start) as u32;
+                    self.cursor.folded = false;
+                    (at, state) = (at + 1, State::BeforeValue);
+                }
+                State::BeforeValue => {
+                    if is_blank(byte) {
+                        at += 1;
+                    } else {
+                        (self.cursor.value, self.cursor.value_end) = (at as u32, at as u32);
+                        state = State::Value;
+                    }
+                }
+                State::Value => {
+                    at = skip_text(bytes, at);
+                    let Some(&end) = bytes.get(at) else { break false };
+                    match end {
+                        b'\r' => {
+                            self.cursor.value_end = at as u32;
+                            (at, state) = (at + 1, State::ValueLf);
+                        }
+                        b'\n' => {
+                            self.cursor.value_end = at as u32;
+                            (at, state) = (at + 1, State::AfterLine);
+                        }
+                        0 => return self.fail(at, ErrorKind::FieldValue),
+                        _ => at += 1,
+                    }
+                }
+                State::ValueLf => {
+                    self.expect_lf(byte, at)?;
+                    (at, state) = (at + 1, State::AfterLine);
+                }
+                State::AfterLine => {
+                    if is_blank(byte) {
+                        self.cursor.folded = true;
+                        let empty = self.cursor.value == self.cursor.value_end;
+                        state = if empty { State::BeforeValue } else { State::Value };
+                    } else {
+                        self.slow_field(at)?;
+                        state = State::LineStart;
+                    }
+                }
+                State::LastLf => {
+                    self.expect_lf(byte, at)?;
+                    self.cursor.at = at as u32 + 1;
+                    break true;
+                }
+                State::Done => break true,
+            }
+        };
+        if !whole {
+            self.cursor.at = at as u32;
+        }
+        self.cursor.state = state;
+        Ok(whole)
+    }
+
+    fn expect_lf(&self, byte: u8, at: usize) -> Result<(), ParseError> {
+        if byte == b'\n' { Ok(()) } else { self.fail(at, ErrorKind::LineEnd) }
+    }
+
+    /// After the start line: its CR or LF is at `at`.
+    fn line_end(&mut self, byte: u8, at: usize) -> (usize, State) {
+        self.cursor.odd_line |= byte == b'\n';
+        (at + 1, if byte == b'\r' { State::LineLf } else { State::LineStart })
+    }
+
+    fn take_version(&mut self, end: usize) -> Result<(), ParseError> {
+        let start = self.cursor.mark as usize;
+        self.head.version = match &self.bytes[start..end] {
+            b"HTTP/1.1" => Version::Http11,
+            b"HTTP/1.0" => Version::Http10,
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+                self.cursor.odd_line = true;
+                Version::Http11
+            }
+            _ => return self.fail(start, ErrorKind::Version),
+        };
+        Ok(())
+    }
+
+    /// Reads a line of the usual shape that is whole, and returns where the next one starts; None leaves it to the
+    /// state machine.
+    #[inline]
+    fn usual_line(&mut self, start: usize) -> Result<Option<usize>, ParseError> {
+        let bytes = self.bytes;
+        let colon = skip_token(bytes, start);
+        let value = colon + 2;
+        let end = skip_text(bytes, value.min(bytes.len()));
+        let Some(&[b'\r', b'\n', next]) = bytes.get(end..end + 3) else { return Ok(None) };
+        let usual = !is_blank(next)
+            && colon > start
+            && colon - start <= NAME_LEN_MAX
+            && bytes[colon..value] == *b": "
+            && !(end > value && (is_blank(bytes[value]) || is_blank(bytes[end - 1])));
+        if !usual {
+            return Ok(None);
+        }
+        let kind = FieldKind::of(&bytes[start..colon]);
+        self.push(Field {
+            start: start as u32,
+            value: value as u32,
+            value_len: (end - value) as u32,
+            name_len: (colon - start) as u16,
+            kind,
+            odd: false,
+        })?;
+        Ok(Some(end + 2))
+    }
+
+    /// Takes the field that the state machine read; `next` is where the line after it starts.
+    fn slow_field(&mut self, next: usize) -> Result<(), ParseError> {
+        let Cursor { mark, name_len, value, mut value_end, folded, .. } = self.cursor;
+        while value_end > value && matches!(self.bytes[value_end as usize - 1], b' ' | b'\t' | b'\r' | b'\n')
+        {
+            value_end -= 1;
+        }
+        let odd = folded
+            || value != mark + name_len + 2
+            || self.bytes[(mark + name_len) as usize + 1] != b' '
+            || next != value_end as usize + 2
+            || self.bytes[value_end as usize] != b'\r';
+        self.cursor.odd_field |= odd;
+        let kind = FieldKind::of(&self.bytes[mark as usize..(mark + name_len) as usize]);
+        self.push(Field {
+            start: mark,
+            value,
+            value_len: value_end - value,
+            name_len: name_len as u16,
+            kind,
+            odd,
+        })
+    }
+
+    #[inline]
+    fn push(&mut self, field: Field) -> Result<(), ParseError> {
+        if self.head.fields.len() >= self.limits.max_fields {
+            return self.fail(field.start as usize, ErrorKind::TooManyFields);
+        }
+        self.head.kinds |= field.kind.bit();
+        self.head.fields.push(field);
+        Ok(())
+    }
+
+    /// Moves the bytes into the arena, brings odd lines into shape and judges the framing.
+    fn complete(&mut self) -> Result<usize, ParseError> {
+        let consumed = self.cursor.at as usize;
+        let head = &mut *self.head;
+        head.arena.clear();
+        head.arena.extend_from_slice(&self.bytes[..consumed]);
+        let Cursor { line, method_len, text, text_len, .. } = self.cursor;
+        match head.side {
+            Side::Trailers => {}
+            Side::Request if self.cursor.odd_line => {
+                let method = &self.bytes[line as usize..(line + method_len) as usize];
+                let uri = &self.bytes[text as usize..(text + text_len) as usize];
+                head.rewrite_request_line(Some(method), &[uri], head.version);
+            }
+            Side::Request => {
+                head.line = StartLine { start: line, len: method_len + text_len + 12, method_len, text_len };
+                head.retarget();
+            }
+            Side::Response if self.cursor.odd_line => {
+                let reason = &self.bytes[text as usize..(text + text_len) as usize];
+                head.rewrite_status_line(head.version, head.status, reason);
+            }
+            Side::Response => {
+                head.line = StartLine { start: line, len: text_len + 15, method_len: 0, text_len };
+            }
+        }
+        if self.cursor.odd_field {
+            head.straighten();
+        }
+        self.cursor.state = State::Done;
+        head.cursor = self.cursor;
+        if head.side != Side::Trailers {
+            crate::verdict::judge(head)?;
+        }
+        Ok(consumed)
+    }
+}

@@ -1,0 +1,136 @@
+//! The message model: reading, editing and writing heads.
+
+use hawser_http::*;
+
+const REQUEST: &[u8] =
+    b"GET /a/b?x=1 HTTP/1.1\r\nHost: example.org\r\nAccept: a, \"b,c\" ,d\r\nX-Many: 1\r\n\
+X-Many: 2, 3\r\nConnection: Keep-Alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+fn request(bytes: &[u8]) -> Head {
+    let mut head = Head::new();
+    let parsed = parse_request(bytes, &Limits::default(), &mut head).unwrap();
+    assert!(matches!(parsed, Parsed::Complete { .. }), "{parsed:?}");
+    head
+}
+
+fn written(head: &Head) -> String {
+    let mut out = Vec::new();
+    head.write_to(&mut out);
+    assert_eq!(out.len(), head.wire_len());
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn an_unedited_head_is_written_as_it_came() {
+    let head = request(REQUEST);
+    assert_eq!(written(&head).as_bytes(), REQUEST);
+    assert_eq!(head.method(), b"GET");
+    assert_eq!(head.uri(), b"/a/b?x=1");
+    assert_eq!(head.path(), b"/a/b");
+    assert_eq!(head.query(), Some(&b"x=1"[..]));
+    assert_eq!(head.version(), Version::Http11);
+    assert_eq!(head.get(b"HOST"), Some(&b"example.org"[..]));
+    assert_eq!(head.upgrade(), Some(&b"websocket"[..]));
+}
+
+#[test]
+fn occurrences_count_from_both_ends() {
+    let head = request(REQUEST);
+    assert_eq!(head.nth_value(b"x-many", 2), Some(&b"2"[..]));
+    assert_eq!(head.nth_value(b"x-many", -1), Some(&b"3"[..]));
+    assert_eq!(head.nth_value(b"x-many", -3), Some(&b"1"[..]));
+    assert_eq!(head.nth_value(b"x-many", -4), None);
+    assert_eq!(head.nth_value(b"x-many", 0), None);
+    assert_eq!(head.nth_value(b"accept", 2), Some(&b"\"b,c\""[..]));
+    assert_eq!(head.nth_line(b"x-many", -1), Some(&b"2, 3"[..]));
+    assert_eq!(head.count(b"x-many"), 3);
+    assert_eq!(head.line_count(b"x-many"), 2);
+}
+
+#[test]
+fn edits_land_at_the_end_and_the_rest_stays_in_place() {
+    let mut head = request(REQUEST);
+    head.set(b"Host", b"other");
+    head.add(b"X-Forwarded-For", b"10.0.0.1");
+    assert_eq!(head.remove(b"x-MANY"), 2);
+    head.set_path(b"/new");
+    head.set_method(b"POST");
+    head.replace_values(b"accept", &mut |value, out| {
+        out.extend_from_slice(b"Z");
+        value == b"a"
+    });
+    head.strip_connection_tokens();
+    assert_eq!(
+        written(&head),
+        "POST /new?x=1 HTTP/1.1\r\nAccept: Z, \"b,c\" ,d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Host: other\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n"
+    );
+}
+
+#[test]
+fn parts_of_a_target_are_found_in_every_form() {
+    let parts = |line: &str| {
+        let head = request(format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (head.authority().map(text), text(head.path()), head.query().map(text))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(parts("GET /?"), (None, "/".into(), some("")));
+    assert_eq!(parts("GET http://h/p?q?r"), (some("h"), "/p".into(), some("q?r")));
+    assert_eq!(parts("GET http://h"), (some("h"), "".into(), None));
+    assert_eq!(parts("GET http://h?q"), (some("h"), "".into(), some("q")));
+    assert_eq!(parts("CONNECT h:443").0, some("h:443"));
+    assert_eq!(parts("OPTIONS *"), (None, "*".into(), None));
+}
+
+#[test]
+fn target_edits_keep_the_other_parts() {
+    let edit = |act: fn(&mut Head)| {
+        let mut head = request(b"GET http://h/p?q HTTP/1.0\r\nHost: h\r\n\r\n");
+        act(&mut head);
+        String::from_utf8(head.uri().to_vec()).unwrap()
+    };
+    assert_eq!(edit(|head| head.set_path(b"/new")), "http://h/new?q");
+    assert_eq!(edit(|head| head.set_query(b"x=1")), "http://h/p?x=1");
+    assert_eq!(edit(|head| head.set_query(b"")), "http://h/p");
+    assert_eq!(edit(|head| head.set_path_and_query(b"/z")), "http://h/z");
+    assert_eq!(edit(|head| head.set_uri(b"/z")), "/z");
+    assert_eq!(edit(|head| head.set_version(Version::Http11)), "http://h/p?q");
+}
+
+#[test]
+fn odd_lines_are_written_straight() {
+    let head = request(b"\r\nGET  /  HTTP/1.1\nA:1\r\nB:\t 2 \r\nC: x\r\n  y\r\nD:\r\n\r\n");
+    assert_eq!(written(&head), "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: x    y\r\nD: \r\n\r\n");
+}
+
+#[test]
+fn responses_are_read_edited_and_built() {
+    let mut head = Head::new();
+    let bytes = b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc";
+    assert_eq!(
+        parse_response(bytes, &Limits::default(), &mut head),
+        Ok(Parsed::Complete { consumed: bytes.len() - 3 })
+    );
+    assert_eq!((head.status(), head.reason()), (404, &b"Not Found"[..]));
+    assert_eq!(head.response_framing(Method::Get), Framing::Length(3));
+    assert_eq!(head.response_framing(Method::Head), Framing::None);
+    head.set_status(302, None);
+    head.set_version(Version::Http10);
+    assert_eq!(written(&head), "HTTP/1.0 302 Found\r\nContent-Length: 3\r\n\r\n");
+    head.start_response(503, None, Version::Http11);
+    head.add(b"content-length", b"0");
+    assert_eq!(head.response_framing(Method::Get), Framing::Length(0));
+    assert_eq!(written(&head), "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+}
+
+#[test]
+fn pieces_of_one_byte_give_the_same_head() {
+    let mut head = Head::new();
+    for end in 0..REQUEST.len() {
+        assert_eq!(parse_request(&REQUEST[..end], &Limits::default(), &mut head), Ok(Parsed::Partial));
+    }
+    let consumed = REQUEST.len();
+    assert_eq!(parse_request(REQUEST, &Limits::default(), &mut head), Ok(Parsed::Complete { consumed }));
+    assert_eq!(written(&head).as_bytes(), REQUEST);
+}
