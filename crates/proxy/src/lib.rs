@@ -1,1 +1,10 @@
-//! (skeleton)
+//! The proxy strand: a [`haproxy_config::Model`] set to work on sockets.
+//!
+//! ```text
+//!   Model (immutable) ──► Plan (immutable, Arc) ──► worker threads: one tokio current_thread runtime each,
+//!                         State (atomics, by id)     listeners by SO_REUSEPORT, idle server connections per thread
+//!                                               └─► control thread: checks, name resolution, runtime API, clocks
+//! ```
+
+mod net;
+mod state;

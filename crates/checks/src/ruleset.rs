@@ -1,0 +1,209 @@
+//! Collects the check lines of a proxy section, in the order they are read, and completes them into a [`Recipe`]:
+//! the implicit connect, request and expectation. Never parses words; that is the configuration crate's.
+
+use crate::{Connect, Expect, HttpSend, Match, Recipe, RecipeKind, SendField, StatusSet, Step, Text};
+
+/// Steps a ruleset may have.
+pub const STEPS_MAX: usize = 1024;
+
+/// The `option …chk` and `…-check` lines of one section.
+///
+/// ```text
+/// option httpchk GET /up      ─► set_http_request(..)
+/// http-check send hdr host x  ─► push(Step::HttpSend(..))
+/// http-check expect status 2… ─► push(Step::Expect(..))      finish() ─► Recipe
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Ruleset {
+    kind: RecipeKind,
+    request: Option<HttpSend>,
+    steps: Vec<Step>,
+}
+
+/// Why lines do not make a recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RulesetError {
+    /// Rules that start without a `connect` although one comes later.
+    ConnectMustComeFirst,
+    /// HTTP: a `send` with no `connect` since the last expectation. The step counts from 1.
+    SendWithoutConnect(usize),
+    /// HTTP: an `expect` with no `send` before it.
+    ExpectWithoutSend(usize),
+    /// HTTP: a `connect` while a `send` still waits for its expectation.
+    ConnectWithoutExpect(usize),
+    /// More than [`STEPS_MAX`] steps.
+    TooLong,
+}
+
+/// `option httpchk` with the old trick of headers hidden behind the version, taken apart.
+#[derive(Debug, Clone)]
+pub struct LegacyHttpRequest {
+    pub request: HttpSend,
+    /// Headers or a body were hidden in the version: the user should be told of `http-check send`.
+    pub has_hidden_fields: bool,
+}
+
+impl Ruleset {
+    /// An empty ruleset; `kind` by the `option` that selects it.
+    pub fn new(kind: RecipeKind) -> Ruleset {
+        Ruleset { kind, ..Ruleset::default() }
+    }
+
+    /// The request of `option httpchk`.
+    pub fn set_http_request(&mut self, request: HttpSend) {
+        self.kind = RecipeKind::Http;
+        self.request = Some(request);
+    }
+
+    /// Adds one rule. Rules are checked as they come, so that the error can point at the line.
+    pub fn push(&mut self, step: Step) -> Result<(), RulesetError> {
+        if self.steps.len() >= STEPS_MAX {
+            return Err(RulesetError::TooLong);
+        }
+        let number = self.steps.len() + 1;
+        if let Step::Connect(_) = step {
+            let opens = self.steps.iter().all(|step| {
+                matches!(step, Step::SetVariable(_) | Step::UnsetVariable { .. } | Step::Comment(_))
+            });
+            let connected = self.steps.iter().any(|step| matches!(step, Step::Connect(_)));
+            if !opens && !connected {
+                return Err(RulesetError::ConnectMustComeFirst);
+            }
+        }
+        if self.kind == RecipeKind::Http {
+            self.check_http_order(&step, number)?;
+        }
+        self.steps.push(step);
+        Ok(())
+    }
+
+    // An HTTP exchange is connect, send, expect…: there is no keep-alive between exchanges.
+    fn check_http_order(&self, step: &Step, number: usize) -> Result<(), RulesetError> {
+        let previous = self.steps.iter().rev().find(|step| {
+            matches!(step, Step::Connect(_) | Step::Send(_) | Step::HttpSend(_) | Step::Expect(_))
+        });
+        match (step, previous) {
+            (
+                Step::HttpSend(_) | Step::Send(_),
+                Some(Step::Expect(_) | Step::HttpSend(_) | Step::Send(_)),
+            ) => Err(RulesetError::SendWithoutConnect(number)),
+            (Step::Expect(_), Some(Step::Connect(_))) => Err(RulesetError::ExpectWithoutSend(number)),
+            (Step::Connect(_), Some(Step::HttpSend(_) | Step::Send(_))) => {
+                Err(RulesetError::ConnectWithoutExpect(number))
+            }
+            (
+                Step::Connect(_)
+                | Step::Send(_)
+                | Step::HttpSend(_)
+                | Step::Expect(_)
+                | Step::SetVariable(_)
+                | Step::UnsetVariable { .. }
+                | Step::Comment(_),
+                _,
+            ) => Ok(()),
+        }
+    }
+
+    /// Completes the steps.
+    pub fn finish(self) -> Recipe {
+        let Ruleset { kind, request, mut steps } = self;
+        if kind == RecipeKind::Http {
+            complete_request(&mut steps, request);
+            if !ends_with_expect(&steps) {
+                let mut expect = Expect::new(Match::Status(StatusSet::two_or_three_hundred()));
+                expect.implicit = true;
+                steps.push(Step::Expect(Box::new(expect)));
+            }
+        }
+        if !steps.iter().any(|step| matches!(step, Step::Connect(_))) {
+            let connect = Connect { implicit: true, use_server_defaults: true, ..Connect::default() };
+            steps.insert(0, Step::Connect(Box::new(connect)));
+        }
+        Recipe { kind, steps }
+    }
+}
+
+// The first `http-check send` takes what it does not say from the `option httpchk` line; without any, the line itself
+// is the request.
+fn complete_request(steps: &mut Vec<Step>, request: Option<HttpSend>) {
+    let request = request.unwrap_or_default();
+    for step in steps.iter_mut() {
+        match step {
+            Step::HttpSend(send) => {
+                merge(send, request);
+                return;
+            }
+            Step::Expect(_) | Step::Send(_) => break,
+            Step::Connect(_) | Step::SetVariable(_) | Step::UnsetVariable { .. } | Step::Comment(_) => {}
+        }
+    }
+    let after_connect =
+        steps.iter().take_while(|step| !matches!(step, Step::Expect(_) | Step::Send(_))).count();
+    steps.insert(after_connect, Step::HttpSend(Box::new(request)));
+}
+
+fn merge(send: &mut HttpSend, defaults: HttpSend) {
+    let HttpSend { method, uri, version, fields, body, comment } = defaults;
+    send.method = send.method.take().or(method);
+    send.uri = send.uri.take().or(uri);
+    send.version = send.version.take().or(version);
+    send.comment = send.comment.take().or(comment);
+    if send.fields.is_empty() {
+        send.fields = fields;
+    }
+    send.body = send.body.take().or(body);
+}
+
+fn ends_with_expect(steps: &[Step]) -> bool {
+    steps
+        .iter()
+        .rev()
+        .find(|step| matches!(step, Step::Connect(_) | Step::Send(_) | Step::HttpSend(_) | Step::Expect(_)))
+        .is_some_and(|step| matches!(step, Step::Expect(_)))
+}
+
+impl LegacyHttpRequest {
+    /// `option httpchk [uri | method uri [version…]]`: the words after the option, escapes already resolved.
+    /// Headers and a body behind the version (`HTTP/1.1\r\nHost:\ x`) are taken apart.
+    pub fn from_words(words: &[&str]) -> LegacyHttpRequest {
+        let mut request = HttpSend::default();
+        let mut has_hidden_fields = false;
+        let (method, uri, version) = match words {
+            [] => (None, None, None),
+            [uri] => (None, Some(*uri), None),
+            [method, uri] => (Some(*method), Some(*uri), None),
+            [method, uri, version, ..] => (Some(*method), Some(*uri), Some(*version)),
+        };
+        request.method = method.map(str::to_owned);
+        request.uri = uri.map(|uri| Text::literal(uri.as_bytes()));
+        if let Some(text) = version {
+            let (line, rest) = match text.find(['\r', '\n']) {
+                Some(end) => text.split_at(end),
+                None => (text, ""),
+            };
+            request.version = Some(line.to_owned());
+            has_hidden_fields = !rest.is_empty();
+            if has_hidden_fields {
+                take_hidden(&mut request, rest);
+            }
+        }
+        LegacyHttpRequest { request, has_hidden_fields }
+    }
+}
+
+fn take_hidden(request: &mut HttpSend, rest: &str) {
+    let rest = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')).unwrap_or(rest);
+    let (head, body) = match rest.split_once("\r\n\r\n") {
+        Some((head, body)) => (head, body),
+        None => (rest, ""),
+    };
+    for line in head.split(['\r', '\n']).filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        request
+            .fields
+            .push(SendField { name: name.trim().to_owned(), value: Text::literal(value.trim().as_bytes()) });
+    }
+    if !body.is_empty() {
+        request.body = Some(Text::literal(body.as_bytes()));
+    }
+}

@@ -1,0 +1,101 @@
+//! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
+
+use rules::Peer;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected byte stream, registered with the runtime of the worker that owns it.
+#[derive(Debug)]
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Reads once into `buffer`. `Ok(0)` is the end of the stream.
+    ///
+    /// After a short read tokio forgets the readiness, so the next call costs no syscall until epoll speaks again.
+    pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(buffer);
+        let polled = match self {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut read),
+            Stream::Unix(unix) => Pin::new(unix).poll_read(context, &mut read),
+        };
+        match polled {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(read.filled().len())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
+        }
+    }
+
+    pub fn poll_write_vectored(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
+        }
+    }
+
+    /// Ready when a read would not block: bytes, end of stream or an error wait. Costs no syscall.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(tcp) => tcp.poll_read_ready(context),
+            Stream::Unix(unix) => unix.poll_read_ready(context),
+        }
+    }
+
+    /// Sends FIN; the other direction stays open.
+    pub fn shutdown_write(&self) {
+        // An error means that the peer is gone already: the read side tells the same.
+        let _ = rustix::net::shutdown(self.as_fd(), rustix::net::Shutdown::Write);
+    }
+
+    pub fn peer(&self) -> Option<Peer> {
+        match self {
+            Stream::Tcp(tcp) => tcp.peer_addr().ok().map(Peer::Inet),
+            Stream::Unix(_) => Some(Peer::Unix),
+        }
+    }
+
+    pub fn local(&self) -> Option<Peer> {
+        match self {
+            Stream::Tcp(tcp) => tcp.local_addr().ok().map(Peer::Inet),
+            Stream::Unix(_) => Some(Peer::Unix),
+        }
+    }
+
+    /// Makes the close that follows send RST and forget what is unsent (`option nolinger`, `silent-drop`'s cousin).
+    pub fn reset_on_close(&self) {
+        if let Stream::Tcp(tcp) = self {
+            let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    pub fn is_tcp(&self) -> bool {
+        matches!(self, Stream::Tcp(_))
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(tcp) => tcp.as_fd(),
+            Stream::Unix(unix) => unix.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The live side of a backend: who may serve, who waits, and the one lock around the picker.
+
+use super::counters::{Average, Gauge, Rate};
+use super::queue::Queues;
+use super::{Admin, Running, ServerState};
+use balance::{Load, Picker, Server as Slot, ServerIndex};
+use haproxy_config::model;
+use parking_lot::Mutex;
+use rules::{ProxyId, ServerId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+pub struct BackendState {
+    pub id: ProxyId,
+    /// Append-only: a server keeps its index for life, removed ones are marked.
+    pub servers: boxcar::Vec<Arc<ServerState>>,
+    picker: Mutex<Picker>,
+    /// The picker wants to hear of every request (leastconn, first, random, bounded hash).
+    tracks_load: bool,
+    pub queues: Queues,
+    /// Requests in this backend, waiting ones included.
+    pub current: Gauge,
+    /// Requests that wait for any server.
+    pub queued: Gauge,
+    /// Requests at its servers.
+    pub served: Gauge,
+    pub sessions_rate: Rate,
+    pub queue_time: Average,
+    pub connect_time: Average,
+    pub response_time: Average,
+    pub total_time: Average,
+    /// Milliseconds of the process clock.
+    pub last_session_ms: AtomicU64,
+    pub last_change_ms: AtomicU64,
+    pub down_seconds: AtomicU64,
+    pub down_transitions: AtomicU64,
+    /// Whether it has a usable server, as last reported.
+    pub up: AtomicBool,
+    fullconn: u32,
+}
+
+impl BackendState {
+    pub fn new(proxy: &model::Proxy, servers: Vec<Arc<ServerState>>, now_ms: u64, seed: u64) -> BackendState {
+        let slots: Vec<Slot> = servers
+            .iter()
+            .map(|server| {
+                let slot = Slot::new(server.settings.puid).weight(server.settings.weight as u16);
+                let slot = if server.settings.backup { slot.backup() } else { slot };
+                if server.is_usable() { slot } else { slot.down() }
+            })
+            .collect();
+        let picker = Picker::new(proxy.balance.algorithm, &slots, proxy.options.allbackups, seed);
+        let up = servers.is_empty() || picker.usable() > 0;
+        let list = boxcar::Vec::with_capacity(servers.len());
+        for server in servers {
+            list.push(server);
+        }
+        BackendState {
+            id: proxy.id,
+            servers: list,
+            tracks_load: picker.algorithm().tracks_load(),
+            picker: Mutex::new(picker),
+            queues: Queues::default(),
+            current: Gauge::default(),
+            queued: Gauge::default(),
+            served: Gauge::default(),
+            sessions_rate: Rate::default(),
+            queue_time: Average::default(),
+            connect_time: Average::default(),
+            response_time: Average::default(),
+            total_time: Average::default(),
+            last_session_ms: AtomicU64::new(0),
+            last_change_ms: AtomicU64::new(now_ms),
+            down_seconds: AtomicU64::new(0),
+            down_transitions: AtomicU64::new(0),
+            up: AtomicBool::new(up),
+            fullconn: proxy.fullconn.unwrap_or(0),
+        }
+    }
+
+    pub fn server(&self, index: u32) -> Option<&Arc<ServerState>> {
+        self.servers.get(index as usize)
+    }
+
+    pub fn server_by_name(&self, name: &str) -> Option<&Arc<ServerState>> {
+        self.servers().find(|server| server.name() == name)
+    }
+
+    /// Servers that were not removed, in configuration order.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerState>> {
+        self.servers.iter().map(|(_, server)| server).filter(|server| !server.deleted.load(Relaxed))
+    }
+
+    /// Chooses a server; `None` when none is usable or all are full (see [`BackendState::usable`]).
+    pub fn pick(&self, key: Option<u32>, avoid: Option<u32>) -> Option<&Arc<ServerState>> {
+        let avoid = avoid.map(|index| ServerIndex::at(index as usize));
+        let mut picker = self.picker.lock();
+        let algorithm_full = |index: ServerIndex| {
+            self.servers.get(index.position()).is_none_or(|server| {
+                let limit = self.limit_of(server);
+                limit > 0 && {
+                    let load = Load { served: server.served.get(), queued: server.queued.get() };
+                    load.queued > 0 || load.served >= limit
+                }
+            })
+        };
+        let index = picker.pick(key, avoid, &algorithm_full)?;
+        drop(picker);
+        self.servers.get(index.position())
+    }
+
+    /// Servers that a pick chooses from.
+    pub fn usable(&self) -> usize {
+        self.picker.lock().usable()
+    }
+
+    /// Usable active and backup servers.
+    pub fn usable_by_role(&self) -> (usize, usize) {
+        let picker = self.picker.lock();
+        (picker.active(), picker.backups())
+    }
+
+    pub fn total_weight(&self) -> u64 {
+        self.picker.lock().total_weight()
+    }
+
+    /// Requests `server` may serve at once now; 0 is unlimited.
+    pub fn limit_of(&self, server: &ServerState) -> u32 {
+        server.dynamic_maxconn(self.current.get(), self.fullconn)
+    }
+
+    /// Takes a slot of `server` if it has one free; must be given back by [`BackendState::release`].
+    pub fn take_slot(&self, server: &ServerState) -> bool {
+        let limit = self.limit_of(server);
+        if limit > 0 && server.served.get() >= limit {
+            return false;
+        }
+        // Two threads may both see the last slot; the one that overshoots gives it back.
+        let served = server.served.increment();
+        if limit > 0 && served > limit {
+            server.served.decrement();
+            return false;
+        }
+        self.served.increment();
+        if self.tracks_load {
+            self.report_load(server);
+        }
+        true
+    }
+
+    /// Takes a slot whatever the limit (`force-persist`, unlimited servers, the last retry).
+    pub fn release(&self, server: &ServerState) {
+        server.served.decrement();
+        self.served.decrement();
+        if self.tracks_load {
+            self.report_load(server);
+        }
+        if server.queued.get() > 0 || self.queued.get() > 0 {
+            self.serve_queues(server);
+        }
+    }
+
+    /// Gives the free slots of `server` to those who wait.
+    pub fn serve_queues(&self, server: &ServerState) {
+        let eligible = server.is_eligible();
+        if !server.is_usable() {
+            return;
+        }
+        self.queues.serve(server.id.index, eligible, || self.take_slot(server));
+    }
+
+    /// Tells the picker how busy `server` is.
+    pub fn report_load(&self, server: &ServerState) {
+        let load = Load { served: server.served.get(), queued: server.queued.get() };
+        self.picker.lock().set_load(ServerIndex::at(server.id.index as usize), load);
+    }
+
+    pub fn tracks_load(&self) -> bool {
+        self.tracks_load
+    }
+
+    /// Changes the administrative or operational state of a server, and brings the picker in step. Returns whether
+    /// its eligibility changed.
+    pub fn change(
+        &self,
+        server: &ServerState,
+        change: impl FnOnce(&ServerState) -> (Admin, Running),
+    ) -> bool {
+        let mut picker = self.picker.lock();
+        let before = server.is_eligible();
+        let (admin, running) = change(server);
+        server.set_admin(admin);
+        server.set_running(running);
+        let index = ServerIndex::at(server.id.index as usize);
+        let up = server.is_usable()
+            && !server.admin().is_drain()
+            && !matches!(server.running(), Running::Stopping);
+        picker.set_up(index, up);
+        server.effective_weight.store(picker.effective_weight(index), Relaxed);
+        before != server.is_eligible()
+    }
+
+    /// Sets the weight of a server, 0..=256.
+    ///
+    /// # Errors
+    /// The algorithm is static and takes only 0 and the initial weight.
+    pub fn set_weight(&self, server: &ServerState, weight: u32) -> Result<(), balance::StaticWeight> {
+        let mut picker = self.picker.lock();
+        let index = ServerIndex::at(server.id.index as usize);
+        picker.set_weight(index, weight as u16)?;
+        server.weight.store(weight, Relaxed);
+        server.effective_weight.store(picker.effective_weight(index), Relaxed);
+        Ok(())
+    }
+
+    /// Sets the share of its weight that a server in slow start gets, in sixteenths.
+    pub fn set_ramp(&self, server: &ServerState, sixteenths: u8) {
+        let mut picker = self.picker.lock();
+        let index = ServerIndex::at(server.id.index as usize);
+        picker.set_ramp(index, sixteenths);
+        server.effective_weight.store(picker.effective_weight(index), Relaxed);
+    }
+
+    /// Adds a server at run time; it starts in maintenance.
+    pub fn add_server(&self, make: impl FnOnce(ServerId) -> ServerState) -> Arc<ServerState> {
+        let mut picker = self.picker.lock();
+        let index = self.servers.count() as u32;
+        let server = Arc::new(make(ServerId { proxy: self.id, index }));
+        let slot = Slot::new(server.settings.puid).weight(server.settings.weight as u16);
+        picker.add(if server.settings.backup { slot.backup() } else { slot }.down());
+        self.servers.push(Arc::clone(&server));
+        server
+    }
+
+    /// Removes a server that is in maintenance and idle; its index is never used again.
+    pub fn remove_server(&self, server: &ServerState) {
+        self.picker.lock().set_up(ServerIndex::at(server.id.index as usize), false);
+        server.deleted.store(true, Relaxed);
+    }
+}

@@ -1,0 +1,300 @@
+//! Statistics counters: one block per worker thread, written by its owner without atomic read-modify-write, summed
+//! when somebody asks.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// A number that one thread writes and any thread reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Only the owning worker calls this: load and store, no bus lock.
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(count), Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+macro_rules! counters {
+    ($(#[$meta:meta])* $name:ident, $sum:ident { $($(#[$doc:meta])* $field:ident,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub struct $name { $($(#[$doc])* pub $field: Counter,)* pub responses: [Counter; 6] }
+
+        /// The same counters, summed over the workers.
+        #[derive(Debug, Default, Clone, PartialEq, Eq)]
+        pub struct $sum { $($(#[$doc])* pub $field: u64,)* pub responses: [u64; 6] }
+
+        impl $name {
+            /// Adds this block to `sum`.
+            pub fn add_to(&self, sum: &mut $sum) {
+                $(sum.$field += self.$field.get();)*
+                for (total, counter) in sum.responses.iter_mut().zip(&self.responses) {
+                    *total += counter.get();
+                }
+            }
+
+            pub fn reset(&self) {
+                $(self.$field.reset();)*
+                for counter in &self.responses {
+                    counter.reset();
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// What a frontend counts. `responses`: 1xx, 2xx, 3xx, 4xx, 5xx, other.
+    FrontendCounters, FrontendTotals {
+        connections,
+        sessions,
+        requests,
+        bytes_in,
+        bytes_out,
+        denied_requests,
+        denied_responses,
+        failed_requests,
+        denied_connections,
+        denied_sessions,
+        intercepted,
+        failed_rewrites,
+        internal_errors,
+        cache_lookups,
+        cache_hits,
+        compressed_in,
+        compressed_out,
+        compressed_bypass,
+        compressed_responses,
+    }
+}
+
+counters! {
+    /// What a backend counts. `responses`: 1xx, 2xx, 3xx, 4xx, 5xx, other.
+    BackendCounters, BackendTotals {
+        sessions,
+        balanced,
+        requests,
+        bytes_in,
+        bytes_out,
+        denied_requests,
+        denied_responses,
+        failed_connections,
+        failed_responses,
+        retries,
+        redispatches,
+        client_aborts,
+        server_aborts,
+        connects,
+        reused,
+        failed_rewrites,
+        internal_errors,
+        cache_lookups,
+        cache_hits,
+        compressed_in,
+        compressed_out,
+        compressed_bypass,
+        compressed_responses,
+    }
+}
+
+counters! {
+    /// What a server counts. `responses`: 1xx, 2xx, 3xx, 4xx, 5xx, other.
+    ServerCounters, ServerTotals {
+        sessions,
+        balanced,
+        requests,
+        bytes_in,
+        bytes_out,
+        denied_responses,
+        failed_connections,
+        failed_responses,
+        retries,
+        redispatches,
+        client_aborts,
+        server_aborts,
+        connects,
+        reused,
+        failed_rewrites,
+        internal_errors,
+    }
+}
+
+/// All counters of one worker thread.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    /// By `ProxyId`.
+    pub frontends: Box<[FrontendCounters]>,
+    pub backends: Box<[BackendCounters]>,
+    /// By `ServerState::slot`; grows when servers are added at run time.
+    pub servers: boxcar::Vec<ServerCounters>,
+    pub connections: Counter,
+    pub requests: Counter,
+    pub bytes_out: Counter,
+}
+
+impl WorkerCounters {
+    pub fn new(proxies: usize, servers: usize) -> WorkerCounters {
+        let counters = WorkerCounters {
+            frontends: (0..proxies).map(|_| FrontendCounters::default()).collect(),
+            backends: (0..proxies).map(|_| BackendCounters::default()).collect(),
+            servers: boxcar::Vec::with_capacity(servers),
+            connections: Counter::default(),
+            requests: Counter::default(),
+            bytes_out: Counter::default(),
+        };
+        counters.grow(servers);
+        counters
+    }
+
+    /// Makes room for server slots below `count`. Called before the new server is visible.
+    pub fn grow(&self, count: usize) {
+        while self.servers.count() < count {
+            self.servers.push(ServerCounters::default());
+        }
+    }
+}
+
+/// Index into a `responses` array.
+pub fn response_class(status: u16) -> usize {
+    match status {
+        100..=599 => usize::from(status / 100 - 1),
+        _ => 5,
+    }
+}
+
+/// Events per second over a sliding second, shared by all threads: the current second's count plus the part of the
+/// previous second's that the window still covers.
+#[derive(Debug, Default)]
+pub struct Rate {
+    second: AtomicU32,
+    current: AtomicU32,
+    previous: AtomicU32,
+    max: AtomicU32,
+}
+
+impl Rate {
+    /// `now_ms`: milliseconds of the process clock. Returns the rate including this event.
+    pub fn add(&self, now_ms: u64) -> u32 {
+        self.rotate(now_ms);
+        self.current.fetch_add(1, Relaxed);
+        let rate = self.get(now_ms);
+        if rate > self.max.load(Relaxed) {
+            self.max.store(rate, Relaxed);
+        }
+        rate
+    }
+
+    pub fn get(&self, now_ms: u64) -> u32 {
+        self.rotate(now_ms);
+        let elapsed = (now_ms % 1000) as u32;
+        let previous = self.previous.load(Relaxed);
+        self.current.load(Relaxed) + (u64::from(previous) * u64::from(1000 - elapsed) / 1000) as u32
+    }
+
+    pub fn max(&self) -> u32 {
+        self.max.load(Relaxed)
+    }
+
+    pub fn reset_max(&self) {
+        self.max.store(0, Relaxed);
+    }
+
+    fn rotate(&self, now_ms: u64) {
+        let now = (now_ms / 1000) as u32;
+        let then = self.second.load(Relaxed);
+        if then == now {
+            return;
+        }
+        if self.second.compare_exchange(then, now, Relaxed, Relaxed).is_ok() {
+            let ended = self.current.swap(0, Relaxed);
+            self.previous.store(if now == then.wrapping_add(1) { ended } else { 0 }, Relaxed);
+        }
+    }
+}
+
+/// A number of things that exist now, with the highest value seen.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    now: AtomicU32,
+    max: AtomicU32,
+}
+
+impl Gauge {
+    /// Returns the value after the increment.
+    pub fn increment(&self) -> u32 {
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        if now > self.max.load(Relaxed) {
+            self.max.store(now, Relaxed);
+        }
+        now
+    }
+
+    pub fn decrement(&self) -> u32 {
+        self.now.fetch_sub(1, Relaxed).wrapping_sub(1)
+    }
+
+    pub fn get(&self) -> u32 {
+        self.now.load(Relaxed)
+    }
+
+    pub fn max(&self) -> u32 {
+        self.max.load(Relaxed)
+    }
+
+    /// `clear counters`: the peak starts again from the present value.
+    pub fn reset_max(&self) {
+        self.max.store(self.get(), Relaxed);
+    }
+}
+
+/// The average over about the last 1024 events, as the statistics page shows times.
+#[derive(Debug, Default)]
+pub struct Average {
+    sum: AtomicU32,
+}
+
+/// Window of [`Average`], in events.
+const AVERAGE_WINDOW: u32 = 1024;
+
+impl Average {
+    pub fn add(&self, value: u32) {
+        let sum = self.sum.load(Relaxed);
+        // Racing writers may lose a sample; the average does not notice.
+        self.sum.store(sum.saturating_sub(sum.div_ceil(AVERAGE_WINDOW)).saturating_add(value), Relaxed);
+    }
+
+    pub fn get(&self) -> u32 {
+        (u64::from(self.sum.load(Relaxed)) + u64::from(AVERAGE_WINDOW) / 2) as u32 / AVERAGE_WINDOW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_slides_over_the_second() {
+        let rate = Rate::default();
+        for _ in 0..100 {
+            rate.add(5_900);
+        }
+        assert_eq!(rate.get(5_950), 100);
+        assert_eq!(rate.get(6_500), 50, "half of the previous second is still in the window");
+        assert_eq!(rate.get(8_000), 0);
+        assert_eq!(rate.max(), 100);
+    }
+
+    #[test]
+    fn responses_are_classed_by_their_first_digit() {
+        assert_eq!([100, 204, 301, 404, 503, 600, 0].map(response_class), [0, 1, 2, 3, 4, 5, 5]);
+    }
+}

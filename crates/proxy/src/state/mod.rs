@@ -1,0 +1,208 @@
+//! Everything that lives: health, weights, counters, queues. Found by the ids of the model; changed by checks, the
+//! runtime API and requests; carried over a reload by name.
+
+mod admin;
+mod backend;
+mod clock;
+pub mod counters;
+mod queue;
+mod server;
+
+pub use admin::{Admin, Running};
+pub use backend::BackendState;
+pub use clock::Clock;
+pub use queue::{Grant, Queues, Ticket, Waiter};
+pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
+
+use counters::{BackendTotals, FrontendTotals, Gauge, Rate, ServerTotals, WorkerCounters};
+use haproxy_config::Model;
+use rules::{ProxyId, ServerId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use tokio::sync::Notify;
+
+/// The live state of the whole process.
+pub struct State {
+    pub model: Arc<Model>,
+    pub clock: Clock,
+    pub proxies: Box<[ProxyState]>,
+    /// All servers by slot.
+    pub servers: boxcar::Vec<Arc<ServerState>>,
+    /// One block per worker thread.
+    pub workers: Box<[Arc<WorkerCounters>]>,
+    pub process: ProcessState,
+}
+
+/// The live side of one proxy section.
+pub struct ProxyState {
+    pub frontend: FrontendState,
+    pub backend: BackendState,
+}
+
+/// The live side of a frontend.
+#[derive(Default)]
+pub struct FrontendState {
+    /// Connections.
+    pub current: Gauge,
+    pub maxconn: AtomicU32,
+    pub connections_rate: Rate,
+    pub sessions_rate: Rate,
+    pub requests_rate: Rate,
+    /// Sessions per second accepted at most; 0: no limit.
+    pub rate_limit: AtomicU32,
+    status: AtomicU8,
+    /// Told when a connection ends while the frontend is full, or when it is resumed.
+    pub room: Notify,
+}
+
+/// Whether a frontend accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FrontendStatus {
+    Open = 0,
+    Paused = 1,
+    Stopped = 2,
+}
+
+impl FrontendState {
+    pub fn status(&self) -> FrontendStatus {
+        match self.status.load(Relaxed) {
+            0 => FrontendStatus::Open,
+            1 => FrontendStatus::Paused,
+            _ => FrontendStatus::Stopped,
+        }
+    }
+
+    pub fn set_status(&self, status: FrontendStatus) {
+        self.status.store(status as u8, Relaxed);
+        self.room.notify_waiters();
+    }
+}
+
+/// What belongs to the process as a whole.
+pub struct ProcessState {
+    pub connections: Gauge,
+    /// Connections the process may have; 0: no limit.
+    pub maxconn: AtomicU32,
+    pub max_connection_rate: AtomicU32,
+    pub max_session_rate: AtomicU32,
+    pub connections_rate: Rate,
+    pub sessions_rate: Rate,
+    /// No new connections; those that exist finish.
+    pub stopping: AtomicBool,
+    pub next_stream: AtomicU64,
+    pub dropped_logs: AtomicU64,
+    /// Told when the process has room for a connection again.
+    pub room: Notify,
+}
+
+impl State {
+    /// `seed` makes the draws of `balance random`.
+    pub fn new(model: Arc<Model>, workers: usize, maxconn: u32, seed: u64) -> State {
+        let clock = Clock::start();
+        let now_ms = clock.millis(clock.started());
+        let servers = boxcar::Vec::new();
+        let proxies: Box<[ProxyState]> = model
+            .proxies
+            .iter()
+            .map(|proxy| {
+                let states = proxy
+                    .servers
+                    .iter()
+                    .enumerate()
+                    .map(|(index, settings)| {
+                        let id = ServerId { proxy: proxy.id, index: index as u32 };
+                        let slot = servers.count() as u32;
+                        let state = Arc::new(ServerState::new(id, slot, Arc::new(settings.clone()), now_ms));
+                        servers.push(Arc::clone(&state));
+                        state
+                    })
+                    .collect();
+                let frontend = FrontendState {
+                    maxconn: AtomicU32::new(proxy.maxconn.unwrap_or(maxconn)),
+                    rate_limit: AtomicU32::new(proxy.session_rate_limit.unwrap_or(0)),
+                    ..FrontendState::default()
+                };
+                let seed = seed.wrapping_add(u64::from(proxy.id.0));
+                ProxyState { frontend, backend: BackendState::new(proxy, states, now_ms, seed) }
+            })
+            .collect();
+        let counters = || Arc::new(WorkerCounters::new(proxies.len(), servers.count()));
+        let workers = (0..workers).map(|_| counters()).collect();
+        State {
+            process: ProcessState {
+                connections: Gauge::default(),
+                maxconn: AtomicU32::new(maxconn),
+                max_connection_rate: AtomicU32::new(model.global.maxconnrate.unwrap_or(0)),
+                max_session_rate: AtomicU32::new(model.global.maxsessrate.unwrap_or(0)),
+                connections_rate: Rate::default(),
+                sessions_rate: Rate::default(),
+                stopping: AtomicBool::new(false),
+                next_stream: AtomicU64::new(0),
+                dropped_logs: AtomicU64::new(0),
+                room: Notify::new(),
+            },
+            model,
+            clock,
+            proxies,
+            servers,
+            workers,
+        }
+    }
+
+    pub fn proxy(&self, id: ProxyId) -> &ProxyState {
+        &self.proxies[id.index()]
+    }
+
+    pub fn backend(&self, id: ProxyId) -> &BackendState {
+        &self.proxies[id.index()].backend
+    }
+
+    pub fn server(&self, id: ServerId) -> &Arc<ServerState> {
+        self.backend(id.proxy).server(id.index).expect("an id is made only for a server that exists")
+    }
+
+    pub fn frontend_totals(&self, id: ProxyId) -> FrontendTotals {
+        let mut sum = FrontendTotals::default();
+        self.workers.iter().for_each(|worker| worker.frontends[id.index()].add_to(&mut sum));
+        sum
+    }
+
+    pub fn backend_totals(&self, id: ProxyId) -> BackendTotals {
+        let mut sum = BackendTotals::default();
+        self.workers.iter().for_each(|worker| worker.backends[id.index()].add_to(&mut sum));
+        sum
+    }
+
+    pub fn server_totals(&self, slot: u32) -> ServerTotals {
+        let mut sum = ServerTotals::default();
+        for worker in &self.workers {
+            if let Some(counters) = worker.servers.get(slot as usize) {
+                counters.add_to(&mut sum);
+            }
+        }
+        sum
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.process.stopping.load(Relaxed)
+    }
+}
+
+impl rules::Host for State {
+    fn proxy_name(&self, proxy: ProxyId) -> &str {
+        &self.model.proxies[proxy.index()].name
+    }
+
+    fn server_name(&self, server: ServerId) -> &str {
+        &self.server(server).settings.name
+    }
+
+    fn usable_servers(&self, backend: ProxyId) -> u32 {
+        self.backend(backend).usable() as u32
+    }
+
+    fn server_is_up(&self, server: ServerId) -> bool {
+        self.server(server).is_usable()
+    }
+}

@@ -1,0 +1,195 @@
+//! The live side of one server: what checks, the runtime API and requests change. Its settings stay in the model.
+
+use super::counters::{Average, Gauge, Rate};
+use super::{Admin, Running};
+use haproxy_config::model;
+use parking_lot::{Mutex, RwLock};
+use rules::ServerId;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Scale of effective weights, as HAProxy's: 16 steps per unit of weight.
+pub const WEIGHT_SCALE: u32 = 16;
+
+/// Where to connect. A server whose name is not resolved has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Port 0 with a relative port: the port the client connected to.
+    Inet(SocketAddr),
+    Unix(PathBuf),
+    Abstract(Vec<u8>),
+}
+
+#[derive(Debug)]
+pub struct ServerState {
+    pub id: ServerId,
+    /// Position among all servers of the process: index of counters and idle pools.
+    pub slot: u32,
+    pub settings: Arc<model::Server>,
+    pub target: RwLock<Option<Target>>,
+    /// The host name now in use, when it was set at run time (`set server … fqdn`).
+    pub fqdn: RwLock<Option<String>>,
+    admin: AtomicU32,
+    running: AtomicU8,
+    /// Configured or set by the runtime API or an agent, 0..=256.
+    pub weight: AtomicU32,
+    /// `weight` × [`WEIGHT_SCALE`] after slow start.
+    pub effective_weight: AtomicU32,
+    pub maxconn: AtomicU32,
+    /// Requests being served.
+    pub served: Gauge,
+    /// Requests waiting for this very server.
+    pub queued: Gauge,
+    pub sessions_rate: Rate,
+    pub queue_time: Average,
+    pub connect_time: Average,
+    pub response_time: Average,
+    pub total_time: Average,
+    /// Milliseconds of the process clock of the last request; 0: none yet.
+    pub last_session_ms: AtomicU64,
+    /// Milliseconds of the process clock of the last change of state.
+    pub last_change_ms: AtomicU64,
+    /// Seconds spent down before the present state.
+    pub down_seconds: AtomicU64,
+    pub down_transitions: AtomicU32,
+    pub failed_checks: AtomicU32,
+    /// Idle connections over all threads.
+    pub idle_connections: Gauge,
+    /// Consecutive errors seen by `observe`.
+    pub observed_errors: AtomicU32,
+    /// Removed at run time; the slot is never used again.
+    pub deleted: AtomicBool,
+    pub check: Mutex<CheckView>,
+    pub agent: Mutex<CheckView>,
+}
+
+/// The last result of a check, as the statistics show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckView {
+    pub enabled: bool,
+    pub running: bool,
+    /// Short name: `L4OK`, `L7STS` …; empty before the first result ("INI").
+    pub status: &'static str,
+    pub status_description: &'static str,
+    pub code: Option<u16>,
+    pub duration_ms: Option<u64>,
+    pub description: String,
+    /// HAProxy's `health`: 0 ..= rise + fall - 1.
+    pub health: u32,
+    pub rise: u32,
+    pub fall: u32,
+}
+
+impl ServerState {
+    pub fn new(id: ServerId, slot: u32, settings: Arc<model::Server>, now_ms: u64) -> ServerState {
+        let admin = if settings.disabled { Admin::FORCED_MAINT } else { Admin::empty() };
+        let weight = settings.weight;
+        let target = match &settings.address {
+            model::Address::Inet { ip, port } => Some(Target::Inet(SocketAddr::new(*ip, *port))),
+            model::Address::Unix(path) => Some(Target::Unix(path.clone())),
+            model::Address::Abstract(name) => Some(Target::Abstract(name.clone())),
+            model::Address::Host { .. } | model::Address::Fd(_) => None,
+        };
+        ServerState {
+            id,
+            slot,
+            target: RwLock::new(target),
+            fqdn: RwLock::new(None),
+            admin: AtomicU32::new(admin.0),
+            running: AtomicU8::new(if settings.disabled { Running::Stopped } else { Running::Running } as u8),
+            weight: AtomicU32::new(weight),
+            effective_weight: AtomicU32::new(weight * WEIGHT_SCALE),
+            maxconn: AtomicU32::new(settings.maxconn),
+            served: Gauge::default(),
+            queued: Gauge::default(),
+            sessions_rate: Rate::default(),
+            queue_time: Average::default(),
+            connect_time: Average::default(),
+            response_time: Average::default(),
+            total_time: Average::default(),
+            last_session_ms: AtomicU64::new(0),
+            last_change_ms: AtomicU64::new(now_ms),
+            down_seconds: AtomicU64::new(0),
+            down_transitions: AtomicU32::new(0),
+            failed_checks: AtomicU32::new(0),
+            idle_connections: Gauge::default(),
+            observed_errors: AtomicU32::new(0),
+            deleted: AtomicBool::new(false),
+            check: Mutex::new(CheckView::default()),
+            agent: Mutex::new(CheckView::default()),
+            settings,
+        }
+    }
+
+    pub fn admin(&self) -> Admin {
+        Admin(self.admin.load(Relaxed))
+    }
+
+    /// Called under the backend's lock only.
+    pub(super) fn set_admin(&self, admin: Admin) {
+        self.admin.store(admin.0, Relaxed);
+    }
+
+    pub fn running(&self) -> Running {
+        Running::from_u8(self.running.load(Relaxed))
+    }
+
+    /// Called under the backend's lock only.
+    pub(super) fn set_running(&self, running: Running) {
+        self.running.store(running as u8, Relaxed);
+    }
+
+    /// May take traffic that persistence sends here: up (or stopping), and not in maintenance.
+    pub fn is_usable(&self) -> bool {
+        !matches!(self.running(), Running::Stopped) && !self.admin().is_maintenance()
+    }
+
+    /// May be chosen by the balancing algorithm.
+    pub fn is_eligible(&self) -> bool {
+        self.is_usable()
+            && !self.admin().is_drain()
+            && !matches!(self.running(), Running::Stopping)
+            && self.effective_weight.load(Relaxed) > 0
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.admin().is_drain() || self.weight.load(Relaxed) == 0
+    }
+
+    /// How many requests it may serve now: `maxconn`, lowered towards `minconn` while the backend is far from
+    /// `fullconn`. 0 is unlimited.
+    pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
+        let maxconn = self.maxconn.load(Relaxed);
+        let minconn = self.settings.minconn;
+        if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn
+        {
+            return maxconn;
+        }
+        let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
+        (scaled as u32).max(minconn)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::tests::server_settings;
+    use rules::ProxyId;
+
+    #[test]
+    fn minconn_grows_to_maxconn_with_the_load_of_the_backend() {
+        let mut settings = server_settings("a");
+        settings.maxconn = 100;
+        settings.minconn = 10;
+        let server = ServerState::new(ServerId { proxy: ProxyId(0), index: 0 }, 0, Arc::new(settings), 0);
+        assert_eq!(server.dynamic_maxconn(0, 1000), 10);
+        assert_eq!(server.dynamic_maxconn(500, 1000), 50);
+        assert_eq!(server.dynamic_maxconn(1000, 1000), 100);
+    }
+}
