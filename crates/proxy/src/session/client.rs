@@ -8,7 +8,7 @@ use crate::registry::Control;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::Mode;
-use rules::{Peer, ProxyId, Scope, WallTime};
+use rules::{Direction, NoVariables, Peer, ProxyId, Scope, WallTime};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -70,12 +70,14 @@ impl Client {
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
+            direction: if response.status() == 0 { Direction::Request } else { Direction::Response },
             stream: &transaction.facts,
             request: request.is_request().then_some(request),
             response: (response.status() != 0).then_some(response),
             payload: self.input.bytes(),
             payload_final: self.closed,
             host: state,
+            variables: &NoVariables,
             now,
             wall: state.clock.wall(now),
         }
