@@ -4,15 +4,23 @@
 
 #![forbid(unsafe_code)]
 
+mod authority;
+pub mod base64;
 mod chunk;
+pub mod cookie;
+pub mod date;
 mod error;
+pub mod fuzz;
 mod head;
 mod kind;
 mod list;
 mod method;
+pub mod page;
 mod parse;
+pub mod query;
 mod scan;
 pub mod status;
+pub mod url;
 mod verdict;
 
 pub use chunk::{ChunkDecoder, Step, write_chunk_header};
