@@ -10,7 +10,8 @@ mod expr;
 mod ids;
 mod log_format;
 mod scope;
-mod stick_table;
+pub mod stick_table;
+pub mod units;
 mod value;
 
 pub use acl::Condition;
@@ -19,5 +20,5 @@ pub use expr::Expr;
 pub use ids::{ProxyId, ServerId};
 pub use log_format::LogFormat;
 pub use scope::{Host, Peer, Scope, StreamFacts, Termination, Times, WallTime};
-pub use stick_table::StickTableConfig;
+pub use stick_table::{StickTable, StickTableConfig};
 pub use value::{Value, ValueType};
