@@ -76,7 +76,11 @@ impl StickTable {
     /// The line that `show table` prints for a table called `name`, newline included.
     pub fn header(&self, name: &str) -> String {
         let used = self.used();
-        format!("# table: {name}, type: {}, size:{}, used:{used}\n", self.config().key.name(), self.config().size)
+        format!(
+            "# table: {name}, type: {}, size:{}, used:{used}\n",
+            self.config().key.name(),
+            self.config().size
+        )
     }
 
     /// Runs a command on this table. `words` follow the table's name. What it prints is appended to `out`.
@@ -154,9 +158,8 @@ impl StickTable {
         action: TableAction,
         text: Option<&str>,
     ) -> Result<super::Key<'static>, CommandError> {
-        let text = text
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| CommandError("Key value expected".into()))?;
+        let text =
+            text.filter(|text| !text.is_empty()).ok_or_else(|| CommandError("Key value expected".into()))?;
         if matches!(self.config().key, super::KeyType::Binary { .. }) {
             let doing = match action {
                 TableAction::Show => "Showing keys from tables",
@@ -185,7 +188,9 @@ impl StickTable {
                     words[index * 3 - 1]
                 )));
             }
-            let Some(data) = DataType::from_name(&condition[0][5..]) else { return error("Unknown data type") };
+            let Some(data) = DataType::from_name(&condition[0][5..]) else {
+                return error("Unknown data type");
+            };
             if !self.stores(data) {
                 return error("Data type not stored in this table");
             }
@@ -216,7 +221,9 @@ impl StickTable {
                 }
                 let mut line = Vec::with_capacity(96);
                 // HAProxy prints the entry's address; ours has a number, unique in the table.
-                line.extend_from_slice(format!("{:#x}: key=", (number as u64) << 32 | u64::from(slot)).as_bytes());
+                line.extend_from_slice(
+                    format!("{:#x}: key=", (number as u64) << 32 | u64::from(slot)).as_bytes(),
+                );
                 self.config().key.print(&key, &mut line);
                 let exp = expires.map_or(0, |at| at.saturating_sub(now_ms));
                 line.extend_from_slice(format!(" use={uses} exp={exp}").as_bytes());
@@ -290,7 +297,9 @@ fn set_values(entry: &mut super::Entry<'_>, words: &[&str]) -> Result<(), Comman
             return error("\"data.<type>\" followed by a value expected");
         };
         let Some(data) = DataType::from_name(name) else { return error("Unknown data type") };
-        if entry.layout.element_count(data) != 1 || matches!(data.shape(), DataShape::Array | DataShape::RateArray) {
+        if entry.layout.element_count(data) != 1
+            || matches!(data.shape(), DataShape::Array | DataShape::RateArray)
+        {
             return error("Data type not stored in this table");
         }
         let Some(value) = pair.get(1).and_then(|word| word.parse::<i64>().ok()) else {

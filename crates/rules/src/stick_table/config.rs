@@ -233,7 +233,9 @@ impl<'a> Line<'a> {
     fn unit_error(&self, keyword: &str, error: UnitError) -> TableLineError {
         self.error(match error {
             UnitError::Empty => format!("missing argument after '{keyword}'"),
-            UnitError::Unexpected(found) => format!("unexpected character '{found}' in argument of '{keyword}'"),
+            UnitError::Unexpected(found) => {
+                format!("unexpected character '{found}' in argument of '{keyword}'")
+            }
             UnitError::Overflow => format!("argument of '{keyword}' is too large"),
         })
     }
@@ -253,9 +255,7 @@ impl<'a> Line<'a> {
             "integer" => Ok(KeyType::Integer),
             "string" => Ok(KeyType::String { len_max: self.key_len()?.unwrap_or(STRING_LEN_DEFAULT) }),
             "binary" => Ok(KeyType::Binary { len: self.key_len()?.unwrap_or(BINARY_LEN_DEFAULT) }),
-            other => {
-                Err(self.error(format!("unknown type '{other}' (ip, ipv6, integer, string or binary)")))
-            }
+            other => Err(self.error(format!("unknown type '{other}' (ip, ipv6, integer, string or binary)"))),
         }
     }
 
@@ -319,8 +319,8 @@ impl<'a> Line<'a> {
                 }
             },
         };
-        let data = DataType::from_name(name)
-            .ok_or_else(|| self.error(format!("unknown store option '{name}'")))?;
+        let data =
+            DataType::from_name(name).ok_or_else(|| self.error(format!("unknown store option '{name}'")))?;
         let missing = || self.error(format!("missing argument to store option '{name}'"));
         match data.shape() {
             DataShape::Counter | DataShape::Counter64 | DataShape::ServerKey => match arguments {
@@ -398,7 +398,8 @@ mod tests {
 
     #[test]
     fn store_lists_are_kept_in_the_order_of_show_table() {
-        let table = parse("type ip size 1k store http_req_rate(10s),gpc0 store gpc_rate(3,1m)").expect("valid");
+        let table =
+            parse("type ip size 1k store http_req_rate(10s),gpc0 store gpc_rate(3,1m)").expect("valid");
         let names: Vec<_> = table.store.iter().map(|item| (item.data.name(), item.count)).collect();
         assert_eq!(names, [("gpc0", 1), ("http_req_rate", 1), ("gpc_rate", 3)]);
         assert_eq!(table.store[2].period, Duration::from_secs(60));

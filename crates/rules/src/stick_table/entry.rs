@@ -138,7 +138,9 @@ impl Entry<'_> {
             DataShape::Rate | DataShape::RateArray => {
                 rate::read(&self.words[at..at + RATE_WORDS], period_ms, self.now_ms)
             }
-            DataShape::Counter | DataShape::Counter64 | DataShape::Array | DataShape::ServerKey => self.words[at],
+            DataShape::Counter | DataShape::Counter64 | DataShape::Array | DataShape::ServerKey => {
+                self.words[at]
+            }
         })
     }
 

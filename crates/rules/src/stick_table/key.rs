@@ -81,7 +81,9 @@ impl KeyType {
         match self {
             KeyType::Ip => Some(Key::inline(&text.parse::<Ipv4Addr>().ok()?.octets())),
             KeyType::Ipv6 => Some(Key::inline(&text.parse::<Ipv6Addr>().ok()?.octets())),
-            KeyType::Integer => Some(Key::inline(&u32::try_from(leading_int(text.as_bytes())?).ok()?.to_be_bytes())),
+            KeyType::Integer => {
+                Some(Key::inline(&u32::try_from(leading_int(text.as_bytes())?).ok()?.to_be_bytes()))
+            }
             KeyType::String { len_max } => Some(Key::Borrowed(cut(text.as_bytes(), len_max)).to_stored()),
             KeyType::Binary { .. } => None,
         }
@@ -152,12 +154,9 @@ fn leading_int(text: &[u8]) -> Option<i64> {
 fn text_of<'v>(value: &'v Value<'_>) -> Option<&'v str> {
     match value {
         Value::Str(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::Bool(_)
-        | Value::Int(_)
-        | Value::Ip4(_)
-        | Value::Ip6(_)
-        | Value::Bin(_)
-        | Value::Method(_) => None,
+        Value::Bool(_) | Value::Int(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => {
+            None
+        }
     }
 }
 
@@ -221,10 +220,7 @@ mod tests {
         let mapped = Value::Ip6("::ffff:10.0.0.1".parse().expect("address"));
         assert_eq!(printed(KeyType::Ip, mapped), Some("10.0.0.1".into()));
         assert_eq!(printed(KeyType::Ip, Value::Ip6(Ipv6Addr::LOCALHOST)), None);
-        assert_eq!(
-            printed(KeyType::Ipv6, Value::Ip4(Ipv4Addr::LOCALHOST)),
-            Some("::ffff:127.0.0.1".into())
-        );
+        assert_eq!(printed(KeyType::Ipv6, Value::Ip4(Ipv4Addr::LOCALHOST)), Some("::ffff:127.0.0.1".into()));
         assert_eq!(printed(KeyType::Integer, text("5abc")), Some("5".into()));
         assert_eq!(printed(KeyType::Integer, text("abc")), None);
         assert_eq!(printed(KeyType::String { len_max: 8 }, text("abcdefghijkl")), Some("abcdefgh".into()));

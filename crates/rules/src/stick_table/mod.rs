@@ -132,12 +132,7 @@ impl StickTable {
     }
 
     /// Finds or creates an entry; its shard comes back locked.
-    fn locate(
-        &self,
-        key: &Key<'_>,
-        now_ms: u64,
-        access: Access,
-    ) -> Option<(MutexGuard<'_, Shard>, u32)> {
+    fn locate(&self, key: &Key<'_>, now_ms: u64, access: Access) -> Option<(MutexGuard<'_, Shard>, u32)> {
         let hash = self.hash(key.as_bytes());
         let place = self.shard_of(hash);
         let mut shard = self.lock(place);

@@ -26,12 +26,17 @@ pub(super) fn read(words: &[u64], period_ms: u64, now_ms: u64) -> u64 {
     running + before * remaining / period_ms
 }
 
+/// HAProxy keeps a lock in the lowest bit of the time, so its periods start at even milliseconds.
+fn even(now_ms: u64) -> u64 {
+    now_ms & !1
+}
+
 /// Counts `events` more.
 pub(super) fn add(words: &mut [u64], period_ms: u64, now_ms: u64, events: u64) {
     let elapsed = now_ms.saturating_sub(words[0]);
     if elapsed >= period_ms {
         let before = if elapsed < 2 * period_ms { words[1] >> 32 } else { 0 };
-        words[0] = if elapsed < 2 * period_ms { words[0] + period_ms } else { now_ms };
+        words[0] = even(if elapsed < 2 * period_ms { words[0] + period_ms } else { now_ms });
         words[1] = before;
     }
     let running = ((words[1] >> 32) as u32).wrapping_add(events as u32);
@@ -40,7 +45,7 @@ pub(super) fn add(words: &mut [u64], period_ms: u64, now_ms: u64, events: u64) {
 
 /// Starts over with `events` in the running period.
 pub(super) fn set(words: &mut [u64], now_ms: u64, events: u64) {
-    words[0] = now_ms;
+    words[0] = even(now_ms);
     words[1] = (events & u64::from(u32::MAX)) << 32;
 }
 
@@ -66,9 +71,9 @@ mod tests {
     fn rates_fade_as_in_haproxy() {
         for (slot, events) in [(0, 1), (1, 2), (2, 1000)] {
             let mut words = [0; RATE_WORDS];
-            set(&mut words, 1_000, events);
+            set(&mut words, 1_001, events);
             for (exp, values) in RECORDED {
-                assert_eq!(read(&words, 2_000, 1_000 + 10_000 - exp), values[slot], "{events} at exp={exp}");
+                assert_eq!(read(&words, 2_000, 1_001 + 10_000 - exp), values[slot], "{events} at exp={exp}");
             }
         }
     }

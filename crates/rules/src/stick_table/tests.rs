@@ -67,7 +67,10 @@ fn entries_go_when_their_time_is_over_and_a_hit_gives_them_more() {
     assert_eq!(table.access(&two, late, Access::Peek, |_| ()), None);
     assert_eq!(table.expire(late), Some(t0 + Duration::from_secs(2800)));
     assert_eq!(table.used(), 1);
-    assert_eq!(table.access(&one, late, Access::Peek, |entry| entry.get(DataType::ConnCnt, 0)), Some(Some(1)));
+    assert_eq!(
+        table.access(&one, late, Access::Peek, |entry| entry.get(DataType::ConnCnt, 0)),
+        Some(Some(1))
+    );
     assert_eq!(table.expire(t0 + Duration::from_secs(2800)), None);
     assert_eq!(table.used(), 0);
 }
@@ -119,10 +122,7 @@ fn tracked_entries_neither_expire_nor_make_room_nor_are_cleared() {
     table.expire(late);
     assert_eq!(table.used(), 1);
     assert!(table.access(&table.key(&two).expect("key"), late, Access::Create, |_| ()).is_none());
-    assert_eq!(
-        run(&table, late, TableAction::Clear, "key 0.0.0.1"),
-        "Entry currently in use, cannot remove"
-    );
+    assert_eq!(run(&table, late, TableAction::Clear, "key 0.0.0.1"), "Entry currently in use, cannot remove");
     let shared = tracked.share();
     assert_eq!(shared.trackers(), 2);
     tracked.release(late);
@@ -232,7 +232,8 @@ fn string_keys_are_cut_before_they_are_compared() {
     let table = table("type string len 8 size 2 nopurge store gpc0", t0);
     let long = Value::Str(Cow::Borrowed(b"abcdefghijkl"));
     let same = Value::Str(Cow::Borrowed(b"abcdefgh"));
-    table.access(&table.key(&long).expect("key"), t0, Access::Create, |entry| entry.set(DataType::Gpc0, 0, 9));
+    table
+        .access(&table.key(&long).expect("key"), t0, Access::Create, |entry| entry.set(DataType::Gpc0, 0, 9));
     let seen = table.access(&table.key(&same).expect("key"), t0, Access::Peek, |e| e.get(DataType::Gpc0, 0));
     assert_eq!(seen, Some(Some(9)));
 }
