@@ -17,3 +17,11 @@ pub struct ServerId {
     pub proxy: ProxyId,
     pub index: u32,
 }
+
+/// A stick table, by position in the model's list of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId(pub u32);
+
+/// A `userlist` section, by position in the model's list of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserlistId(pub u32);

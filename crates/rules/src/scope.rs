@@ -1,8 +1,9 @@
 //! What a rule sees while it runs: borrowed, read-only facts of one connection, one stream and its messages.
 
-use crate::{ProxyId, ServerId};
-use http::Head;
-use std::net::SocketAddr;
+use crate::{ProxyId, ServerId, UserlistId, Value, VariableName};
+use http::{Head, Version};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Wall-clock time since the Unix epoch: for logs, cookies and dates. Never used for timers.
@@ -17,17 +18,29 @@ pub enum Peer {
     Unix,
 }
 
+/// Which way the data that a rule looks at goes. Decides what `hdr`, `payload` and their like read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client.
+    Request,
+    /// From the server.
+    Response,
+}
+
 /// The evaluation context. Cheap to build: references only.
 pub struct Scope<'a> {
+    pub direction: Direction,
     pub stream: &'a StreamFacts,
     pub request: Option<&'a Head>,
     pub response: Option<&'a Head>,
     /// In TCP rules: what the client (request rules) or the server (response rules) has sent so far.
     /// In HTTP rules: the part of the request body that has been buffered.
     pub payload: &'a [u8],
-    /// No more bytes will come into `payload` (the peer closed, or the buffer is full).
+    /// Nobody will wait for more of `payload`: the peer closed, the buffer is full, the inspection delay is over; always
+    /// true in HTTP rules. While it is false, expressions may ask to be evaluated again ([`Fetched`](crate::Fetched)).
     pub payload_final: bool,
     pub host: &'a dyn Host,
+    pub variables: &'a dyn Variables,
     pub now: Instant,
     pub wall: WallTime,
 }
@@ -77,7 +90,26 @@ pub struct StreamFacts {
     pub cookie_capture_request: Option<Vec<u8>>,
     pub cookie_capture_response: Option<Vec<u8>>,
     pub unique_id: Option<Vec<u8>>,
+    /// A PROXY protocol header came on the client's connection.
+    pub proxy_header: bool,
+    /// Method of the request, kept for the response and the log (`capture.req.method`).
+    pub captured_method: Vec<u8>,
+    /// HTTP version of the request and of the response, once known.
+    pub request_version: Option<Version>,
+    pub response_version: Option<Version>,
+    /// `set-priority-class` and `set-priority-offset` (milliseconds) of the queue.
+    pub priority_class: i32,
+    pub priority_offset: i32,
+    /// File and line of the last rule that ended a rule set.
+    pub last_rule: Option<RulePlace>,
     pub tls: bool,
+}
+
+/// Where a rule is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulePlace {
+    pub file: Arc<str>,
+    pub line: u32,
 }
 
 /// The instants that the timers of a log line are made of (configuration manual §8.4).
@@ -121,11 +153,110 @@ impl Default for Termination {
     }
 }
 
+/// The variables that an expression can reach, of all scopes. Implemented by the stream's variable store, which has
+/// interior mutability because converters (`set-var`) change it while an expression is evaluated.
+pub trait Variables {
+    /// A copy of the variable; `None` when it is not set.
+    fn get(&self, name: &VariableName) -> Option<Value<'static>>;
+    /// Sets it; false when there is no room or its scope does not exist here.
+    fn set(&self, name: &VariableName, value: Value<'static>) -> bool;
+    /// Forgets it.
+    fn unset(&self, name: &VariableName);
+}
+
+/// Live numbers of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendNumber {
+    /// Usable servers (`nbsrv`).
+    UsableServers,
+    /// Established connections (`be_conn`).
+    Connections,
+    /// Free connections over all usable servers; -1 when a server has no limit (`be_conn_free`).
+    FreeConnections,
+    /// New sessions during the last second (`be_sess_rate`).
+    SessionRate,
+    /// Free connections and queue slots; -1 when a server has no limit (`connslots`).
+    FreeSlots,
+    /// Requests in the backend's queue and in its servers' (`queue`).
+    Queued,
+}
+
+/// Live numbers of a frontend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrontendNumber {
+    Connections,
+    /// Requests during the last second.
+    RequestRate,
+    /// Sessions during the last second.
+    SessionRate,
+}
+
+/// Live numbers of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerNumber {
+    Connections,
+    /// -1 without `maxconn`.
+    FreeConnections,
+    Queued,
+    SessionRate,
+    /// Effective weight, as the balancing uses it now, in the user's unit.
+    Weight,
+    /// Weight as set by configuration.
+    InitialWeight,
+    /// Weight as set by configuration or the runtime API.
+    UserWeight,
+}
+
+/// Numbers of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessNumber {
+    /// Position of the calling worker thread.
+    Thread,
+}
+
+/// Timeouts in force for a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamTimeout {
+    Client,
+    /// As configured in the backend.
+    Server,
+    Tunnel,
+    /// As in force now: `set-timeout` may have changed it.
+    CurrentServer,
+    CurrentTunnel,
+}
+
 /// The running proxy as rules see it: live numbers by id. Implemented by the proxy's State.
 pub trait Host {
     fn proxy_name(&self, proxy: ProxyId) -> &str;
+    /// `id` of a proxy, as `be_id`, `fe_id` and statistics show it.
+    fn proxy_number(&self, proxy: ProxyId) -> u32;
     fn server_name(&self, server: ServerId) -> &str;
-    /// Usable servers of a backend (`nbsrv`).
-    fn usable_servers(&self, backend: ProxyId) -> u32;
+    /// `id` of a server.
+    fn server_number(&self, server: ServerId) -> u32;
     fn server_is_up(&self, server: ServerId) -> bool;
+    /// Name and `id` of a frontend's listener.
+    fn listener(&self, frontend: ProxyId, index: u32) -> (Option<&str>, u32);
+    /// Established connections of a listener (`dst_conn`).
+    fn listener_connections(&self, frontend: ProxyId, index: u32) -> u32;
+    fn default_backend(&self, frontend: ProxyId) -> Option<ProxyId>;
+    fn backend(&self, backend: ProxyId, which: BackendNumber) -> i64;
+    fn frontend(&self, frontend: ProxyId, which: FrontendNumber) -> i64;
+    fn server(&self, server: ServerId, which: ServerNumber) -> i64;
+    fn process(&self, which: ProcessNumber) -> i64;
+    /// `None`: no limit.
+    fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration>;
+    fn backend_by_name(&self, name: &[u8]) -> Option<ProxyId>;
+    fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
+    /// Soft stop is on.
+    fn is_stopping(&self) -> bool;
+    fn hostname(&self) -> &str;
+    /// Whether the address is one of this machine's.
+    fn is_local(&self, address: IpAddr) -> bool;
+    /// 64 random bits; not for secrets.
+    fn random(&self) -> u64;
+    /// Whether a userlist has this user with this password.
+    fn user_is_valid(&self, list: UserlistId, user: &[u8], password: &[u8]) -> bool;
+    /// Whether a user of a userlist belongs to a group.
+    fn user_in_group(&self, list: UserlistId, user: &[u8], group: &[u8]) -> bool;
 }
