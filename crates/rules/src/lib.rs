@@ -6,19 +6,33 @@
 
 mod acl;
 mod action;
+mod cast;
+mod context;
 mod expr;
 mod ids;
-mod log_format;
+pub mod log_format;
+mod pattern;
+mod place;
+mod regex;
 mod scope;
 pub mod stick_table;
+mod suggest;
 pub mod units;
 mod value;
+mod variable_name;
 
-pub use acl::Condition;
+pub use acl::{AclSet, Condition};
 pub use action::{HttpRule, TcpRule};
+pub use context::{LoadError, Names, ParseContext, Word};
 pub use expr::Expr;
-pub use ids::{ProxyId, ServerId};
-pub use log_format::LogFormat;
-pub use scope::{Host, Peer, Scope, StreamFacts, Termination, Times, WallTime};
+pub use ids::{ProxyId, ServerId, TableId, UserlistId};
+pub use log_format::{LogContext, LogFormat};
+pub use pattern::PatternStore;
+pub use place::{Place, PlaceSet, Section};
+pub use scope::{
+    BackendNumber, Direction, FrontendNumber, Host, Peer, ProcessNumber, RulePlace, Scope, ServerNumber,
+    StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
+};
 pub use stick_table::{StickTable, StickTableConfig};
 pub use value::{Value, ValueType};
+pub use variable_name::{VariableName, VariableScope};

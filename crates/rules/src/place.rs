@@ -118,7 +118,9 @@ impl PlaceSet {
 
     /// From first to last, both included, in the order of a stream's life.
     pub const fn range(first: Place, last: Place) -> PlaceSet {
-        PlaceSet((PlaceSet::ALL.0 << first as u8) & (PlaceSet::ALL.0 >> (PLACES.len() as u8 - 1 - last as u8)))
+        PlaceSet(
+            (PlaceSet::ALL.0 << first as u8) & (PlaceSet::ALL.0 >> (PLACES.len() as u8 - 1 - last as u8)),
+        )
     }
 
     /// Both sets together.

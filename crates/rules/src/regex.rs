@@ -53,7 +53,12 @@ impl Regex {
     }
 
     /// First match at or after `start`: fills the groups and returns the whole match.
-    pub fn find(&self, subject: &[u8], start: usize, groups: &mut CaptureLocations) -> Option<(usize, usize)> {
+    pub fn find(
+        &self,
+        subject: &[u8],
+        start: usize,
+        groups: &mut CaptureLocations,
+    ) -> Option<(usize, usize)> {
         let found = self.compiled.captures_read_at(groups, subject, start).ok()??;
         Some((found.start(), found.end()))
     }
@@ -93,7 +98,10 @@ pub fn expand(template: &[u8], subject: &[u8], groups: &CaptureLocations, out: &
                 }
             }
             Some(b'x') => {
-                let pair = rest.as_slice().get(..2).and_then(|pair| Some((hex_digit(pair[0])?, hex_digit(pair[1])?)));
+                let pair = rest
+                    .as_slice()
+                    .get(..2)
+                    .and_then(|pair| Some((hex_digit(pair[0])?, hex_digit(pair[1])?)));
                 if let Some((high, low)) = pair {
                     rest.nth(1);
                     out.push(high << 4 | low);

@@ -6,7 +6,11 @@ const DISTANCE_MAX: usize = 3;
 /// The nearest of `known` to `word`, when it is near enough.
 pub fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let limit = DISTANCE_MAX.min(word.len() / 2);
-    known.map(|name| (distance(word, name), name)).filter(|(far, _)| *far <= limit).min().map(|(_, name)| name)
+    known
+        .map(|name| (distance(word, name), name))
+        .filter(|(far, _)| *far <= limit)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Message tail: `; did you mean 'x'?` or nothing.

@@ -42,7 +42,9 @@ impl VariableName {
     pub fn parse(text: &[u8]) -> Result<VariableName, String> {
         let shown = String::from_utf8_lossy(text);
         let dot = memchr::memchr(b'.', text).ok_or_else(|| {
-            format!("invalid variable name '{shown}': it must start with proc., sess., txn., req., res. or check.")
+            format!(
+                "invalid variable name '{shown}': it must start with proc., sess., txn., req., res. or check."
+            )
         })?;
         let scope = match &text[..dot] {
             b"proc" => VariableScope::Process,
