@@ -69,6 +69,16 @@ pub enum HashFunction {
 }
 
 impl HashType {
+    /// `hash-type <method>` without a function: sdbm, and the ring gets an avalanche that it does not get when the
+    /// function is named.
+    pub fn new(method: HashMethod) -> HashType {
+        let avalanche = match method {
+            HashMethod::MapBased => false,
+            HashMethod::Consistent => true,
+        };
+        HashType { method, function: HashFunction::Sdbm, avalanche, balance_factor: 0 }
+    }
+
     /// The hash of `bytes`: the chosen function, then the avalanche when asked for.
     pub fn digest(&self, bytes: &[u8]) -> u32 {
         let digest = match self.function {

@@ -117,11 +117,15 @@ pub fn header(element: &[u8], use_domain_only: bool, hash_type: &HashType) -> Op
 }
 
 /// The label before the last dot; the whole value when there is no dot.
+///
+/// Exactly as HAProxy searches: a dot in front of all others does not end a label, and the byte before the last dot
+/// belongs to the label whatever it is, so `.com` stays whole and `a..b` gives `a.`.
 fn main_domain(host: &[u8]) -> &[u8] {
-    let Some(end) = host.iter().rposition(|&byte| byte == b'.') else {
+    let last_dot = host.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
+    let Some(end) = last_dot else {
         return host;
     };
-    let start = host[..end].iter().rposition(|&byte| byte == b'.').map_or(0, |dot| dot + 1);
+    let start = host[..end - 1].iter().rposition(|&byte| byte == b'.').map_or(0, |dot| dot + 1);
     &host[start..end]
 }
 

@@ -8,7 +8,7 @@ use crate::roster::{Pool, Roster, ServerIndex};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Map {
     rows: Vec<ServerIndex>,
-    /// Next row for round robin.
+    /// Next row for round robin; past the end means the first one, unless the map has grown by then.
     turn: usize,
 }
 
@@ -18,8 +18,8 @@ impl Map {
         self.rows.clear();
         let backup = match roster.pool() {
             Pool::Active => false,
-            // With one backup server to use, all of them compete for its rows. It wins them unless a later one is
-            // heavier; HAProxy does the same, and rows must match.
+            // With one backup server to use, all of them compete for its rows, and it may lose some to a heavier
+            // one; HAProxy does the same, and static-rr must take the same turns.
             Pool::OneBackup(_) | Pool::AllBackups => true,
             Pool::Empty => return,
         };
@@ -72,7 +72,7 @@ impl Map {
             if full(server) {
                 continue;
             }
-            let after = (row + 1) % rows;
+            let after = row + 1;
             if avoid != Some(server) {
                 self.turn = after;
                 return Some(server);

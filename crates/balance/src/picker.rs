@@ -56,6 +56,9 @@ impl Picker {
     /// Removes a server; its index may be given to a server that is added later.
     pub fn remove(&mut self, index: ServerIndex) {
         self.set_up(index, false);
+        if let Structure::RoundRobin(line) = &mut self.structure {
+            line.forget(index);
+        }
         self.roster.remove(index);
     }
 
@@ -178,9 +181,18 @@ impl Picker {
             Structure::RoundRobin(line) => lone.or_else(|| line.pick(backup, avoid, full)),
             Structure::LeastConn(tree) => lone.or_else(|| tree.pick(backup, avoid, full)),
             Structure::First(tree) => lone.or_else(|| tree.pick(backup, avoid, full)),
-            Structure::Map(map) => match key.filter(|_| matches!(self.algorithm, Algorithm::Hash(_))) {
-                Some(hash) => map.by_hash(hash),
-                None => map.next(avoid, full),
+            Structure::Map(map) => match self.algorithm {
+                // With one server to use, HAProxy does not look at keys: all requests go by the first row.
+                Algorithm::Hash(_) if self.roster.usable() == 1 => map.by_hash(0),
+                Algorithm::Hash(_) => match key {
+                    Some(hash) => map.by_hash(hash),
+                    None => map.next(avoid, full),
+                },
+                Algorithm::StaticRoundRobin
+                | Algorithm::RoundRobin
+                | Algorithm::LeastConn
+                | Algorithm::First
+                | Algorithm::Random { .. } => map.next(avoid, full),
             },
             Structure::Ring(ring) => match self.algorithm {
                 Algorithm::Random { draws, balance_factor } => {

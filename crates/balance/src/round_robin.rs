@@ -109,6 +109,13 @@ impl RoundRobin {
         }
     }
 
+    /// Forgets the turns of a server that is removed, so that a later one with its index starts afresh.
+    pub fn forget(&mut self, index: ServerIndex) {
+        if let Some(place) = self.places.get_mut(index.position()) {
+            *place = Place::default();
+        }
+    }
+
     /// The next server of a group, `avoid` only when no other is left.
     pub fn pick(
         &mut self,

@@ -46,14 +46,16 @@ impl SlowStart {
         let percent = 100 * elapsed.as_secs() / self.seconds;
         ((u64::from(limit) * percent / 100) as u32).max(1)
     }
+}
 
-    /// The column `throttle` of the statistics, in percent (1..=100).
-    pub fn throttle_percent(&self, elapsed: Duration) -> u32 {
-        if self.is_over(elapsed) {
-            return 100;
-        }
-        ((100 * elapsed.as_secs() / self.seconds) as u32).max(1)
+/// The column `throttle` of the statistics, in percent: the share of `weight` that a ramp of so many sixteenths
+/// leaves in force, rounded down except for the smallest weights.
+pub fn throttle_percent(weight: u16, sixteenths: u8) -> u32 {
+    if weight == 0 {
+        return 100;
     }
+    let weight = u32::from(weight);
+    (100 * weight * u32::from(sixteenths) + WEIGHT_SCALE - 1) / (WEIGHT_SCALE * weight)
 }
 
 /// Connection limits of a server and its backend, in connections; a `maxconn` of 0 means no limit.
@@ -106,8 +108,6 @@ mod tests {
         assert_eq!(ramp.limit(100, seconds(0)), 1);
         assert_eq!(ramp.limit(100, seconds(15)), 50);
         assert_eq!(ramp.limit(100, seconds(30)), 100);
-        assert_eq!(ramp.throttle_percent(seconds(0)), 1);
-        assert_eq!(ramp.throttle_percent(seconds(15)), 50);
     }
 
     #[test]

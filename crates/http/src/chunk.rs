@@ -5,12 +5,14 @@ use crate::error::{ErrorKind, ParseError};
 use crate::head::Head;
 use crate::parse::{Limits, Parsed, parse_trailers};
 
-/// Longest chunk-size line (size, blanks and extension), in bytes: what HAProxy can hold in a default buffer would be
-/// more, and nobody needs it.
-pub const SIZE_LINE_MAX: u32 = 4096;
+/// Longest chunk-size line (size, blanks and extension), in bytes: what fits HAProxy's default buffer.
+pub const SIZE_LINE_MAX: u32 = 16384;
 
-/// Longest trailer section, in bytes.
-pub const TRAILERS_MAX: usize = 8192;
+/// Longest trailer section, in bytes: what fits HAProxy's default buffer.
+pub const TRAILERS_MAX: usize = 16384 - 1024;
+
+/// Bits above a chunk size that still may grow by one digit: HAProxy refuses sizes of 2^52 and more.
+const SIZE_SHIFT_MAX: u32 = 48;
 
 /// What the decoder found at the start of a piece of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub struct ChunkDecoder {
     line_len: u32,
     /// Bytes of the body taken, framing included.
     taken: u64,
+    tolerant: bool,
     trailers: Option<Box<Trailers>>,
 }
 
@@ -64,6 +67,11 @@ impl ChunkDecoder {
     /// A decoder at the start of a body.
     pub fn new() -> ChunkDecoder {
         ChunkDecoder::default()
+    }
+
+    /// The same, forgiving odd names in trailers (`option accept-invalid-http-request` or `-response`).
+    pub fn tolerant() -> ChunkDecoder {
+        ChunkDecoder { tolerant: true, ..ChunkDecoder::default() }
     }
 
     /// Whether the body has ended.
@@ -98,7 +106,7 @@ impl ChunkDecoder {
                 },
                 State::Size => match (digit(byte), byte) {
                     (Some(value), _) => {
-                        if self.left > u64::MAX >> 4 {
+                        if self.left >> SIZE_SHIFT_MAX != 0 {
                             return self.fail(at, ErrorKind::ChunkSize);
                         }
                         self.left = self.left << 4 | value;
@@ -200,7 +208,7 @@ impl ChunkDecoder {
         let trailers = self.trailers.get_or_insert_default();
         let before = trailers.bytes.len();
         trailers.bytes.extend_from_slice(&bytes[..bytes.len().min(TRAILERS_MAX - before + 1)]);
-        let limits = Limits { max_head: TRAILERS_MAX, ..Limits::default() };
+        let limits = Limits { max_head: TRAILERS_MAX, accept_invalid: self.tolerant, ..Limits::default() };
         match parse_trailers(&trailers.bytes, &limits, &mut trailers.head) {
             Ok(Parsed::Partial) => Ok(trailers.bytes.len() - before),
             Ok(Parsed::Complete { consumed }) => {

@@ -29,6 +29,10 @@ pub enum ErrorKind {
     ContentLengthConflict,
     /// A `Transfer-Encoding` where it may not stand, `chunked` twice or not last.
     TransferEncoding,
+    /// `chunked` after another coding, which we could not undo.
+    UnsupportedCoding,
+    /// A switch to WebSocket without `Sec-WebSocket-Key`.
+    Upgrade,
     /// Several `Host` that differ, or one that differs from the URI's authority.
     Host,
     /// A chunk size that is no hexadecimal number, or too large a one.
@@ -57,6 +61,8 @@ impl ErrorKind {
             ErrorKind::ContentLength => "invalid Content-Length",
             ErrorKind::ContentLengthConflict => "conflicting Content-Length values",
             ErrorKind::TransferEncoding => "invalid Transfer-Encoding",
+            ErrorKind::UnsupportedCoding => "unsupported Transfer-Encoding",
+            ErrorKind::Upgrade => "WebSocket upgrade without key",
             ErrorKind::Host => "conflicting Host or authority",
             ErrorKind::ChunkSize => "invalid chunk size",
             ErrorKind::ChunkEnd => "chunk not followed by CR LF",
@@ -82,7 +88,7 @@ pub struct ParseError {
 impl ParseError {
     /// Status to answer a client whose request was refused. (A refused response is always answered with 502.)
     pub fn status(&self) -> u16 {
-        400
+        if self.kind == ErrorKind::UnsupportedCoding { 422 } else { 400 }
     }
 }
 

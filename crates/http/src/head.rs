@@ -12,20 +12,22 @@
 //! Every live line is stored as it will be written (`name: value\r\n`): lines that came in another shape are rewritten
 //! behind the received bytes when the head is complete. So writing is a copy of as few runs as there are edits.
 
+mod connection;
 mod edit;
 mod framing;
 mod target;
 
-pub(crate) use framing::Refused;
-pub use framing::{ConnectionTokens, Framing};
+pub use connection::ConnectionTokens;
+pub use framing::Framing;
+pub(crate) use framing::{Body, Refused};
 
 use crate::kind::FieldKind;
 use crate::list::Values;
 use crate::method::Method;
 use crate::parse::Cursor;
 
-/// Longest field name that fits a [`Field`], in bytes; the parser refuses longer ones.
-pub const NAME_LEN_MAX: usize = u16::MAX as usize;
+/// Longest field name, in bytes: HAProxy keeps name lengths in one byte and refuses longer ones.
+pub const NAME_LEN_MAX: usize = u8::MAX as usize;
 
 /// HTTP version of a message, as far as it changes how it is handled. Any 1.x above 1.1 counts as 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -54,7 +56,7 @@ pub(crate) struct Field {
     /// Where the value starts: `start + name_len + 2`, except for lines that still wait to be rewritten.
     pub(crate) value: u32,
     pub(crate) value_len: u32,
-    pub(crate) name_len: u16,
+    pub(crate) name_len: u8,
     pub(crate) kind: FieldKind,
     /// The received line has another shape than `name: value\r\n`.
     pub(crate) odd: bool,

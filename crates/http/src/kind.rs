@@ -96,7 +96,7 @@ impl FieldKind {
 
     /// The bit of this kind in a set of kinds.
     #[inline]
-    pub(crate) fn bit(self) -> u64 {
+    pub(crate) const fn bit(self) -> u64 {
         1 << (self as u8)
     }
 }

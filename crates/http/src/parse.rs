@@ -13,9 +13,10 @@ use crate::scan::{skip_text, skip_token, skip_visible};
 /// Bounds and tolerance of the parser.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Longest head in bytes: `tune.bufsize` − `tune.maxrewrite`.
+    /// Room for a head in bytes: `tune.bufsize` − `tune.maxrewrite`. As in HAProxy a field costs 8 bytes beside its name
+    /// and value, and a head 85 bytes beside its fields.
     pub max_head: usize,
-    /// Most field lines: `tune.http.maxhdr`.
+    /// `tune.http.maxhdr`: one more than the most field lines allowed.
     pub max_fields: usize,
     /// `option accept-invalid-http-request` or `-response`.
     pub accept_invalid: bool,
@@ -30,6 +31,13 @@ impl Default for Limits {
 
 /// Heads longer than this are refused whatever `Limits` says: offsets are 32 bits, and edits come behind the head.
 const HEAD_LEN_MAX: usize = 1 << 30;
+
+/// What HAProxy's representation of a head costs beside the texts in it, in bytes (measured).
+const HEAD_COST: usize = 85;
+/// The same for one field.
+const FIELD_COST: usize = 8;
+/// Longest version text that is tolerated.
+const VERSION_LEN_MAX: usize = 16;
 
 /// How far a parse came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +58,8 @@ enum State {
     Uri,
     BeforeVersion,
     Version,
+    /// The LF that ends a request of HTTP/0.9.
+    SimpleLf,
     StatusVersion,
     BeforeCode,
     Code,
@@ -133,10 +143,13 @@ fn parse(bytes: &[u8], limits: &Limits, head: &mut Head, side: Side) -> Result<P
     let cursor = head.cursor;
     let mut parser = Parser { bytes, limits, cursor, head };
     match parser.run() {
-        Ok(true) => {
-            let consumed = parser.complete()?;
-            Ok(Parsed::Complete { consumed })
-        }
+        Ok(true) => match parser.complete() {
+            Ok(consumed) => Ok(Parsed::Complete { consumed }),
+            Err(error) => {
+                head.clear();
+                Err(error)
+            }
+        },
         Ok(false) if bytes.len() == max => {
             head.clear();
             Err(ParseError { offset: max, kind: ErrorKind::HeadTooLong })
@@ -197,9 +210,10 @@ impl Parser<'_> {
                 State::Method => {
                     at = skip_token(bytes, at);
                     let Some(&end) = bytes.get(at) else { break false };
-                    if end != b' ' || at == self.cursor.line as usize {
+                    if !is_blank(end) || at == self.cursor.line as usize {
                         return self.fail(at, ErrorKind::Method);
                     }
+                    self.cursor.odd_line |= end != b' ';
                     self.cursor.method_len = at as u32 - self.cursor.line;
                     (at, state) = (at + 1, State::BeforeUri);
                 }
@@ -215,10 +229,18 @@ impl Parser<'_> {
                 State::Uri => {
                     at = skip_visible(bytes, at);
                     let Some(&end) = bytes.get(at) else { break false };
-                    if is_blank(end) && at > self.cursor.text as usize {
+                    self.cursor.text_len = at as u32 - self.cursor.text;
+                    if is_blank(end) && self.cursor.text_len > 0 {
+                        self.check_fragment()?;
                         self.cursor.odd_line |= end != b' ';
-                        self.cursor.text_len = at as u32 - self.cursor.text;
                         (at, state) = (at + 1, State::BeforeVersion);
+                    } else if matches!(end, b'\r' | b'\n') {
+                        self.simple_request(at)?;
+                        (at, state) = (at + 1, State::SimpleLf);
+                        if end == b'\n' {
+                            self.cursor.at = at as u32;
+                            break true;
+                        }
                     } else if end >= 0x80 && self.limits.accept_invalid {
                         at += 1;
                     } else {
@@ -229,6 +251,13 @@ impl Parser<'_> {
                     if is_blank(byte) {
                         self.cursor.odd_line = true;
                         at += 1;
+                    } else if matches!(byte, b'\r' | b'\n') {
+                        self.simple_request(at)?;
+                        (at, state) = (at + 1, State::SimpleLf);
+                        if byte == b'\n' {
+                            self.cursor.at = at as u32;
+                            break true;
+                        }
                     } else {
                         self.cursor.mark = at as u32;
                         state = State::Version;
@@ -239,17 +268,21 @@ impl Parser<'_> {
                         self.take_version(at)?;
                         (at, state) = self.line_end(byte, at);
                     }
-                    _ if at - self.cursor.mark as usize >= 8 => return self.fail(at, ErrorKind::Version),
-                    _ => at += 1,
+                    _ => at = self.version_byte(byte, at)?,
                 },
                 State::StatusVersion => match byte {
-                    b' ' => {
+                    b' ' | b'\t' => {
+                        self.cursor.odd_line |= byte != b' ';
                         self.take_version(at)?;
                         (at, state) = (at + 1, State::BeforeCode);
                     }
-                    _ if at - self.cursor.mark as usize >= 8 => return self.fail(at, ErrorKind::Version),
-                    _ => at += 1,
+                    _ => at = self.version_byte(byte, at)?,
                 },
+                State::SimpleLf => {
+                    self.expect_lf(byte, at)?;
+                    self.cursor.at = at as u32 + 1;
+                    break true;
+                }
                 State::BeforeCode => {
                     if is_blank(byte) {
                         self.cursor.odd_line = true;
@@ -260,6 +293,7 @@ impl Parser<'_> {
                     }
                 }
                 State::Code => match byte {
+                    b'0' if at == self.cursor.mark as usize => return self.fail(at, ErrorKind::Status),
                     b'0'..=b'9' if at - (self.cursor.mark as usize) < 3 => at += 1,
                     b' ' | b'\t' | b'\r' | b'\n' if at - self.cursor.mark as usize == 3 => {
                         let digits = &bytes[self.cursor.mark as usize..at];
@@ -289,7 +323,6 @@ impl Parser<'_> {
                         self.cursor.text_len = at as u32 - self.cursor.text;
                         (at, state) = self.line_end(byte, at);
                     }
-                    0 => return self.fail(at, ErrorKind::FieldValue),
                     _ => at = skip_text(bytes, at + 1),
                 },
                 State::LineLf => {
@@ -315,7 +348,7 @@ impl Parser<'_> {
                     let Some(&end) = bytes.get(at) else { break false };
                     let start = self.cursor.mark as usize;
                     if end != b':' {
-                        let tolerated = self.limits.accept_invalid && end > b' ';
+                        let tolerated = self.limits.accept_invalid && !matches!(end, b'\r' | b'\n');
                         if !tolerated {
                             return self.fail(at, ErrorKind::FieldName);
                         }
@@ -349,7 +382,7 @@ impl Parser<'_> {
                             self.cursor.value_end = at as u32;
                             (at, state) = (at + 1, State::AfterLine);
                         }
-                        0 => return self.fail(at, ErrorKind::FieldValue),
+                        // HAProxy 2.6 passes every other control byte on, NUL too.
                         _ => at += 1,
                     }
                 }
@@ -392,17 +425,73 @@ impl Parser<'_> {
         (at + 1, if byte == b'\r' { State::LineLf } else { State::LineStart })
     }
 
+    /// A byte of a version that is not its end.
+    fn version_byte(&self, byte: u8, at: usize) -> Result<usize, ParseError> {
+        let len = at - self.cursor.mark as usize;
+        let len_max = if self.limits.accept_invalid { VERSION_LEN_MAX } else { 8 };
+        let valid = byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'.');
+        if valid && len < len_max { Ok(at + 1) } else { self.fail(at, ErrorKind::Version) }
+    }
+
+    /// Judges the version: `HTTP/digit.digit`; responses may bring other letters. What is above 1.1 is
+    /// written on as HTTP/1.1, what is below stays as it is and counts as 1.0.
     fn take_version(&mut self, end: usize) -> Result<(), ParseError> {
         let start = self.cursor.mark as usize;
-        self.head.version = match &self.bytes[start..end] {
-            b"HTTP/1.1" => Version::Http11,
-            b"HTTP/1.0" => Version::Http10,
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
-                self.cursor.odd_line = true;
-                Version::Http11
+        let text = &self.bytes[start..end];
+        if text == b"HTTP/1.1" {
+            self.head.version = Version::Http11;
+            return Ok(());
+        }
+        let numbered = match text {
+            [_, _, _, _, b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+                Some((*major, *minor))
             }
-            _ => return self.fail(start, ErrorKind::Version),
+            _ => None,
         };
+        let known = text.starts_with(b"HTTP/") || self.head.side != Side::Request;
+        let preface = text == b"HTTP/2.0" && self.bytes[self.cursor.line as usize..].starts_with(b"PRI * ");
+        match numbered {
+            Some(_) if preface || !(known || self.limits.accept_invalid) => {
+                self.fail(start, ErrorKind::Version)
+            }
+            Some(version) if version >= (b'1', b'1') => {
+                self.head.version = Version::Http11;
+                self.cursor.odd_line = true;
+                Ok(())
+            }
+            Some(_) => {
+                self.head.version = Version::Http10;
+                Ok(())
+            }
+            None if self.limits.accept_invalid && !text.is_empty() => {
+                self.head.version = Version::Http10;
+                self.cursor.odd_line = true;
+                Ok(())
+            }
+            None => self.fail(start, ErrorKind::Version),
+        }
+    }
+
+    /// A fragment never travels in a request (RFC 9112 §3.2).
+    fn check_fragment(&self) -> Result<(), ParseError> {
+        let start = self.cursor.text as usize;
+        let uri = &self.bytes[start..start + self.cursor.text_len as usize];
+        match memchr::memchr(b'#', uri) {
+            Some(at) if !self.limits.accept_invalid => self.fail(start + at, ErrorKind::Uri),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A request line without version (HTTP/0.9): only `GET`, and only when invalid requests are accepted. It has no
+    /// fields and is sent on as HTTP/1.0.
+    fn simple_request(&mut self, at: usize) -> Result<(), ParseError> {
+        let line = self.cursor.line as usize;
+        let method = &self.bytes[line..line + self.cursor.method_len as usize];
+        if !self.limits.accept_invalid || method != b"GET" || self.cursor.text_len == 0 {
+            return self.fail(at, ErrorKind::Version);
+        }
+        self.head.version = Version::Http10;
+        self.cursor.odd_line = true;
         Ok(())
     }
 
@@ -428,7 +517,7 @@ impl Parser<'_> {
             start: start as u32,
             value: value as u32,
             value_len: (end - value) as u32,
-            name_len: (colon - start) as u16,
+            name_len: (colon - start) as u8,
             kind,
             odd: false,
         })?;
@@ -453,7 +542,7 @@ impl Parser<'_> {
             start: mark,
             value,
             value_len: value_end - value,
-            name_len: name_len as u16,
+            name_len: name_len as u8,
             kind,
             odd,
         })
@@ -461,7 +550,7 @@ impl Parser<'_> {
 
     #[inline]
     fn push(&mut self, field: Field) -> Result<(), ParseError> {
-        if self.head.fields.len() >= self.limits.max_fields {
+        if self.head.fields.len() + 1 >= self.limits.max_fields {
             return self.fail(field.start as usize, ErrorKind::TooManyFields);
         }
         self.head.kinds |= field.kind.bit();
@@ -500,9 +589,23 @@ impl Parser<'_> {
         }
         self.cursor.state = State::Done;
         head.cursor = self.cursor;
-        if head.side != Side::Trailers {
-            crate::verdict::judge(head)?;
-        }
+        self.check_room(consumed)?;
+        crate::verdict::judge(self.head, self.limits.accept_invalid)?;
         Ok(consumed)
+    }
+
+    /// Whether HAProxy would have room for the head.
+    fn check_room(&self, consumed: usize) -> Result<(), ParseError> {
+        let fields = self.head.fields.len();
+        // Most heads are far away from the limit: no need to add up what each costs.
+        if consumed + HEAD_COST + 2 * FIELD_COST * fields <= self.limits.max_head {
+            return Ok(());
+        }
+        // On the wire a line has two spaces and its end, a field a colon, a space and its end, a head its end.
+        let texts = self.head.wire_len().saturating_sub(6 + 4 * fields);
+        if texts + FIELD_COST * fields + HEAD_COST > self.limits.max_head {
+            return self.fail(consumed, ErrorKind::HeadTooLong);
+        }
+        Ok(())
     }
 }

@@ -6,5 +6,12 @@
 //!                                               └─► control thread: checks, name resolution, runtime API, clocks
 //! ```
 
+mod logs;
 mod net;
+mod plan;
+pub mod proxy_protocol;
+mod session;
 mod state;
+pub mod syslog;
+mod upstream;
+mod worker;

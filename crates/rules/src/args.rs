@@ -241,7 +241,9 @@ fn typed(param: Param, text: &[u8], context: &ParseContext<'_>) -> Result<Arg, S
         Param::Frontend => match (text, context.section.proxy) {
             (b"", Some(id)) if context.section.is_frontend => Ok(Arg::Proxy(id)),
             (b"", _) => Err("a frontend must be named here".into()),
-            (name, _) => context.names.frontend(name).map(Arg::Proxy).ok_or_else(|| no_such("frontend", name)),
+            (name, _) => {
+                context.names.frontend(name).map(Arg::Proxy).ok_or_else(|| no_such("frontend", name))
+            }
         },
         Param::Backend => match (text, context.section.proxy) {
             (b"", Some(id)) if context.section.is_backend => Ok(Arg::Proxy(id)),

@@ -10,9 +10,6 @@ const MATCH_LIMIT: u32 = 100_000;
 /// Nested backtracking before a match gives up.
 const DEPTH_LIMIT: u32 = 10_000;
 
-/// Back-references that a replacement may name: `\0` to `\9`.
-pub const GROUPS_MAX: usize = 10;
-
 /// A compiled expression over bytes.
 #[derive(Clone)]
 pub struct Regex {

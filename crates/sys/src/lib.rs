@@ -1,1 +1,7 @@
 //! Every raw syscall and every unsafe block of hawser, behind safe wrappers.
+//!
+//! What rustix or socket2 offer safely is used from there; here is the rest. Nothing here has a policy.
+
+pub mod clock;
+pub mod descriptor;
+pub mod filesystem;

@@ -18,14 +18,14 @@ impl Head {
             start: start as u32,
             value: (start + name.len() + 2) as u32,
             value_len: value.len() as u32,
-            name_len: name.len() as u16,
+            name_len: name.len() as u8,
             kind,
             odd: false,
         }
     }
 
     /// Stores a new value for the field at `index`, under its old name.
-    fn store_value(&mut self, index: usize, value: &[u8]) {
+    pub(crate) fn store_value(&mut self, index: usize, value: &[u8]) {
         let old = self.fields[index];
         let start = self.arena.len();
         let name = old.start as usize..old.start as usize + old.name_len as usize;

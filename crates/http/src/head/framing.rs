@@ -26,16 +26,10 @@ pub(crate) struct Body {
     pub(crate) chunked: bool,
     /// A `Transfer-Encoding` was there.
     pub(crate) coded: bool,
+    /// Another coding than `chunked` was there.
+    pub(crate) other_coding: bool,
     /// The fields contradicted each other: the connection must not be reused after this message.
     pub(crate) must_close: bool,
-}
-
-/// What `Connection` says (RFC 9110 §7.6.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionTokens {
-    pub close: bool,
-    pub keep_alive: bool,
-    pub upgrade: bool,
 }
 
 /// Why a list of lengths or codings was refused.
@@ -62,35 +56,43 @@ impl Body {
         if any { Ok(first) } else { Err(Refused::Length) }
     }
 
-    /// Takes one `Transfer-Encoding` line. `chunked` may come once, and last.
+    /// Takes one `Transfer-Encoding` line. `chunked` may come once, and nothing behind it but one comma.
     pub(crate) fn take_coding(&mut self, line: &[u8]) -> Result<(), Refused> {
         self.coded = true;
+        // A comma at the very end opens no further element (but a lone comma is an empty one).
+        let line = match line {
+            [rest @ .., b','] if !rest.is_empty() => rest,
+            all => all,
+        };
         for element in Values::new(line) {
             if self.chunked {
                 return Err(Refused::Coding);
             }
             self.chunked = element.eq_ignore_ascii_case(b"chunked");
+            self.other_coding |= !self.chunked;
         }
         Ok(())
     }
 }
 
-/// Digits only, no sign, no overflow.
+/// Digits only, no sign, at most 2^63 − 1 (HAProxy's limit; it lets 2^64 − 1 and some above wrap, we do not).
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
     digits.iter().try_fold(0u64, |sum, &byte| {
         let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
+        let sum = if digit > 9 { return None } else { sum.checked_mul(10)?.checked_add(digit.into())? };
+        (sum <= i64::MAX as u64).then_some(sum)
     })
 }
 
 impl Head {
-    /// Framing of this request's body.
+    /// Framing of this request's body. A `CONNECT` has none: what follows belongs to the tunnel.
     pub fn request_framing(&self) -> Framing {
         let body = self.facts();
         match body {
+            _ if self.method_kind() == Method::Connect => Framing::None,
             Body { chunked: true, .. } => Framing::Chunked,
             Body { length: Some(length), .. } => Framing::Length(length),
             Body { .. } => Framing::None,
@@ -127,46 +129,10 @@ impl Head {
         body
     }
 
-    /// Whether the message's framing was contradictory, so that the connection must close after it.
+    /// Whether the message's framing was contradictory (length and chunked, or chunked in HTTP/1.0), so that the
+    /// connection it came on must close after it.
     pub fn must_close(&self) -> bool {
         self.body.must_close
-    }
-
-    /// Tokens of all `Connection` lines.
-    pub fn connection(&self) -> ConnectionTokens {
-        let mut tokens = ConnectionTokens::default();
-        if self.kinds & FieldKind::Connection.bit() == 0 {
-            return tokens;
-        }
-        for field in self.fields.iter().filter(|field| field.kind == FieldKind::Connection) {
-            for token in Values::new(self.value_of(field)) {
-                if token.eq_ignore_ascii_case(b"close") {
-                    tokens.close = true;
-                } else if token.eq_ignore_ascii_case(b"keep-alive") {
-                    tokens.keep_alive = true;
-                } else if token.eq_ignore_ascii_case(b"upgrade") {
-                    tokens.upgrade = true;
-                }
-            }
-        }
-        tokens
-    }
-
-    /// Whether the sender lets the connection live on after this message (RFC 9112 §9.3). Says nothing about a body
-    /// that ends by close.
-    pub fn keeps_alive(&self) -> bool {
-        let tokens = self.connection();
-        match self.version {
-            _ if tokens.close || self.body.must_close => false,
-            Version::Http10 => tokens.keep_alive,
-            Version::Http11 | Version::Http2 => true,
-        }
-    }
-
-    /// The protocols asked for (or switched to), when both `Connection: upgrade` and `Upgrade` are there.
-    pub fn upgrade(&self) -> Option<&[u8]> {
-        let protocols = self.get_kind(FieldKind::Upgrade)?;
-        self.connection().upgrade.then_some(protocols)
     }
 
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
@@ -176,29 +142,5 @@ impl Head {
             && self
                 .get_kind(FieldKind::Expect)
                 .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
-    }
-
-    /// Takes `close` and `keep-alive` out of the `Connection` lines, which speak of one connection only; a line that
-    /// has nothing else goes away. The other tokens stay, in order.
-    pub fn strip_connection_tokens(&mut self) {
-        if self.kinds & FieldKind::Connection.bit() == 0 {
-            return;
-        }
-        let hop =
-            |token: &[u8]| token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
-        // The usual lines are just one of the two tokens: no rewriting.
-        self.retain(|kind, _, value| kind != FieldKind::Connection || !Values::new(value).all(hop));
-        self.replace_lines(b"connection", &mut |line, out| {
-            if !Values::new(line).any(hop) {
-                return false;
-            }
-            for token in Values::new(line).filter(|token| !hop(token)) {
-                if !out.is_empty() {
-                    out.extend_from_slice(b", ");
-                }
-                out.extend_from_slice(token);
-            }
-            true
-        });
     }
 }

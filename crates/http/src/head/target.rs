@@ -18,23 +18,19 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Finds the parts of `uri`. `CONNECT` takes the authority form; else a URI that starts with neither `/` nor `*`
-    /// is absolute when it has a scheme.
+    /// Finds the parts of `uri`: a path starts with `/`, an asterisk stands for itself, and anything else is an
+    /// authority, perhaps behind a scheme and before a path.
     pub(crate) fn of(method: Method, uri: &[u8]) -> Target {
         let all = uri.len();
         let (authority, path) = match uri.first() {
             Some(b'/') | None => (0..0, 0),
-            _ if method == Method::Connect => (0..all, all),
-            Some(b'*') if all == 1 => (0..0, 0),
-            Some(_) => match scheme_len(uri) {
-                Some(scheme) => {
-                    let start = scheme + 3;
-                    let end = uri[start..].iter().position(|b| matches!(b, b'/' | b'?' | b'#'));
-                    let end = end.map_or(all, |length| start + length);
-                    (start..end, end)
-                }
-                None => (0..0, 0),
-            },
+            Some(b'*') if method != Method::Connect => (0..0, 0),
+            Some(_) => {
+                let start = scheme_len(uri).map_or(0, |scheme| scheme + 3);
+                let end = uri[start..].iter().position(|b| matches!(b, b'/' | b'?' | b'#'));
+                let end = end.map_or(all, |length| start + length);
+                (start..end, end)
+            }
         };
         let query = memchr::memchr(b'?', &uri[path..]).map_or(all, |length| path + length);
         Target {

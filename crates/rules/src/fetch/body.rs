@@ -10,14 +10,22 @@ use crate::value::{Value, ValueType};
 use http::Head;
 
 pub(super) const ROWS: &[Fetch] = &[
-    Fetch::new("req.body", ValueType::Bin, REQUEST, req_body, "The request's body, as far as it is here.").http(),
+    Fetch::new("req.body", ValueType::Bin, REQUEST, req_body, "The request's body, as far as it is here.")
+        .http(),
     Fetch::new("req.body_len", ValueType::Int, REQUEST, req_body_len, "Its length so far.").http(),
     Fetch::new("req.body_size", ValueType::Int, REQUEST, req_body_size, "Its announced length.").http(),
-    Fetch::new("req.body_param", ValueType::Bin, REQUEST, req_body_param, "A parameter of a form in the body.")
-        .takes(&[Param::Str], 0)
-        .each(each_req_body_param)
+    Fetch::new(
+        "req.body_param",
+        ValueType::Bin,
+        REQUEST,
+        req_body_param,
+        "A parameter of a form in the body.",
+    )
+    .takes(&[Param::Str], 0)
+    .each(each_req_body_param)
+    .http(),
+    Fetch::new("res.body", ValueType::Bin, RESPONSE, res_body, "The response's body, as far as it is here.")
         .http(),
-    Fetch::new("res.body", ValueType::Bin, RESPONSE, res_body, "The response's body, as far as it is here.").http(),
     Fetch::new("res.body_len", ValueType::Int, RESPONSE, res_body_len, "Its length so far.").http(),
     Fetch::new("res.body_size", ValueType::Int, RESPONSE, res_body_size, "Its announced length.").http(),
 ];

@@ -13,8 +13,14 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("dst", ValueType::Ip4, CLIENT, dst, "The address the client connected to.").also(&["fc_dst"]),
     Fetch::new("dst_port", ValueType::Int, CLIENT, dst_port, "The port the client connected to.")
         .also(&["fc_dst_port"]),
-    Fetch::new("dst_is_local", ValueType::Bool, CLIENT, dst_is_local, "Whether that address is this machine's.")
-        .also(&["fc_dst_is_local"]),
+    Fetch::new(
+        "dst_is_local",
+        ValueType::Bool,
+        CLIENT,
+        dst_is_local,
+        "Whether that address is this machine's.",
+    )
+    .also(&["fc_dst_is_local"]),
     Fetch::new("dst_conn", ValueType::Int, FRONTEND, dst_conn, "Connections on this listener."),
     Fetch::new("bc_src", ValueType::Ip4, SERVER_CONNECTION, bc_src, "Our address towards the server."),
     Fetch::new("bc_src_port", ValueType::Int, SERVER_CONNECTION, bc_src_port, "Our port towards the server."),
@@ -31,8 +37,20 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("be_name", ValueType::Str, BACKEND, be_name, "The backend's name."),
     Fetch::new("be_server_timeout", ValueType::Int, BACKEND, be_server_timeout, "Server timeout in ms."),
     Fetch::new("be_tunnel_timeout", ValueType::Int, BACKEND, be_tunnel_timeout, "Tunnel timeout in ms."),
-    Fetch::new("cur_server_timeout", ValueType::Int, BACKEND, cur_server_timeout, "Server timeout now, in ms."),
-    Fetch::new("cur_tunnel_timeout", ValueType::Int, BACKEND, cur_tunnel_timeout, "Tunnel timeout now, in ms."),
+    Fetch::new(
+        "cur_server_timeout",
+        ValueType::Int,
+        BACKEND,
+        cur_server_timeout,
+        "Server timeout now, in ms.",
+    ),
+    Fetch::new(
+        "cur_tunnel_timeout",
+        ValueType::Int,
+        BACKEND,
+        cur_tunnel_timeout,
+        "Tunnel timeout now, in ms.",
+    ),
     Fetch::new("srv_id", ValueType::Int, SERVER, srv_id, "The chosen server's id."),
     Fetch::new("srv_name", ValueType::Str, SERVER, srv_name, "The chosen server's name."),
 ];

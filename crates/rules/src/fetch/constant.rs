@@ -29,9 +29,15 @@ pub(super) const ROWS: &[Fetch] = &[
         .takes(&[Param::Ip6], 1),
     Fetch::new("meth", ValueType::Method, ANYWHERE, constant_method, "The method given.")
         .takes(&[Param::Str], 1),
-    Fetch::new("date", ValueType::Int, ANYWHERE, date, "Time since the epoch plus an offset, in s, ms or us.")
-        .takes(&[Param::Int, Param::Str], 0)
-        .check(check_date),
+    Fetch::new(
+        "date",
+        ValueType::Int,
+        ANYWHERE,
+        date,
+        "Time since the epoch plus an offset, in s, ms or us.",
+    )
+    .takes(&[Param::Int, Param::Str], 0)
+    .check(check_date),
     Fetch::new("date_us", ValueType::Int, ANYWHERE, date_us, "Microseconds within the current second."),
     Fetch::new("rand", ValueType::Int, ANYWHERE, rand, "A random number below the range given (2^32).")
         .takes(&[Param::Int], 0),
@@ -39,9 +45,15 @@ pub(super) const ROWS: &[Fetch] = &[
         .takes(&[Param::Int], 0)
         .check(check_uuid),
     Fetch::new("hostname", ValueType::Str, ANYWHERE, hostname, "The machine's host name."),
-    Fetch::new("env", ValueType::Str, ANYWHERE, constant_text_or_missing, "An environment variable, as of load.")
-        .takes(&[Param::Str], 1)
-        .check(check_env),
+    Fetch::new(
+        "env",
+        ValueType::Str,
+        ANYWHERE,
+        constant_text_or_missing,
+        "An environment variable, as of load.",
+    )
+    .takes(&[Param::Str], 1)
+    .check(check_env),
     Fetch::new("nbproc", ValueType::Int, ANYWHERE, one, "Always 1: there is one process."),
     Fetch::new("proc", ValueType::Int, ANYWHERE, one, "Always 1: there is one process."),
     Fetch::new("thread", ValueType::Int, ANYWHERE, thread, "Position of the worker thread, from 0."),
@@ -105,9 +117,7 @@ pub(crate) fn parse_hex(text: &[u8]) -> Result<Vec<u8>, String> {
     text.chunks_exact(2)
         .map(|pair| match (hex_digit(pair[0]), hex_digit(pair[1])) {
             (Some(high), Some(low)) => Ok(high << 4 | low),
-            (None, _) | (_, None) => {
-                Err(format!("'{}' is not hexadecimal", String::from_utf8_lossy(pair)))
-            }
+            (None, _) | (_, None) => Err(format!("'{}' is not hexadecimal", String::from_utf8_lossy(pair))),
         })
         .collect()
 }
@@ -221,4 +231,3 @@ fn wait_end<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
         false => Fetched::Wait,
     }
 }
-

@@ -142,7 +142,12 @@ fn count<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a>
     }
 }
 
-fn walk<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction, visit: &mut dyn FnMut(&'a [u8]) -> bool) -> Walk {
+fn walk<'a>(
+    args: &'a [Arg],
+    scope: &Scope<'a>,
+    side: Direction,
+    visit: &mut dyn FnMut(&'a [u8]) -> bool,
+) -> Walk {
     match side_of(scope, side) {
         Ok(head) => {
             visit_cookies(head, side, args.text(0).unwrap_or_default(), visit);

@@ -17,8 +17,18 @@ const OCCURRENCE_MIN: i64 = -10;
 const OCCURRENCE: &[Param] = &[Param::Str, Param::Int];
 const NAME: &[Param] = &[Param::Str];
 
-const fn text(name: &'static str, places: PlaceSet, eval: super::Eval, each: super::Each, doc: &'static str) -> Fetch {
-    Fetch::new(name, ValueType::Str, places, eval, doc).takes(OCCURRENCE, 0).check(check_occurrence).each(each).http()
+const fn text(
+    name: &'static str,
+    places: PlaceSet,
+    eval: super::Eval,
+    each: super::Each,
+    doc: &'static str,
+) -> Fetch {
+    Fetch::new(name, ValueType::Str, places, eval, doc)
+        .takes(OCCURRENCE, 0)
+        .check(check_occurrence)
+        .each(each)
+        .http()
 }
 
 const fn count(name: &'static str, places: PlaceSet, eval: super::Eval, doc: &'static str) -> Fetch {
@@ -28,7 +38,8 @@ const fn count(name: &'static str, places: PlaceSet, eval: super::Eval, doc: &'s
 pub(super) const ROWS: &[Fetch] = &[
     text("req.hdr", REQUEST, req_hdr, each_req_hdr, "A comma-separated value of a request header."),
     text("req.fhdr", REQUEST, req_fhdr, each_req_fhdr, "A full line of a request header."),
-    text("res.hdr", RESPONSE, res_hdr, each_res_hdr, "A comma-separated value of a response header.").also(&["shdr"]),
+    text("res.hdr", RESPONSE, res_hdr, each_res_hdr, "A comma-separated value of a response header.")
+        .also(&["shdr"]),
     text("res.fhdr", RESPONSE, res_fhdr, each_res_fhdr, "A full line of a response header."),
     text("hdr", MESSAGE, hdr, each_hdr, "`req.hdr` or `res.hdr`, by the direction of the rule."),
     count("req.hdr_cnt", REQUEST, req_hdr_cnt, "Number of comma-separated values of a request header.")
@@ -67,13 +78,38 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("res.hdr_names", ValueType::Str, RESPONSE, res_hdr_names, "Names of all response headers.")
         .takes(NAME, 0)
         .http(),
-    Fetch::new("req.hdrs", ValueType::Bin, REQUEST, req_hdrs, "All request headers as text, with the last line.")
-        .http(),
-    Fetch::new("res.hdrs", ValueType::Bin, RESPONSE, res_hdrs, "All response headers as text, with the last line.")
-        .http(),
-    Fetch::new("req.hdrs_bin", ValueType::Bin, REQUEST, req_hdrs_bin, "All request headers, length-prefixed.").http(),
-    Fetch::new("res.hdrs_bin", ValueType::Bin, RESPONSE, res_hdrs_bin, "All response headers, length-prefixed.")
-        .http(),
+    Fetch::new(
+        "req.hdrs",
+        ValueType::Bin,
+        REQUEST,
+        req_hdrs,
+        "All request headers as text, with the last line.",
+    )
+    .http(),
+    Fetch::new(
+        "res.hdrs",
+        ValueType::Bin,
+        RESPONSE,
+        res_hdrs,
+        "All response headers as text, with the last line.",
+    )
+    .http(),
+    Fetch::new(
+        "req.hdrs_bin",
+        ValueType::Bin,
+        REQUEST,
+        req_hdrs_bin,
+        "All request headers, length-prefixed.",
+    )
+    .http(),
+    Fetch::new(
+        "res.hdrs_bin",
+        ValueType::Bin,
+        RESPONSE,
+        res_hdrs_bin,
+        "All response headers, length-prefixed.",
+    )
+    .http(),
 ];
 
 fn check_occurrence(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {

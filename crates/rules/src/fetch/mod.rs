@@ -10,6 +10,8 @@ mod start_line;
 mod state;
 mod url;
 
+pub(crate) use constant::parse_hex;
+
 use crate::args::{Arg, Param};
 use crate::context::ParseContext;
 use crate::place::{Place, PlaceSet};

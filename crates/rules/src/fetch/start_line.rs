@@ -11,7 +11,8 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("method", ValueType::Method, KEPT, method, "The request's method.").http(),
     Fetch::new("path", ValueType::Str, REQUEST, path, "The path, without the query string.").http(),
     Fetch::new("pathq", ValueType::Str, REQUEST, pathq, "The path with the query string.").http(),
-    Fetch::new("query", ValueType::Str, REQUEST, query, "The query string, without the question mark.").http(),
+    Fetch::new("query", ValueType::Str, REQUEST, query, "The query string, without the question mark.")
+        .http(),
     Fetch::new("url", ValueType::Str, REQUEST, url, "The URI as received.").http(),
     Fetch::new("req.ver", ValueType::Str, REQUEST, req_ver, "HTTP version of the request, `1.1`.")
         .also(&["req_ver"])
@@ -23,17 +24,48 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("req.proto_http", ValueType::Bool, KEPT, proto_http, "Whether the request is HTTP.")
         .also(&["req_proto_http"])
         .http(),
-    Fetch::new("http_first_req", ValueType::Bool, KEPT, first_request, "First request of the connection.").http(),
-    Fetch::new("fc_http_major", ValueType::Int, super::CLIENT, fc_http_major, "HTTP major version of the client."),
+    Fetch::new("http_first_req", ValueType::Bool, KEPT, first_request, "First request of the connection.")
+        .http(),
+    Fetch::new(
+        "fc_http_major",
+        ValueType::Int,
+        super::CLIENT,
+        fc_http_major,
+        "HTTP major version of the client.",
+    ),
     Fetch::new("bc_http_major", ValueType::Int, SERVER_CONNECTION, bc_http_major, "The same of the server."),
-    Fetch::new("capture.req.hdr", ValueType::Str, KEPT, captured_request, "A captured request header, from 0.")
-        .takes(&[Param::Int], 1),
-    Fetch::new("capture.res.hdr", ValueType::Str, SERVER_CONNECTION, captured_response, "A captured response header.")
-        .takes(&[Param::Int], 1),
+    Fetch::new(
+        "capture.req.hdr",
+        ValueType::Str,
+        KEPT,
+        captured_request,
+        "A captured request header, from 0.",
+    )
+    .takes(&[Param::Int], 1),
+    Fetch::new(
+        "capture.res.hdr",
+        ValueType::Str,
+        SERVER_CONNECTION,
+        captured_response,
+        "A captured response header.",
+    )
+    .takes(&[Param::Int], 1),
     Fetch::new("capture.req.method", ValueType::Str, KEPT, captured_method, "The request's method, kept."),
     Fetch::new("capture.req.uri", ValueType::Str, KEPT, captured_uri, "The request's path and query, kept."),
-    Fetch::new("capture.req.ver", ValueType::Str, KEPT, captured_request_version, "`HTTP/1.1` of the request."),
-    Fetch::new("capture.res.ver", ValueType::Str, KEPT, captured_response_version, "`HTTP/1.1` of the response."),
+    Fetch::new(
+        "capture.req.ver",
+        ValueType::Str,
+        KEPT,
+        captured_request_version,
+        "`HTTP/1.1` of the request.",
+    ),
+    Fetch::new(
+        "capture.res.ver",
+        ValueType::Str,
+        KEPT,
+        captured_response_version,
+        "`HTTP/1.1` of the response.",
+    ),
 ];
 
 /// The request, or the reason that there is none.

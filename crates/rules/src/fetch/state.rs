@@ -16,7 +16,8 @@ const fn number(name: &'static str, eval: super::Eval, doc: &'static str) -> Fet
 pub(super) const ROWS: &[Fetch] = &[
     number("nbsrv", nbsrv, "Usable servers of a backend.").takes(BACKEND, 1),
     number("be_conn", be_conn, "Connections of a backend.").takes(BACKEND, 1),
-    number("be_conn_free", be_conn_free, "Free connections over a backend's servers, or -1.").takes(BACKEND, 1),
+    number("be_conn_free", be_conn_free, "Free connections over a backend's servers, or -1.")
+        .takes(BACKEND, 1),
     number("be_sess_rate", be_sess_rate, "New sessions per second of a backend.").takes(BACKEND, 1),
     number("connslots", connslots, "Free connections and queue slots of a backend, or -1.").takes(BACKEND, 1),
     number("queue", queue, "Requests queued in a backend and its servers.").takes(BACKEND, 1),

@@ -4,28 +4,36 @@ use super::start_line::{path_and_query, path_of, request};
 use super::{Fetch, Fetched, REQUEST, Visitor, Walk};
 use crate::args::{Arg, Arguments, Param};
 use crate::cast::leading_int;
-use crate::convert::hash::{avalanche, sdbm};
 use crate::scope::{Peer, Scope};
 use crate::value::{Value, ValueType};
+use balance::hash::{avalanche, sdbm};
 use http::Head;
 use std::net::{IpAddr, Ipv4Addr};
 
 const PARAMETER: &[Param] = &[Param::Str, Param::Str];
 
 pub(super) const ROWS: &[Fetch] = &[
-    Fetch::new("base", ValueType::Str, REQUEST, base, "Host header and path, without the query string.").http(),
+    Fetch::new("base", ValueType::Str, REQUEST, base, "Host header and path, without the query string.")
+        .http(),
     Fetch::new("baseq", ValueType::Str, REQUEST, baseq, "Host header, path and query string.").http(),
     Fetch::new("base32", ValueType::Int, REQUEST, base32, "A 32-bit hash of `base`.").http(),
-    Fetch::new("base32+src", ValueType::Bin, REQUEST, base32_src, "`base32` and the client's address.").http(),
+    Fetch::new("base32+src", ValueType::Bin, REQUEST, base32_src, "`base32` and the client's address.")
+        .http(),
     Fetch::new("url32", ValueType::Int, REQUEST, url32, "A 32-bit hash of Host header and URI.").http(),
     Fetch::new("url32+src", ValueType::Bin, REQUEST, url32_src, "`url32` and the client's address.").http(),
     Fetch::new("url_ip", ValueType::Ip4, REQUEST, url_ip, "The address in an absolute URI.").http(),
     Fetch::new("url_port", ValueType::Int, REQUEST, url_port, "The port in an absolute URI.").http(),
-    Fetch::new("url_param", ValueType::Str, REQUEST, url_param, "A parameter of the query string, not decoded.")
-        .also(&["urlp"])
-        .takes(PARAMETER, 0)
-        .each(each_url_param)
-        .http(),
+    Fetch::new(
+        "url_param",
+        ValueType::Str,
+        REQUEST,
+        url_param,
+        "A parameter of the query string, not decoded.",
+    )
+    .also(&["urlp"])
+    .takes(PARAMETER, 0)
+    .each(each_url_param)
+    .http(),
     Fetch::new("urlp_val", ValueType::Int, REQUEST, urlp_val, "Such a parameter as a number.")
         .takes(PARAMETER, 0)
         .each(each_urlp_val)
@@ -59,14 +67,17 @@ fn baseq<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     of_request(scope, |head| with_host(head, path_and_query(head)))
 }
 
+/// Hash of the Host header with `tail` behind it.
+fn hash_with_host(head: &Head, tail: &[u8]) -> u32 {
+    avalanche(sdbm(&[host(head).unwrap_or_default(), tail].concat()))
+}
+
 fn hash_of_base(head: &Head) -> u32 {
-    let hash = sdbm(host(head).unwrap_or_default(), 0);
-    avalanche(sdbm(path_of(head).unwrap_or_default(), hash))
+    hash_with_host(head, path_of(head).unwrap_or_default())
 }
 
 fn hash_of_url(head: &Head) -> u32 {
-    let hash = sdbm(host(head).unwrap_or_default(), 0);
-    avalanche(sdbm(head.uri(), hash))
+    hash_with_host(head, head.uri())
 }
 
 fn base32<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

@@ -1,0 +1,71 @@
+//! The log targets of every proxy and of the process, open.
+
+use crate::syslog::{Identity, OpenError, Outlets, OutletsBuilder, Scratch, Targets};
+use haproxy_config::Model;
+use haproxy_config::model::Global;
+use parking_lot::Mutex;
+use rules::{ProxyId, WallTime};
+use std::sync::Arc;
+
+pub struct Logs {
+    /// By `ProxyId`; `None` logs nowhere.
+    proxies: Box<[Option<Targets>]>,
+    global: Targets,
+    pub outlets: Arc<Outlets>,
+    /// For messages from outside the workers: state changes, notices of the process.
+    control: Mutex<Option<Scratch>>,
+}
+
+impl Logs {
+    /// Opens all targets. Call while privileged and before a chroot.
+    ///
+    /// # Errors
+    /// The first target that cannot be opened.
+    pub fn open(model: &Model) -> Result<Logs, OpenError> {
+        let mut builder = OutletsBuilder::new();
+        let global = &model.global;
+        let process = Targets::open(&global.log_targets, &identity(global, None), &mut builder)?;
+        let proxies = model
+            .proxies
+            .iter()
+            .map(|proxy| {
+                if proxy.log_targets.is_empty() {
+                    return Ok(None);
+                }
+                let identity = identity(global, proxy.log_tag.as_deref());
+                Targets::open(&proxy.log_targets, &identity, &mut builder).map(Some)
+            })
+            .collect::<Result<_, _>>()?;
+        let outlets = builder
+            .finish(global.chroot.is_some())
+            .map_err(|source| OpenError::Socket { target: "syslog".to_owned(), source })?;
+        let control = Mutex::new(outlets.scratch().ok());
+        Ok(Logs { proxies, global: process, outlets, control })
+    }
+
+    pub fn of(&self, proxy: ProxyId) -> Option<&Targets> {
+        self.proxies[proxy.index()].as_ref()
+    }
+
+    /// Sends an event of `proxy` (or of the process) that no worker's request caused.
+    pub fn event(&self, proxy: Option<ProxyId>, level: u8, message: &str, wall: WallTime) {
+        let targets = match proxy {
+            Some(proxy) => match self.of(proxy) {
+                Some(targets) => targets,
+                None => return,
+            },
+            None => &self.global,
+        };
+        if let Some(scratch) = self.control.lock().as_mut() {
+            targets.send(level, message.as_bytes(), wall, scratch);
+        }
+    }
+}
+
+fn identity<'a>(global: &'a Global, tag: Option<&'a str>) -> Identity<'a> {
+    Identity {
+        tag: tag.or(global.log_tag.as_deref()).unwrap_or("haproxy"),
+        hostname: global.log_send_hostname.as_deref(),
+        pid: std::process::id(),
+    }
+}

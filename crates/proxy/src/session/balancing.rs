@@ -1,0 +1,52 @@
+//! What of a request the balancing algorithm hashes.
+
+use super::client::Client;
+use super::transaction::Transaction;
+use balance::{Algorithm, HashType, key};
+use haproxy_config::model::{BalanceKey, Proxy};
+use rules::{Peer, Value};
+use std::net::IpAddr;
+
+/// The hash of this request's key; `None` when the algorithm needs none or the request has none (then the servers
+/// take turns).
+pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Option<u32> {
+    let Algorithm::Hash(hash) = settings.balance.algorithm else { return None };
+    let request = &transaction.request;
+    let is_http = request.is_request();
+    match &settings.balance.key {
+        BalanceKey::None => None,
+        BalanceKey::Source => match transaction.facts.src {
+            Some(Peer::Inet(address)) => Some(key::source(address.ip(), &hash)),
+            Some(Peer::Unix) | None => None,
+        },
+        BalanceKey::Uri { len, depth, whole, path_only } => {
+            let options = key::UriOptions { len: *len, depth: *depth, whole: *whole };
+            let target = if *path_only { request.path_and_query() } else { request.uri() };
+            is_http.then(|| key::uri(target, &options, &hash))
+        }
+        BalanceKey::UrlParam { name, check_post } => {
+            let found = key::url_param(request.uri(), name.as_bytes(), &hash);
+            let in_body = *check_post && request.method() == b"POST";
+            found.or_else(|| in_body.then(|| key::url_param_in_body(client.input.bytes(), name.as_bytes(), &hash))?)
+        }
+        BalanceKey::Header { name, use_domain_only } => {
+            let value = request.get(name.as_bytes())?;
+            key::header(key::first_element(value), *use_domain_only, &hash)
+        }
+        BalanceKey::RdpCookie { name } => key::rdp_cookie(client.input.bytes(), name.as_bytes(), &hash),
+        BalanceKey::Expr(expression) => {
+            let scope = client.scope(transaction);
+            Some(digest(&expression.eval(&scope)?, &hash))
+        }
+    }
+}
+
+fn digest(value: &Value<'_>, hash: &HashType) -> u32 {
+    match value {
+        Value::Bool(flag) => key::expression_integer(i64::from(*flag), hash),
+        Value::Int(number) => key::expression_integer(*number, hash),
+        Value::Ip4(address) => key::expression_address(IpAddr::V4(*address), hash),
+        Value::Ip6(address) => key::expression_address(IpAddr::V6(*address), hash),
+        Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => key::expression(bytes, hash),
+    }
+}

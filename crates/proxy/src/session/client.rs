@@ -1,0 +1,121 @@
+//! The client's side of a connection, and what happens to it before its first byte is looked at.
+
+use super::transaction::{Origin, Transaction};
+use super::{http1, tcp};
+use crate::net::buffers::{self, Pending};
+use crate::net::{Deadline, Stream};
+use crate::upstream::ServerConnection;
+use crate::worker::Worker;
+use haproxy_config::model::Mode;
+use rules::{Peer, ProxyId, Scope, WallTime};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// A client connection. Small: thousands of them idle at a time.
+pub struct Client {
+    pub worker: Rc<Worker>,
+    pub stream: Stream,
+    /// Bytes read and not yet used; owns no buffer while empty.
+    pub input: Pending,
+    pub deadline: Deadline,
+    pub frontend: ProxyId,
+    /// Index among the frontend's listeners.
+    pub listener: u32,
+    pub src: Option<Peer>,
+    pub dst: Option<Peer>,
+    pub accept: Instant,
+    pub accept_wall: WallTime,
+    pub handshake_done: Option<Instant>,
+    /// Requests seen so far.
+    pub requests: u32,
+    /// The client sent FIN.
+    pub closed: bool,
+    /// The server connection of this session, when nobody else may use it.
+    pub private: Option<Box<ServerConnection>>,
+    /// The session was counted: it got past the connection rules.
+    pub counted: bool,
+}
+
+/// What a read brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Filled {
+    Bytes,
+    Closed,
+    Failed(io::ErrorKind),
+    TimedOut,
+}
+
+impl Client {
+    pub fn origin(&self) -> Origin {
+        Origin {
+            frontend: self.frontend,
+            listener: self.listener,
+            src: self.src,
+            dst: self.dst,
+            accept: self.accept,
+            accept_wall: self.accept_wall,
+            handshake_done: self.handshake_done,
+            request_index: self.requests,
+        }
+    }
+
+    /// What rules and log formats see of `transaction` now.
+    pub fn scope<'a>(&'a self, transaction: &'a Transaction) -> Scope<'a> {
+        let state = self.worker.state();
+        let now = transaction.facts.times.end.unwrap_or_else(Instant::now);
+        let request = &transaction.request;
+        let response = &transaction.response;
+        Scope {
+            stream: &transaction.facts,
+            request: request.is_request().then_some(request),
+            response: (response.status() != 0).then_some(response),
+            payload: self.input.bytes(),
+            payload_final: self.closed,
+            host: state,
+            now,
+            wall: state.clock.wall(now),
+        }
+    }
+
+    /// Reads once, appending to `input`. `limit` bounds what is read.
+    pub fn poll_fill(&mut self, context: &mut Context<'_>, limit: usize) -> Poll<Filled> {
+        let polled = buffers::with_scratch(|scratch| {
+            let limit = limit.min(scratch.len());
+            match self.stream.poll_read(context, &mut scratch[..limit]) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Filled::Closed),
+                Poll::Ready(Ok(count)) => {
+                    self.input.push(&scratch[..count]);
+                    Poll::Ready(Filled::Bytes)
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Filled::Failed(error.kind())),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        match polled {
+            Poll::Ready(filled) => {
+                self.closed |= filled != Filled::Bytes;
+                Poll::Ready(filled)
+            }
+            Poll::Pending => self.deadline.poll(context).map(|()| Filled::TimedOut),
+        }
+    }
+
+    /// The deadline `timeout` from now, none when it is unlimited.
+    pub fn expect_within(&mut self, timeout: Option<Duration>, now: Instant) {
+        self.deadline.set(timeout.map(|timeout| now + timeout));
+    }
+}
+
+/// Serves one accepted connection to its end.
+pub async fn serve(mut client: Client) {
+    let worker = Rc::clone(&client.worker);
+    let frontend = client.frontend;
+    match worker.plan().settings(frontend).mode {
+        Mode::Http => http1::serve(&mut client).await,
+        Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
+    }
+    drop(client);
+    worker.connection_ended(frontend);
+}

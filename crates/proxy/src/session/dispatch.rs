@@ -1,0 +1,466 @@
+//! From a backend to a server that has answered: persistence, balancing, the queue, connecting, retries.
+
+use super::client::{Client, Filled};
+use super::exchange::{self, Failure, Stage};
+use super::http1::After;
+use super::reply;
+use super::tcp;
+use super::transaction::Transaction;
+use crate::net::{ConnectOptions, connect};
+use crate::state::{BackendState, Grant, ServerState, Target};
+use crate::upstream::{IdlePool, ServerConnection};
+use haproxy_config::model::{self, HttpReuse, ServerPort};
+use rules::{Peer, ProxyId};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// A retry on the same server waits this long, so that a server that restarts gets its second.
+const TURN_AROUND: Duration = Duration::from_secs(1);
+
+/// A server with one of its slots taken; the slot goes back when this is dropped.
+pub struct Assigned {
+    shared: Arc<crate::worker::Shared>,
+    pub server: Arc<ServerState>,
+}
+
+impl Drop for Assigned {
+    fn drop(&mut self) {
+        self.shared.state.backend(self.server.id.proxy).release(&self.server);
+    }
+}
+
+/// Why a request ends without a response of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abort {
+    /// Status to answer; `None`: the client is gone or must see nothing.
+    pub status: Option<u16>,
+    pub cause: u8,
+    pub phase: u8,
+}
+
+/// Serves the request from `backend`.
+pub async fn dispatch(client: &mut Client, transaction: &mut Transaction, backend: ProxyId) -> After {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let state = worker.state();
+    let live = state.backend(backend);
+    transaction.facts.backend = Some(backend);
+    live.current.increment();
+    let now_ms = worker.millis(transaction.facts.times.request_done.unwrap_or(client.accept));
+    live.sessions_rate.add(now_ms);
+    live.last_session_ms.store(now_ms, Relaxed);
+    let counters = worker.backend_counters(backend);
+    counters.sessions.add(1);
+    counters.requests.add(1);
+    let result = with_server(client, transaction, backend).await;
+    let after = match result {
+        Ok(after) => after,
+        Err(abort) => {
+            aborted(client, transaction, backend, abort).await
+        }
+    };
+    // The log line shows the connection among the others, so it is counted until then.
+    super::log::note_counts(client, transaction);
+    live.current.decrement();
+    after
+}
+
+async fn aborted(client: &mut Client, transaction: &mut Transaction, backend: ProxyId, abort: Abort) -> After {
+    let counters = client.worker.backend_counters(backend);
+    let termination = &mut transaction.facts.termination;
+    termination.cause = abort.cause;
+    termination.phase = abort.phase;
+    if abort.cause == b'C' || abort.cause == b'c' {
+        counters.client_aborts.add(1);
+    }
+    match abort.status {
+        Some(status) => {
+            super::log::count_response(client, transaction, status);
+            reply::send_error(client, transaction, status).await;
+            After::Linger
+        }
+        None => After::Close,
+    }
+}
+
+/// Finds a server, connects, and runs the exchange (or, in TCP mode, the relay); tries again as `retries`, `retry-on`
+/// and `redispatch` say.
+pub async fn with_server(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    backend: ProxyId,
+) -> Result<After, Abort> {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let settings = worker.plan().settings(backend);
+    let live = worker.state().backend(backend);
+    let mut wanted = super::persist::wanted_server(client, transaction, backend);
+    let mut avoid = None;
+    let http = settings.mode == model::Mode::Http;
+    loop {
+        let assigned = assign(client, transaction, backend, wanted, avoid).await?;
+        let server = Arc::clone(&assigned.server);
+        transaction.facts.server = Some(server.id);
+        let failure = match connection(client, transaction, &server, settings).await {
+            Ok(connection) if http => {
+                match exchange::exchange(client, transaction, connection, &assigned).await {
+                    Ok(after) => return Ok(after),
+                    Err(failure) => failure,
+                }
+            }
+            Ok(connection) => {
+                tcp::relay(client, transaction, connection, backend).await;
+                transaction.facts.server_connections = server.served.get();
+                return Ok(After::Close);
+            }
+            Err(failure) => failure,
+        };
+        let retry = match failure {
+            Failure::Abort(abort) => return Err(abort),
+            Failure::Server(stage) => stage,
+        };
+        drop(assigned);
+        let decision = retry_decision(client, transaction, settings, live, &server, wanted.is_some(), retry)?;
+        match decision {
+            Retry::AnotherServer => {
+                let counters = worker.backend_counters(backend);
+                counters.redispatches.add(1);
+                worker.server_counters(server.slot).redispatches.add(1);
+                transaction.facts.redispatched = true;
+                wanted = None;
+                avoid = Some(server.id.index);
+            }
+            Retry::SameServer { wait } => {
+                worker.backend_counters(backend).retries.add(1);
+                worker.server_counters(server.slot).retries.add(1);
+                wanted = Some(server.id.index);
+                if wait {
+                    turn_around(client, settings).await?;
+                }
+            }
+        }
+    }
+}
+
+enum Retry {
+    SameServer { wait: bool },
+    AnotherServer,
+}
+
+/// Decides what follows a server's failure, and counts it.
+fn retry_decision(
+    client: &Client,
+    transaction: &mut Transaction,
+    settings: &model::Proxy,
+    live: &BackendState,
+    server: &ServerState,
+    persistent: bool,
+    stage: Stage,
+) -> Result<Retry, Abort> {
+    let worker = &client.worker;
+    let backend = settings.id;
+    let on = &settings.retry_on;
+    let allowed = match stage {
+        Stage::Connect { .. } => on.conn_failure,
+        // A connection that idled too long: the server did nothing wrong and saw nothing.
+        Stage::Stale => true,
+        Stage::Empty => on.empty_response,
+        Stage::Junk => on.junk_response,
+        Stage::ResponseTimeout => on.response_timeout,
+        Stage::Status(_) => true,
+    };
+    if stage == Stage::Stale {
+        return Ok(Retry::SameServer { wait: false });
+    }
+    if let Stage::Connect { .. } = stage {
+        worker.server_counters(server.slot).failed_connections.add(1);
+    }
+    let facts = &mut transaction.facts;
+    if !allowed || facts.retries >= settings.retries {
+        if let Stage::Connect { .. } = stage {
+            worker.backend_counters(backend).failed_connections.add(1);
+        } else {
+            worker.backend_counters(backend).failed_responses.add(1);
+            worker.server_counters(server.slot).failed_responses.add(1);
+        }
+        return Err(stage.abort());
+    }
+    facts.retries += 1;
+    let redispatch = settings.redispatch;
+    let retries = facts.retries as i32;
+    let due = (redispatch > 0 && retries % redispatch == 0)
+        || (redispatch < 0 && {
+            let every = settings.retries as i32 + 1 + redispatch;
+            every > 0 && retries % every == 0
+        });
+    let several = live.usable_by_role().0 > 1;
+    let turns = settings.balance.algorithm.redispatches_at_once();
+    if redispatch != 0 && (!server.is_usable() || due || (!persistent && several && turns)) {
+        return Ok(Retry::AnotherServer);
+    }
+    Ok(Retry::SameServer { wait: matches!(stage, Stage::Connect { timed_out: false }) })
+}
+
+/// Waits before the same server is tried again.
+async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(), Abort> {
+    let delay = settings.timeouts.connect.map_or(TURN_AROUND, |connect| connect.min(TURN_AROUND));
+    client.expect_within(Some(delay), Instant::now());
+    let abort = settings.options.abortonclose;
+    poll_fn(|context| {
+        if client.deadline.poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if abort && client_left(client, context) {
+            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'C' }));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Whether the client closed while we wait for something else (`option abortonclose`). Reads ahead what it sends, up
+/// to a bound, since only the end of the stream tells.
+fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
+    const AHEAD_MAX: usize = 16 * 1024;
+    while !client.closed && client.input.len() < AHEAD_MAX {
+        let deadline = std::mem::take(&mut client.deadline);
+        let filled = client.poll_fill(context, AHEAD_MAX);
+        client.deadline = deadline;
+        match filled {
+            Poll::Ready(Filled::Bytes) => {}
+            Poll::Ready(Filled::Closed | Filled::Failed(_) | Filled::TimedOut) => break,
+            Poll::Pending => break,
+        }
+    }
+    client.closed
+}
+
+/// Takes a slot of a server: the wanted one if it is usable, else the one the algorithm picks; waits in the queue when
+/// there is none.
+async fn assign(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    backend: ProxyId,
+    wanted: Option<u32>,
+    avoid: Option<u32>,
+) -> Result<Assigned, Abort> {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let live = worker.state().backend(backend);
+    let settings = worker.plan().settings(backend);
+    let assigned = |server: &Arc<ServerState>| Assigned {
+        shared: Arc::clone(&worker.shared),
+        server: Arc::clone(server),
+    };
+    let started = Instant::now();
+    let mut wanted = wanted;
+    loop {
+        let queue_at = match wanted.and_then(|index| live.server(index)) {
+            Some(server) if server.is_usable() || settings.options.persist => {
+                if server.queued.get() == 0 && live.take_slot(server) {
+                    return Ok(took(transaction, started, assigned(server)));
+                }
+                let maxqueue = server.settings.maxqueue;
+                if maxqueue > 0 && server.queued.get() >= maxqueue {
+                    // The queue is bounded so that persistence gives way to service.
+                    wanted = None;
+                    continue;
+                }
+                Some(Arc::clone(server))
+            }
+            Some(_) | None => {
+                let key = super::balancing::key(client, transaction, settings);
+                match live.pick(key, avoid) {
+                    Some(server) => {
+                        if live.take_slot(server) {
+                            worker.backend_counters(backend).balanced.add(1);
+                            worker.server_counters(server.slot).balanced.add(1);
+                            return Ok(took(transaction, started, assigned(server)));
+                        }
+                        // Full, but its hash says that it must be this one.
+                        Some(Arc::clone(server))
+                    }
+                    None if live.usable() == 0 => {
+                        return Err(Abort { status: Some(503), cause: b'S', phase: b'C' });
+                    }
+                    None => None,
+                }
+            }
+        };
+        match wait_in_queue(client, transaction, live, settings, queue_at.as_ref()).await? {
+            Grant::Server(index) => {
+                let server = live.server(index).expect("a queue grants only servers that exist");
+                return Ok(took(transaction, started, assigned(server)));
+            }
+            Grant::Retry => wanted = None,
+        }
+    }
+}
+
+fn took(transaction: &mut Transaction, started: Instant, assigned: Assigned) -> Assigned {
+    transaction.facts.times.queue_done.get_or_insert(started);
+    assigned
+}
+
+/// Waits for a slot of `server`, or of any.
+async fn wait_in_queue(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    live: &BackendState,
+    settings: &model::Proxy,
+    server: Option<&Arc<ServerState>>,
+) -> Result<Grant, Abort> {
+    let now = Instant::now();
+    let due = client.worker.millis(now) as i64;
+    let waiting = server.map_or(&live.queued, |server| &server.queued);
+    waiting.increment();
+    if let (Some(server), true) = (server, live.tracks_load()) {
+        live.report_load(server);
+    }
+    let ticket = live.queues.enter(server.map(|server| server.id.index), 0, due);
+    match server {
+        Some(_) => transaction.facts.server_queue += ticket.position,
+        None => transaction.facts.backend_queue += ticket.position,
+    }
+    // A slot may have become free between the look and the entry.
+    match server {
+        Some(server) => live.serve_queues(server),
+        None => live.servers().for_each(|server| live.serve_queues(server)),
+    }
+    client.expect_within(client.worker.plan().proxy(settings.id).timeouts.queue, now);
+    let abort = settings.options.abortonclose;
+    let result = poll_fn(|context| {
+        if let Poll::Ready(grant) = ticket.waiter.poll(context) {
+            return Poll::Ready(Ok(grant));
+        }
+        if abort && client_left(client, context) {
+            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'Q' }));
+        }
+        client.deadline.poll(context).map(|()| Err(Abort { status: Some(503), cause: b's', phase: b'Q' }))
+    })
+    .await;
+    if result.is_err()
+        && let Some(Grant::Server(index)) = live.queues.leave(&ticket)
+        && let Some(server) = live.server(index)
+    {
+        live.release(server);
+    }
+    waiting.decrement();
+    transaction.facts.times.queue_done = Some(Instant::now());
+    result
+}
+
+/// A connection to `server`: an idle one where reuse allows it, else a new one.
+async fn connection(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    server: &Arc<ServerState>,
+    settings: &model::Proxy,
+) -> Result<ServerConnection, Failure> {
+    let worker = std::rc::Rc::clone(&client.worker);
+    if let Some(private) = client.private.take()
+        && private.server.slot == server.slot
+        && poll_fn(|context| Poll::Ready(private.stream.poll_read_ready(context).is_pending())).await
+    {
+        reused(client, transaction, server);
+        return Ok(*private);
+    }
+    let may_share = match settings.http_reuse {
+        HttpReuse::Never => false,
+        // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse.
+        HttpReuse::Safe => client.requests > 0,
+        HttpReuse::Aggressive | HttpReuse::Always => true,
+    };
+    if may_share
+        && is_shareable(server)
+        && let Some(connection) = IdlePool::take(&worker.idle, server).await
+    {
+        reused(client, transaction, server);
+        return Ok(connection);
+    }
+    open(client, transaction, server, settings).await
+}
+
+fn reused(client: &Client, transaction: &mut Transaction, server: &ServerState) {
+    client.worker.backend_counters(server.id.proxy).reused.add(1);
+    client.worker.server_counters(server.slot).reused.add(1);
+    let times = &mut transaction.facts.times;
+    times.connected = times.queue_done;
+}
+
+/// Connections that carry something of one client cannot serve another.
+pub fn is_shareable(server: &ServerState) -> bool {
+    let settings = &server.settings;
+    settings.send_proxy.is_none()
+        && settings.source.as_ref().is_none_or(|source| !source.use_client_ip)
+        && matches!(settings.port, ServerPort::Fixed)
+}
+
+/// Where `server` is for this client: a relative port follows the client's.
+pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
+    let target = server.target.read().clone()?;
+    match (target, server.settings.port, dst) {
+        (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst))) => {
+            address.set_port((i32::from(dst.port()) + offset) as u16);
+            Some(Target::Inet(address))
+        }
+        (target, ServerPort::Fixed | ServerPort::Relative(_), _) => Some(target),
+    }
+}
+
+/// Opens a connection within `timeout connect`.
+pub async fn open(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    server: &Arc<ServerState>,
+    settings: &model::Proxy,
+) -> Result<ServerConnection, Failure> {
+    let worker = std::rc::Rc::clone(&client.worker);
+    worker.backend_counters(settings.id).connects.add(1);
+    worker.server_counters(server.slot).connects.add(1);
+    let Some(target) = target_of(server, transaction.facts.dst) else {
+        return Err(Failure::Server(Stage::Connect { timed_out: false }));
+    };
+    let options = ConnectOptions {
+        source: server.settings.source.as_ref().or(settings.source.as_ref()),
+        client: transaction.facts.src,
+        keepalive: settings.options.srvtcpka,
+        mss: server.settings.mss,
+        user_timeout_ms: server.settings.tcp_user_timeout_ms,
+    };
+    let now = Instant::now();
+    client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);
+    let abort = settings.options.abortonclose;
+    let mut connecting = pin!(connect(&target, options));
+    let result = poll_fn(|context| {
+        if let Poll::Ready(result) = connecting.as_mut().poll(context) {
+            return Poll::Ready(result.map_err(|error| {
+                // No descriptor or no port left: ours, not the server's.
+                if error.kind() == io::ErrorKind::AddrNotAvailable || is_resource(&error) {
+                    Failure::Abort(Abort { status: Some(503), cause: b'R', phase: b'C' })
+                } else {
+                    Failure::Server(Stage::Connect { timed_out: false })
+                }
+            }));
+        }
+        if abort && client_left(client, context) {
+            return Poll::Ready(Err(Failure::Abort(Abort { status: Some(503), cause: b'C', phase: b'C' })));
+        }
+        client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
+    })
+    .await;
+    let stream = result?;
+    transaction.facts.times.connected = Some(Instant::now());
+    let peer = match &target {
+        Target::Inet(address) => Some(Peer::Inet(*address)),
+        Target::Unix(_) | Target::Abstract(_) => Some(Peer::Unix),
+    };
+    Ok(ServerConnection::new(stream, Arc::clone(server), peer))
+}
+
+fn is_resource(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}

@@ -1,0 +1,513 @@
+//! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
+
+use super::client::Client;
+use super::dispatch::{Abort, Assigned, is_shareable};
+use super::flow::{Flow, FlowError};
+use super::http1::After;
+use super::log;
+use super::persist;
+use super::transaction::Transaction;
+use super::tunnel::{self, HalfClosed};
+use crate::net::buffers;
+use crate::upstream::ServerConnection;
+use haproxy_config::model::{self, HttpConnection, HttpReuse};
+use http::{FieldKind, Framing, ParseError, Parsed, Version};
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Bytes read at once while a head is expected: small responses fit, of bulk ones little has to be copied.
+const HEAD_READ: usize = 16 * 1024;
+
+/// A body that is kept for another attempt is at most this long.
+const RETAINED_MAX: usize = 16 * 1024;
+
+/// Where a server failed a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Connect { timed_out: bool },
+    /// A reused connection was closed before any byte of the response.
+    Stale,
+    /// Closed or reset before any byte of the response.
+    Empty,
+    /// What it answered is not HTTP.
+    Junk,
+    ResponseTimeout,
+    /// A status that `retry-on` names.
+    Status(u16),
+}
+
+impl Stage {
+    /// What the client and the log get when there is no further attempt.
+    pub fn abort(self) -> Abort {
+        let (status, cause, phase) = match self {
+            Stage::Connect { timed_out: false } => (503, b'S', b'C'),
+            Stage::Connect { timed_out: true } => (503, b's', b'C'),
+            Stage::Stale | Stage::Empty => (502, b'S', b'H'),
+            Stage::Junk => (502, b'P', b'H'),
+            Stage::ResponseTimeout => (504, b's', b'H'),
+            Stage::Status(_) => (502, b'S', b'H'),
+        };
+        Abort { status: Some(status), cause, phase }
+    }
+}
+
+/// Why an exchange did not come to its response.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another attempt may help.
+    Server(Stage),
+    /// It would not.
+    Abort(Abort),
+}
+
+/// The timers of both sides: each moves with its side's activity.
+#[derive(Debug, Clone, Copy)]
+pub struct Activity {
+    pub client: Instant,
+    pub server: Instant,
+    pub client_timeout: Option<Duration>,
+    pub server_timeout: Option<Duration>,
+}
+
+/// Which side let its time pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    Client,
+    Server,
+}
+
+impl Activity {
+    /// Arms the deadline for the sides that are waited for; tells which one has expired when it fires.
+    pub fn poll(
+        &self,
+        client: &mut Client,
+        context: &mut Context<'_>,
+        on_client: bool,
+        on_server: bool,
+    ) -> Poll<Expired> {
+        let at = |waits: bool, since: Instant, timeout: Option<Duration>| {
+            timeout.filter(|_| waits).map(|timeout| since + timeout)
+        };
+        let client_at = at(on_client, self.client, self.client_timeout);
+        let server_at = at(on_server, self.server, self.server_timeout);
+        let (first, who) = match (client_at, server_at) {
+            (Some(client), Some(server)) if server < client => (Some(server), Expired::Server),
+            (Some(client), _) => (Some(client), Expired::Client),
+            (None, server) => (server, Expired::Server),
+        };
+        client.deadline.set(first);
+        client.deadline.poll(context).map(|()| who)
+    }
+}
+
+/// Sends the request over `connection` and the response to the client.
+pub async fn exchange(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    mut connection: ServerConnection,
+    assigned: &Assigned,
+) -> Result<After, Failure> {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let server = &assigned.server;
+    let settings = worker.plan().settings(server.id.proxy);
+    let front = worker.plan().settings(client.frontend);
+    let timeouts = &worker.plan().proxy(server.id.proxy).timeouts;
+    let connected = transaction.facts.times.connected.unwrap_or(client.accept);
+    let mut activity = Activity {
+        client: connected,
+        server: connected,
+        client_timeout: worker.plan().proxy(client.frontend).timeouts.client,
+        server_timeout: timeouts.server,
+    };
+    let now_ms = worker.millis(connected);
+    worker.server_counters(server.slot).sessions.add(1);
+    worker.server_counters(server.slot).requests.add(1);
+    server.sessions_rate.add(now_ms);
+    server.last_session_ms.store(now_ms, Relaxed);
+    transaction.facts.server_dst = connection.peer;
+
+    // The whole request that is here already, in one write.
+    let mut up = Flow::new(transaction.request.request_framing());
+    let fresh = !connection.is_reused() && connection.local.is_none();
+    if fresh {
+        super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    }
+    persist::prepare_request(client, transaction, settings, server);
+    transaction.request.write_to(up.pending.buffer());
+    let head_length = up.pending.len();
+    if transaction.retained_body.is_empty() {
+        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H'))?;
+        if up.is_read() && up.pending.len() - head_length <= RETAINED_MAX {
+            let (retained, pending) = (&mut transaction.retained_body, &up.pending);
+            retained.extend_from_slice(&pending.bytes()[head_length..]);
+        }
+    } else {
+        let body = std::mem::take(&mut transaction.retained_body);
+        up = up.with_pending(&body);
+        transaction.retained_body = body;
+    }
+    // Only what is complete here can be sent a second time.
+    let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
+
+    let limits = worker.plan().proxy(server.id.proxy).response_limits;
+    loop {
+        let waited = response_head(client, transaction, &mut connection, &mut up, &mut activity, &limits).await;
+        let now = Instant::now();
+        activity.server = now;
+        transaction.facts.bytes_in += std::mem::take(&mut up.read);
+        if let Err(failed) = waited {
+            return Err(classify(failed, transaction, &connection, repeatable));
+        }
+        let status = transaction.response.status();
+        if (100..200).contains(&status) && status != 101 {
+            forward_interim(client, transaction).await;
+            continue;
+        }
+        transaction.facts.times.response_done = Some(now);
+        break;
+    }
+    let status = transaction.response.status();
+    if repeatable && transaction.facts.retries < settings.retries && settings.retry_on.statuses.contains(&status) {
+        return Err(Failure::Server(Stage::Status(status)));
+    }
+    transaction.facts.status = status;
+    log::count_response(client, transaction, status);
+
+    let method = transaction.request.method_kind();
+    let framing = transaction.response.response_framing(method);
+    let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
+    let mut down = Flow::new(framing);
+    let mode = connection_mode(front, settings);
+    let server_lives = framing != Framing::UntilClose
+        && mode == HttpConnection::KeepAlive
+        && transaction.response.keeps_alive();
+    let client_lives = framing != Framing::UntilClose
+        && mode != HttpConnection::Close
+        && transaction.request.keeps_alive()
+        && !transaction.response.must_close()
+        && !worker.state().is_stopping()
+        && up.is_read();
+    super::response::finish_head(client, transaction, settings, server);
+    if !tunnels {
+        set_connection(transaction, client_lives);
+    }
+    transaction.response.write_to(down.pending.buffer());
+    if !connection.input.is_empty() {
+        match down.take(connection.input.bytes()) {
+            Ok(used) => connection.input.consume(used),
+            Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
+        }
+    }
+    activity.client = transaction.facts.times.response_done.unwrap_or(connected);
+
+    let ended = if tunnels {
+        up.start_tunnel();
+        activity.client_timeout = timeouts.tunnel.or(activity.client_timeout);
+        activity.server_timeout = timeouts.tunnel.or(activity.server_timeout);
+        let fins = HalfClosed {
+            client_fin: worker.plan().proxy(client.frontend).timeouts.client_fin,
+            server_fin: timeouts.server_fin,
+        };
+        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await
+    } else {
+        bodies(client, &mut connection, &mut up, &mut down, &mut activity).await
+    };
+    let facts = &mut transaction.facts;
+    facts.bytes_in += up.read;
+    facts.bytes_out += down.written;
+    if let Err(end) = ended {
+        let (cause, phase) = end.letters();
+        facts.termination.cause = cause;
+        facts.termination.phase = phase;
+        let backend = worker.backend_counters(server.id.proxy);
+        if cause == b'C' || cause == b'c' {
+            backend.client_aborts.add(1);
+            worker.server_counters(server.slot).client_aborts.add(1);
+        } else {
+            backend.server_aborts.add(1);
+            worker.server_counters(server.slot).server_aborts.add(1);
+        }
+        return Ok(After::Close);
+    }
+    connection.responses += 1;
+    let clean = up.is_done() && connection.input.is_empty();
+    if server_lives && clean {
+        keep(client, connection, settings);
+    }
+    Ok(match (client_lives, up.is_done()) {
+        (true, true) => After::KeepAlive,
+        (false, true) => After::Close,
+        (_, false) => After::Linger,
+    })
+}
+
+/// The stricter of what frontend and backend say.
+pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpConnection {
+    use HttpConnection::{Close, KeepAlive, ServerClose};
+    match (frontend.http_connection, backend.http_connection) {
+        (Close, _) | (_, Close) => Close,
+        (ServerClose, _) | (_, ServerClose) => ServerClose,
+        (KeepAlive, KeepAlive) => KeepAlive,
+    }
+}
+
+/// Gives the connection to the thread's pool, or keeps it for this client alone.
+fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Proxy) {
+    if settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
+        client.private = Some(Box::new(connection));
+        return;
+    }
+    let worker = &client.worker;
+    worker.idle.borrow_mut().put(connection, Instant::now());
+}
+
+/// Says in the response whether the client's connection lives on, in the words of the client's version.
+fn set_connection(transaction: &mut Transaction, lives: bool) {
+    let response = &mut transaction.response;
+    if response.has(FieldKind::Connection) {
+        response.strip_connection_tokens();
+    }
+    match (lives, transaction.request.version()) {
+        (false, Version::Http10 | Version::Http11 | Version::Http2) => response.add(b"connection", b"close"),
+        (true, Version::Http10) => response.add(b"connection", b"keep-alive"),
+        (true, Version::Http11 | Version::Http2) => {}
+    }
+}
+
+/// What of the body came with the head goes out with it.
+fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowError> {
+    if !client.input.is_empty() && !up.is_read() {
+        let used = up.take(client.input.bytes())?;
+        client.input.consume(used);
+    }
+    Ok(())
+}
+
+fn request_failed(error: FlowError, phase: u8) -> Failure {
+    let (status, cause) = match error {
+        FlowError::Framing(_) => (Some(400), b'P'),
+        FlowError::Source(_) => (Some(400), b'C'),
+        FlowError::Destination(_) => (Some(502), b'S'),
+    };
+    Failure::Abort(Abort { status, cause, phase })
+}
+
+/// Why no head came.
+enum NoHead {
+    Request(FlowError),
+    Closed,
+    Failed(io::ErrorKind),
+    Junk(#[allow(dead_code)] ParseError),
+    Truncated,
+    TimedOut(Expired),
+}
+
+/// Whether and how a failure before the response may be repaired by another attempt.
+fn classify(
+    failed: NoHead,
+    transaction: &Transaction,
+    connection: &ServerConnection,
+    repeatable: bool,
+) -> Failure {
+    let idempotent = transaction.request.method_kind().is_idempotent();
+    let server = |stage: Stage| {
+        if repeatable { Failure::Server(stage) } else { Failure::Abort(stage.abort()) }
+    };
+    match failed {
+        NoHead::Closed | NoHead::Failed(_) if connection.is_reused() && connection.input.is_empty() => {
+            // RFC 9112 §9.3.1: only idempotent requests are sent again by themselves; the others are the client's to
+            // repeat, which it does when its connection closes without an answer.
+            if repeatable && idempotent {
+                Failure::Server(Stage::Stale)
+            } else {
+                Failure::Abort(Abort { status: None, cause: b'S', phase: b'H' })
+            }
+        }
+        NoHead::Closed | NoHead::Failed(_) => server(Stage::Empty),
+        NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
+        NoHead::Junk(_) => server(Stage::Junk),
+        NoHead::TimedOut(Expired::Server) => server(Stage::ResponseTimeout),
+        NoHead::TimedOut(Expired::Client) => {
+            Failure::Abort(Abort { status: Some(408), cause: b'c', phase: b'H' })
+        }
+        NoHead::Request(error) => request_failed(error, b'H'),
+    }
+}
+
+/// Sends what is left of the request while waiting for the head of the response.
+async fn response_head(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    connection: &mut ServerConnection,
+    up: &mut Flow,
+    activity: &mut Activity,
+    limits: &http::Limits,
+) -> Result<(), NoHead> {
+    // After a failed write the response may still be on its way: the server answered early.
+    let mut write_failed = false;
+    poll_fn(|context| {
+        if !up.is_done() && !write_failed {
+            match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(FlowError::Destination(_))) => write_failed = true,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(NoHead::Request(error))),
+                Poll::Pending => {}
+            }
+            if up.progressed {
+                let now = Instant::now();
+                activity.client = now;
+                activity.server = now;
+            }
+        }
+        loop {
+            if !connection.input.is_empty() {
+                match http::parse_response(connection.input.bytes(), limits, &mut transaction.response) {
+                    Ok(Parsed::Complete { consumed }) => {
+                        connection.input.consume(consumed);
+                        return Poll::Ready(Ok(()));
+                    }
+                    Ok(Parsed::Partial) => {}
+                    Err(error) => return Poll::Ready(Err(NoHead::Junk(error))),
+                }
+            }
+            let polled = buffers::with_scratch(|scratch| {
+                match connection.stream.poll_read(context, &mut scratch[..HEAD_READ]) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(0)) if connection.input.is_empty() => Poll::Ready(Err(NoHead::Closed)),
+                    Poll::Ready(Ok(0)) => Poll::Ready(Err(NoHead::Truncated)),
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(NoHead::Failed(error.kind()))),
+                    Poll::Ready(Ok(count)) => {
+                        let bytes = &scratch[..count];
+                        if !connection.input.is_empty() {
+                            connection.input.push(bytes);
+                            return Poll::Ready(Ok(false));
+                        }
+                        match http::parse_response(bytes, limits, &mut transaction.response) {
+                            Ok(Parsed::Complete { consumed }) => {
+                                connection.input.push(&bytes[consumed..]);
+                                Poll::Ready(Ok(true))
+                            }
+                            Ok(Parsed::Partial) => {
+                                connection.input.push(bytes);
+                                Poll::Ready(Ok(false))
+                            }
+                            Err(error) => Poll::Ready(Err(NoHead::Junk(error))),
+                        }
+                    }
+                }
+            });
+            match polled {
+                Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(false)) => {}
+                Poll::Ready(Err(reason)) => return Poll::Ready(Err(reason)),
+                Poll::Pending => break,
+            }
+        }
+        let uploading = !up.is_done() && !write_failed;
+        let on_client = uploading && !up.blocked_on_destination;
+        activity
+            .poll(client, context, on_client, !on_client)
+            .map(|expired| Err(NoHead::TimedOut(expired)))
+    })
+    .await
+}
+
+/// Sends a 1xx head to the client; best effort, the final response follows.
+async fn forward_interim(client: &mut Client, transaction: &mut Transaction) {
+    if transaction.request.version() == Version::Http10 {
+        return;
+    }
+    let mut bytes = buffers::take();
+    transaction.response.write_to(&mut bytes);
+    let mut sent = 0;
+    poll_fn(|context| {
+        while sent < bytes.len() {
+            match client.stream.poll_write(context, &bytes[sent..]) {
+                Poll::Ready(Ok(count)) if count > 0 => sent += count,
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return client.deadline.poll(context),
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    transaction.facts.bytes_out += sent as u64;
+    buffers::give(bytes);
+}
+
+/// How the transfer of the bodies ended before its time.
+#[derive(Debug)]
+pub enum Broken {
+    ClientGone,
+    ServerGone,
+    ClientTimeout,
+    ServerTimeout,
+    BadRequestBody,
+    BadResponseBody,
+}
+
+impl Broken {
+    /// Cause and phase of the log line.
+    pub fn letters(&self) -> (u8, u8) {
+        match self {
+            Broken::ClientGone => (b'C', b'D'),
+            Broken::ServerGone => (b'S', b'D'),
+            Broken::ClientTimeout => (b'c', b'D'),
+            Broken::ServerTimeout => (b's', b'D'),
+            Broken::BadRequestBody | Broken::BadResponseBody => (b'P', b'D'),
+        }
+    }
+}
+
+/// Moves both bodies until the response is complete.
+async fn bodies(
+    client: &mut Client,
+    connection: &mut ServerConnection,
+    up: &mut Flow,
+    down: &mut Flow,
+    activity: &mut Activity,
+) -> Result<(), Broken> {
+    let mut up_broken = false;
+    poll_fn(|context| {
+            let mut again = false;
+            if !up.is_done() && !up_broken {
+                match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
+                    // The server need not read all of the request to answer it.
+                    Poll::Ready(Err(FlowError::Destination(_))) => up_broken = true,
+                    Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ClientGone)),
+                    Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                }
+                again |= up.progressed;
+            }
+            if !down.is_done() {
+                match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
+                    Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
+                    Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ServerGone)),
+                    Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                }
+                again |= down.progressed;
+            }
+            if down.is_done() {
+                return Poll::Ready(Ok(()));
+            }
+            if again {
+                let now = Instant::now();
+                activity.client = now;
+                activity.server = now;
+            }
+            let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
+            let on_server = !down.blocked_on_destination && !down.is_done();
+            return activity.poll(client, context, on_client, on_server).map(|expired| {
+                Err(match expired {
+                    Expired::Client => Broken::ClientTimeout,
+                    Expired::Server => Broken::ServerTimeout,
+                })
+            });
+    })
+    .await
+}

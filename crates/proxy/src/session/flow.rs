@@ -1,0 +1,309 @@
+//! One direction of a body: bytes read from one connection, unframed where the coding demands it, and written to the
+//! other. Reads into the thread's scratch buffer and writes straight from it; only what the peer does not take
+//! waits in a pooled buffer, and then nothing more is read.
+
+use crate::net::Stream;
+use crate::net::buffers::{self, Pending};
+use http::{ChunkDecoder, Framing, ParseError, Step, write_chunk_header};
+use std::io;
+use std::task::{Context, Poll};
+
+/// A read that makes a body wait for its peer keeps at most this much, beside one scratch buffer.
+const PENDING_MAX: usize = 2 * buffers::SCRATCH_SIZE;
+
+/// Reads from one connection in one go before others have their turn, in bytes.
+const TURN_MAX: usize = 4 * buffers::SCRATCH_SIZE;
+
+/// How the bytes that are still to come are framed.
+#[derive(Debug)]
+enum Source {
+    /// That many bytes.
+    Length(u64),
+    Chunked(Box<ChunkDecoder>),
+    UntilClose,
+    /// All was read.
+    Done,
+}
+
+/// Which side ended a flow before its time, and how.
+#[derive(Debug)]
+pub enum FlowError {
+    /// The source closed or failed before the end of the body.
+    Source(io::ErrorKind),
+    /// The source broke the framing.
+    Framing(ParseError),
+    /// The destination failed.
+    Destination(io::ErrorKind),
+}
+
+/// One direction.
+#[derive(Debug)]
+pub struct Flow {
+    source: Source,
+    /// What is written is framed in chunks too.
+    chunked_out: bool,
+    /// Bytes ready for the destination.
+    pub pending: Pending,
+    /// Bytes read from the source, framing included.
+    pub read: u64,
+    /// Bytes written to the destination.
+    pub written: u64,
+    /// The last poll stopped because the destination takes no more (else: because the source has no more).
+    pub blocked_on_destination: bool,
+    /// The source ended with FIN where that is a regular end.
+    pub source_closed: bool,
+    /// The last poll moved bytes.
+    pub progressed: bool,
+}
+
+impl Flow {
+    pub fn new(framing: Framing) -> Flow {
+        let (source, chunked_out) = match framing {
+            Framing::None | Framing::Length(0) => (Source::Done, false),
+            Framing::Length(length) => (Source::Length(length), false),
+            Framing::Chunked => (Source::Chunked(Box::default()), true),
+            Framing::UntilClose => (Source::UntilClose, false),
+        };
+        Flow {
+            source,
+            chunked_out,
+            pending: Pending::new(),
+            read: 0,
+            written: 0,
+            blocked_on_destination: false,
+            source_closed: false,
+            progressed: false,
+        }
+    }
+
+    /// A body that ends by close is sent on in chunks: the receiver's connection can live on.
+    pub fn encode_chunked(&mut self) {
+        self.chunked_out = true;
+    }
+
+    /// A flow whose whole body is `body`, framed already: another attempt of a request that was kept.
+    pub fn with_pending(mut self, body: &[u8]) -> Flow {
+        self.pending.push(body);
+        self.source = Source::Done;
+        self
+    }
+
+    /// What follows a switch of protocols is bytes until the end.
+    pub fn start_tunnel(&mut self) {
+        self.source = Source::UntilClose;
+        self.chunked_out = false;
+    }
+
+    /// Everything was read from the source (perhaps not yet written).
+    pub fn is_read(&self) -> bool {
+        matches!(self.source, Source::Done)
+    }
+
+    /// Everything was read and written.
+    pub fn is_done(&self) -> bool {
+        self.is_read() && self.pending.is_empty()
+    }
+
+    /// Bytes of the body that are still to be read, when known.
+    pub fn left(&self) -> Option<u64> {
+        match &self.source {
+            Source::Length(left) => Some(*left),
+            Source::Done => Some(0),
+            Source::Chunked(_) | Source::UntilClose => None,
+        }
+    }
+
+    /// Takes what of `bytes` belongs to the body, unframes it into `pending`, and returns how much that was.
+    ///
+    /// # Errors
+    /// The bytes break the framing.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<usize, FlowError> {
+        let (used, direct) = self.unframe(bytes)?;
+        self.read += used as u64;
+        if let Some(direct) = direct {
+            self.pending.push(direct);
+        }
+        Ok(used)
+    }
+
+    /// Consumes body bytes from the front of `bytes`. Either returns the slice to be written as it is, or has put
+    /// framed bytes into `pending`.
+    fn unframe<'b>(&mut self, bytes: &'b [u8]) -> Result<(usize, Option<&'b [u8]>), FlowError> {
+        match &mut self.source {
+            Source::Done => Ok((0, None)),
+            Source::Length(left) => {
+                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= count as u64;
+                if *left == 0 {
+                    self.source = Source::Done;
+                }
+                Ok((count, Some(&bytes[..count])))
+            }
+            Source::UntilClose => {
+                if !self.chunked_out {
+                    return Ok((bytes.len(), Some(bytes)));
+                }
+                push_chunk(&mut self.pending, bytes);
+                Ok((bytes.len(), None))
+            }
+            Source::Chunked(decoder) => {
+                let mut at = 0;
+                loop {
+                    match decoder.next(&bytes[at..]).map_err(FlowError::Framing)? {
+                        Step::Data { skip, len } => {
+                            push_chunk(&mut self.pending, &bytes[at + skip..at + skip + len]);
+                            at += skip + len;
+                        }
+                        Step::NeedMore => return Ok((bytes.len(), None)),
+                        Step::End { consumed } => {
+                            at += consumed;
+                            let out = self.pending.buffer();
+                            out.extend_from_slice(b"0\r\n");
+                            match decoder.trailers() {
+                                Some(trailers) => {
+                                    for (name, value) in trailers.fields() {
+                                        out.extend_from_slice(name);
+                                        out.extend_from_slice(b": ");
+                                        out.extend_from_slice(value);
+                                        out.extend_from_slice(b"\r\n");
+                                    }
+                                    out.extend_from_slice(b"\r\n");
+                                }
+                                None => out.extend_from_slice(b"\r\n"),
+                            }
+                            self.source = Source::Done;
+                            return Ok((at, None));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves bytes until one side would block or the body ends. `input` holds bytes read from the source before.
+    pub fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        input: &mut Pending,
+        destination: &mut Stream,
+    ) -> Poll<Result<(), FlowError>> {
+        let mut moved = 0;
+        self.progressed = false;
+        loop {
+            if !self.flush(context, destination)? {
+                return Poll::Pending;
+            }
+            if self.is_read() {
+                return Poll::Ready(Ok(()));
+            }
+            if moved >= TURN_MAX {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !input.is_empty() {
+                let used = self.take(input.bytes())?;
+                input.consume(used);
+                continue;
+            }
+            let count = match self.read_once(context, source, input, destination)? {
+                Some(count) => count,
+                None => return Poll::Pending,
+            };
+            moved += count;
+        }
+    }
+
+    /// Writes `pending`; false when the destination would block.
+    fn flush(&mut self, context: &mut Context<'_>, destination: &mut Stream) -> Result<bool, FlowError> {
+        while !self.pending.is_empty() {
+            match destination.poll_write(context, self.pending.bytes()) {
+                Poll::Ready(Ok(0)) => return Err(FlowError::Destination(io::ErrorKind::WriteZero)),
+                Poll::Ready(Ok(count)) => {
+                    self.pending.consume(count);
+                    self.written += count as u64;
+                    self.progressed = true;
+                }
+                Poll::Ready(Err(error)) => return Err(FlowError::Destination(error.kind())),
+                Poll::Pending => {
+                    self.blocked_on_destination = true;
+                    return Ok(false);
+                }
+            }
+        }
+        self.blocked_on_destination = false;
+        Ok(true)
+    }
+
+    /// One read, forwarded at once. `None`: the source has nothing now.
+    fn read_once(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        input: &mut Pending,
+        destination: &mut Stream,
+    ) -> Result<Option<usize>, FlowError> {
+        debug_assert!(self.pending.len() <= PENDING_MAX);
+        buffers::with_scratch(|scratch| {
+            let wanted = match self.left() {
+                // Not beyond the body: what follows is the next message's, and stays in the kernel.
+                Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(scratch.len()),
+                None => scratch.len(),
+            };
+            let count = match source.poll_read(context, &mut scratch[..wanted]) {
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) => return Err(FlowError::Source(error.kind())),
+                Poll::Pending => return Ok(None),
+            };
+            self.progressed = true;
+            if count == 0 {
+                return match self.source {
+                    Source::UntilClose => {
+                        self.source = Source::Done;
+                        self.source_closed = true;
+                        if self.chunked_out {
+                            self.pending.push(b"0\r\n\r\n");
+                        }
+                        Ok(Some(0))
+                    }
+                    Source::Length(_) | Source::Chunked(_) | Source::Done => {
+                        Err(FlowError::Source(io::ErrorKind::UnexpectedEof))
+                    }
+                };
+            }
+            let bytes = &scratch[..count];
+            let (used, direct) = self.unframe(bytes)?;
+            self.read += used as u64;
+            if let Some(direct) = direct {
+                let mut rest = direct;
+                while !rest.is_empty() {
+                    match destination.poll_write(context, rest) {
+                        Poll::Ready(Ok(0)) => return Err(FlowError::Destination(io::ErrorKind::WriteZero)),
+                        Poll::Ready(Ok(written)) => {
+                            self.written += written as u64;
+                            rest = &rest[written..];
+                        }
+                        Poll::Ready(Err(error)) => return Err(FlowError::Destination(error.kind())),
+                        Poll::Pending => break,
+                    }
+                }
+                self.pending.push(rest);
+            }
+            if used < count {
+                input.push(&bytes[used..]);
+            }
+            Ok(Some(count))
+        })
+    }
+}
+
+/// Appends one chunk; an empty one would end the body, so it is left out.
+fn push_chunk(pending: &mut Pending, data: &[u8]) {
+    if data.is_empty() {
+        return;
+    }
+    let out = pending.buffer();
+    write_chunk_header(data.len() as u64, out);
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,117 @@
+//! The end of a transaction: what is counted, and its log line.
+
+use super::client::Client;
+use super::transaction::Transaction;
+use crate::state::counters::response_class;
+use std::time::Instant;
+
+/// Syslog levels.
+const ERROR: u8 = 3;
+const INFO: u8 = 6;
+
+/// Remembers the request line for the log, cut at `tune.http.logurilen`. Rules may change the request afterwards.
+pub fn capture_request(client: &Client, transaction: &mut Transaction) {
+    let plan = client.worker.plan();
+    if !plan.proxy(client.frontend).logs {
+        return;
+    }
+    let max = plan.model.global.tune.http_logurilen;
+    let (request, line) = (&transaction.request, &mut transaction.facts.captured_uri);
+    for part in [request.method(), b" ", request.uri(), b" ", request.version().as_bytes()] {
+        let room = max.saturating_sub(line.len() + 1);
+        line.extend_from_slice(&part[..part.len().min(room)]);
+    }
+}
+
+/// Counts the class of a response's status on both sides.
+pub fn count_response(client: &Client, transaction: &Transaction, status: u16) {
+    let class = response_class(status);
+    let worker = &client.worker;
+    worker.frontend_counters(client.frontend).responses[class].add(1);
+    if let Some(backend) = transaction.facts.backend {
+        worker.backend_counters(backend).responses[class].add(1);
+    }
+    if let Some(server) = transaction.facts.server {
+        worker.server_counters(worker.state().server(server).slot).responses[class].add(1);
+    }
+}
+
+/// Notes the connection counts of the log line while this stream is still among them.
+pub fn note_counts(client: &Client, transaction: &mut Transaction) {
+    let state = client.worker.state();
+    let facts = &mut transaction.facts;
+    facts.process_connections = state.process.connections.get();
+    facts.frontend_connections = state.proxy(client.frontend).frontend.current.get();
+    if let Some(backend) = facts.backend {
+        facts.backend_connections = state.backend(backend).current.get();
+    }
+}
+
+/// Counts the finished transaction and logs it.
+pub fn end(client: &Client, transaction: &mut Transaction) {
+    let worker = &client.worker;
+    let plan = worker.plan();
+    let now = Instant::now();
+    count(client, transaction, now);
+    let settings = plan.settings(client.frontend);
+    let Some(format) = &settings.log_format else { return };
+    let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
+    let facts = &transaction.facts;
+    let failed = facts.termination.cause != b'-' || facts.status >= 500;
+    if settings.options.dontlog_normal && !failed {
+        return;
+    }
+    let level = if settings.options.log_separate_errors && failed { ERROR } else { INFO };
+    if !targets.wants(level) {
+        return;
+    }
+    if facts.backend.is_none() {
+        note_counts(client, transaction);
+    }
+    let mut text = worker.text.borrow_mut();
+    text.clear();
+    let scope = client.scope(transaction);
+    format.write(&scope, &mut text);
+    if let Some(log) = worker.log.borrow_mut().as_mut() {
+        targets.send(level, &text, scope.wall, log);
+    }
+}
+
+fn count(client: &Client, transaction: &mut Transaction, now: Instant) {
+    let worker = &client.worker;
+    let state = worker.state();
+    let facts = &mut transaction.facts;
+    facts.times.end = Some(now);
+    let front = worker.frontend_counters(client.frontend);
+    front.bytes_in.add(facts.bytes_in);
+    front.bytes_out.add(facts.bytes_out);
+    worker.counters.bytes_out.add(facts.bytes_out);
+    let Some(backend) = facts.backend else { return };
+    let back = worker.backend_counters(backend);
+    back.bytes_in.add(facts.bytes_in);
+    back.bytes_out.add(facts.bytes_out);
+    let Some(server) = facts.server else { return };
+    let live = state.backend(backend);
+    let server = state.server(server);
+    let counters = worker.server_counters(server.slot);
+    counters.bytes_in.add(facts.bytes_in);
+    counters.bytes_out.add(facts.bytes_out);
+    let times = &facts.times;
+    let begin = times.request_start.unwrap_or(times.accept);
+    let millis = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis() as u32;
+    let total = millis(begin, now);
+    server.total_time.add(total);
+    live.total_time.add(total);
+    let (Some(routed), Some(queued)) = (times.request_done, times.queue_done) else { return };
+    let queue = millis(routed, queued);
+    server.queue_time.add(queue);
+    live.queue_time.add(queue);
+    let Some(connected) = times.connected else { return };
+    let connect = millis(queued, connected);
+    server.connect_time.add(connect);
+    live.connect_time.add(connect);
+    let Some(responded) = times.response_done else { return };
+    let response = millis(connected, responded);
+    server.response_time.add(response);
+    live.response_time.add(response);
+}

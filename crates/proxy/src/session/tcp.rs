@@ -1,0 +1,90 @@
+//! `mode tcp`: one connection, one stream, one server.
+
+use super::client::Client;
+use super::dispatch::{self, Abort};
+use super::exchange::Activity;
+use super::flow::Flow;
+use super::http1::session_begins;
+use super::log;
+use super::transaction::Transaction;
+use super::tunnel::{HalfClosed, tunnel};
+use crate::upstream::ServerConnection;
+use http::Framing;
+use rules::ProxyId;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Serves one TCP connection.
+pub async fn serve(client: &mut Client) {
+    let worker = Rc::clone(&client.worker);
+    let mut transaction = Transaction::take(client.origin());
+    let begin = client.handshake_done.unwrap_or(client.accept);
+    let times = &mut transaction.facts.times;
+    times.request_start = Some(begin);
+    times.request_start_wall = client.accept_wall;
+    times.request_done = Some(begin);
+    transaction.facts.id = worker.state().process.next_stream.fetch_add(1, Relaxed);
+    session_begins(client, worker.millis(begin));
+    // Boxed: the future of a long-lived tunnel is one allocation, its client another.
+    Box::pin(run(client, &mut transaction)).await;
+    log::end(client, &mut transaction);
+    Transaction::give(transaction);
+}
+
+async fn run(client: &mut Client, transaction: &mut Transaction) {
+    let Some(backend) = super::route::route_tcp(client, transaction).await else { return };
+    let worker = Rc::clone(&client.worker);
+    let live = worker.state().backend(backend);
+    let begin = transaction.facts.times.request_done.unwrap_or(client.accept);
+    let now_ms = worker.millis(begin);
+    transaction.facts.backend = Some(backend);
+    live.current.increment();
+    live.sessions_rate.add(now_ms);
+    live.last_session_ms.store(now_ms, Relaxed);
+    worker.backend_counters(backend).sessions.add(1);
+    let result = dispatch::with_server(client, transaction, backend).await;
+    if let Err(Abort { cause, phase, .. }) = result {
+        transaction.facts.termination.cause = cause;
+        transaction.facts.termination.phase = phase;
+    }
+    log::note_counts(client, transaction);
+    live.current.decrement();
+}
+
+/// Copies both ways over a connection that is established.
+pub async fn relay(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    mut connection: ServerConnection,
+    backend: ProxyId,
+) {
+    let worker = Rc::clone(&client.worker);
+    let front = worker.plan().proxy(client.frontend).timeouts;
+    let back = worker.plan().proxy(backend).timeouts;
+    let connected = transaction.facts.times.connected.unwrap_or(client.accept);
+    let now_ms = worker.millis(connected);
+    let server = std::sync::Arc::clone(&connection.server);
+    worker.server_counters(server.slot).sessions.add(1);
+    server.sessions_rate.add(now_ms);
+    server.last_session_ms.store(now_ms, Relaxed);
+    let mut activity = Activity {
+        client: connected,
+        server: connected,
+        client_timeout: back.tunnel.or(front.client),
+        server_timeout: back.tunnel.or(back.server),
+    };
+    let mut up = Flow::new(Framing::UntilClose);
+    let mut down = Flow::new(Framing::UntilClose);
+    super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    let header = up.pending.len() as u64;
+    let fins = HalfClosed { client_fin: front.client_fin, server_fin: back.server_fin };
+    let result = tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await;
+    let facts = &mut transaction.facts;
+    facts.bytes_in += up.written.saturating_sub(header);
+    facts.bytes_out += down.written;
+    if let Err(broken) = result {
+        let (cause, phase) = broken.letters();
+        facts.termination.cause = cause;
+        facts.termination.phase = phase;
+    }
+}

@@ -1,0 +1,130 @@
+//! One request and its response: the heads, and the facts that rules and logs read. Boxed, and reused by the thread,
+//! so that an idle connection holds none and a busy one allocates nothing.
+
+use http::Head;
+use rules::{Peer, ProxyId, StreamFacts, Termination, Times, WallTime};
+use std::cell::RefCell;
+use std::time::Instant;
+
+/// Transactions kept per thread for reuse.
+const POOLED_MAX: usize = 256;
+
+/// A head that grew beyond this many bytes is not kept.
+const HEAD_CAPACITY_MAX: usize = 64 * 1024;
+
+thread_local! {
+    // Boxed on purpose: they move between connections as they are.
+    #[allow(clippy::vec_box)]
+    static POOL: RefCell<Vec<Box<Transaction>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Debug)]
+pub struct Transaction {
+    pub facts: StreamFacts,
+    pub request: Head,
+    pub response: Head,
+    /// The body that was sent with the head, kept while the request may have to be sent again.
+    pub retained_body: Vec<u8>,
+    /// For text that is evaluated and used at once.
+    pub scratch: Vec<u8>,
+}
+
+/// What is known when a transaction begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    pub frontend: ProxyId,
+    pub listener: u32,
+    pub src: Option<Peer>,
+    pub dst: Option<Peer>,
+    pub accept: Instant,
+    pub accept_wall: WallTime,
+    pub handshake_done: Option<Instant>,
+    pub request_index: u32,
+}
+
+impl Transaction {
+    /// A fresh transaction, from the pool where it has one.
+    pub fn take(origin: Origin) -> Box<Transaction> {
+        match POOL.with(|pool| pool.borrow_mut().pop()) {
+            Some(mut transaction) => {
+                transaction.restart(origin);
+                transaction
+            }
+            None => Box::new(Transaction {
+                facts: facts(origin),
+                request: Head::new(),
+                response: Head::new(),
+                retained_body: Vec::new(),
+                scratch: Vec::new(),
+            }),
+        }
+    }
+
+    pub fn give(transaction: Box<Transaction>) {
+        let capacity = transaction.request.capacity() + transaction.response.capacity();
+        if capacity > HEAD_CAPACITY_MAX {
+            return;
+        }
+        POOL.with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < POOLED_MAX {
+                pool.push(transaction);
+            }
+        });
+    }
+
+    fn restart(&mut self, origin: Origin) {
+        self.request.clear();
+        self.response.clear();
+        self.retained_body.clear();
+        let mut captured_uri = std::mem::take(&mut self.facts.captured_uri);
+        captured_uri.clear();
+        self.facts = StreamFacts { captured_uri, ..facts(origin) };
+    }
+}
+
+fn facts(origin: Origin) -> StreamFacts {
+    StreamFacts {
+        id: 0,
+        frontend: origin.frontend,
+        backend: None,
+        server: None,
+        src: origin.src,
+        dst: origin.dst,
+        server_src: None,
+        server_dst: None,
+        listener: origin.listener,
+        times: Times {
+            accept: origin.accept,
+            accept_wall: origin.accept_wall,
+            handshake_done: origin.handshake_done,
+            request_start: None,
+            request_start_wall: WallTime::default(),
+            request_done: None,
+            queue_done: None,
+            connected: None,
+            response_done: None,
+            end: None,
+        },
+        bytes_in: 0,
+        bytes_out: 0,
+        status: 0,
+        retries: 0,
+        redispatched: false,
+        process_connections: 0,
+        frontend_connections: 0,
+        backend_connections: 0,
+        server_connections: 0,
+        server_queue: 0,
+        backend_queue: 0,
+        termination: Termination::default(),
+        request_index: origin.request_index,
+        captured_uri: Vec::new(),
+        request_captures: Vec::new(),
+        response_captures: Vec::new(),
+        cookie_capture_request: None,
+        cookie_capture_response: None,
+        unique_id: None,
+        tls: false,
+    }
+}

@@ -1,0 +1,117 @@
+//! Connections to servers: the idle ones of this thread, and what is known of each.
+
+use crate::net::Stream;
+use crate::net::buffers::Pending;
+use crate::state::ServerState;
+use rules::Peer;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// Idle connections that one thread keeps for one server when `pool-max-conn` sets no lower bound.
+const IDLE_PER_SERVER_MAX: usize = 4096;
+
+/// A connection to a server, busy or idle.
+#[derive(Debug)]
+pub struct ServerConnection {
+    pub stream: Stream,
+    /// Response bytes read ahead.
+    pub input: Pending,
+    pub server: Arc<ServerState>,
+    /// Responses it has delivered.
+    pub responses: u32,
+    /// Our end and theirs.
+    pub local: Option<Peer>,
+    pub peer: Option<Peer>,
+    idle_since: Option<Instant>,
+}
+
+impl ServerConnection {
+    pub fn new(stream: Stream, server: Arc<ServerState>, peer: Option<Peer>) -> ServerConnection {
+        ServerConnection { stream, input: Pending::new(), server, responses: 0, local: None, peer, idle_since: None }
+    }
+
+    /// It has served before: it may be closed by the server at any moment, which is nobody's error.
+    pub fn is_reused(&self) -> bool {
+        self.responses > 0
+    }
+}
+
+/// The thread's idle connections, by server slot. Last in, first out: the warmest is used, the coldest die.
+#[derive(Debug, Default)]
+pub struct IdlePool {
+    servers: Vec<Vec<ServerConnection>>,
+}
+
+impl IdlePool {
+    /// A live idle connection to `server`. Ones that the server closed meanwhile are dropped on the way.
+    pub async fn take(pool: &std::cell::RefCell<IdlePool>, server: &ServerState) -> Option<ServerConnection> {
+        poll_fn(|context| {
+            let mut pool = pool.borrow_mut();
+            let Some(list) = pool.servers.get_mut(server.slot as usize) else { return Poll::Ready(None) };
+            while let Some(mut connection) = list.pop() {
+                server.idle_connections.decrement();
+                connection.idle_since = None;
+                // Bytes, an end or an error while idle: in each case it cannot carry a request.
+                if connection.stream.poll_read_ready(context).is_pending() {
+                    return Poll::Ready(Some(connection));
+                }
+            }
+            Poll::Ready(None)
+        })
+        .await
+    }
+
+    /// Keeps `connection` for the next request, unless there are enough.
+    pub fn put(&mut self, mut connection: ServerConnection, now: Instant) {
+        let slot = connection.server.slot as usize;
+        if self.servers.len() <= slot {
+            self.servers.resize_with(slot + 1, Vec::new);
+        }
+        let settings = &connection.server.settings;
+        let max = usize::try_from(settings.pool_max_conn).unwrap_or(IDLE_PER_SERVER_MAX);
+        let worn_out = settings.max_reuse.is_some_and(|max| connection.responses > max);
+        let list = &mut self.servers[slot];
+        if list.len() >= max || worn_out || !connection.input.is_empty() || !connection.server.is_usable() {
+            return;
+        }
+        connection.server.idle_connections.increment();
+        connection.idle_since = Some(now);
+        list.push(connection);
+    }
+
+    /// Closes what has been idle longer than its `pool-purge-delay`; all of it when `everything`.
+    pub fn purge(&mut self, now: Instant, everything: bool) {
+        for list in &mut self.servers {
+            let old = |connection: &ServerConnection| {
+                everything
+                    || !connection.server.is_usable()
+                    || connection.idle_since.is_none_or(|since| {
+                        now.saturating_duration_since(since) >= purge_delay(connection.server.settings.pool_purge_delay)
+                    })
+            };
+            list.retain(|connection| {
+                let close = old(connection);
+                if close {
+                    connection.server.idle_connections.decrement();
+                }
+                !close
+            });
+        }
+    }
+
+    /// Closes the idle connections of one server.
+    pub fn close_server(&mut self, slot: u32) {
+        if let Some(list) = self.servers.get_mut(slot as usize) {
+            for connection in list.drain(..) {
+                connection.server.idle_connections.decrement();
+            }
+        }
+    }
+}
+
+/// A delay of 0 would close a connection before its next use.
+fn purge_delay(configured: Duration) -> Duration {
+    configured.max(Duration::from_secs(1))
+}

@@ -1,0 +1,270 @@
+//! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
+
+use crate::net::{Deadline, Stream};
+use crate::net::buffers::Pending;
+use crate::plan::Plan;
+use crate::logs::Logs;
+use crate::session::{Client, serve};
+use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
+use crate::state::{FrontendStatus, State};
+use crate::syslog;
+use crate::upstream::IdlePool;
+use rules::{Peer, ProxyId};
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, UnixListener};
+
+/// How long a listener rests when the process is out of descriptors or memory.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all threads share.
+pub struct Shared {
+    pub plan: Plan,
+    pub state: State,
+    pub logs: Logs,
+}
+
+/// The thread's own things; tasks hold it by `Rc`.
+pub struct Worker {
+    pub index: usize,
+    pub shared: Arc<Shared>,
+    pub counters: Arc<WorkerCounters>,
+    pub idle: RefCell<IdlePool>,
+    /// For text that is built and sent at once.
+    pub text: RefCell<Vec<u8>>,
+    /// The thread's log sockets; `None` when they could not be made.
+    pub log: RefCell<Option<syslog::Scratch>>,
+}
+
+impl Worker {
+    pub fn new(index: usize, shared: Arc<Shared>) -> Worker {
+        let counters = Arc::clone(&shared.state.workers[index]);
+        let log = RefCell::new(shared.logs.outlets.scratch().ok());
+        Worker { index, shared, counters, idle: RefCell::default(), text: RefCell::default(), log }
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.shared.plan
+    }
+
+    pub fn state(&self) -> &State {
+        &self.shared.state
+    }
+
+    pub fn frontend_counters(&self, proxy: ProxyId) -> &FrontendCounters {
+        &self.counters.frontends[proxy.index()]
+    }
+
+    pub fn backend_counters(&self, proxy: ProxyId) -> &BackendCounters {
+        &self.counters.backends[proxy.index()]
+    }
+
+    pub fn server_counters(&self, slot: u32) -> &ServerCounters {
+        if self.counters.servers.count() <= slot as usize {
+            self.counters.grow(slot as usize + 1);
+        }
+        &self.counters.servers[slot as usize]
+    }
+
+    /// Milliseconds of the process clock.
+    pub fn millis(&self, at: Instant) -> u64 {
+        self.state().clock.millis(at)
+    }
+
+    /// A client connection of `frontend` is over: others may have its place.
+    pub fn connection_ended(&self, frontend: ProxyId) {
+        let state = self.state();
+        let process = &state.process;
+        let front = &state.proxy(frontend).frontend;
+        let maxconn = front.maxconn.load(Relaxed);
+        if front.current.decrement() + 1 >= maxconn && maxconn > 0 {
+            front.room.notify_waiters();
+        }
+        let maxconn = process.maxconn.load(Relaxed);
+        if process.connections.decrement() + 1 >= maxconn && maxconn > 0 {
+            process.room.notify_waiters();
+        }
+    }
+}
+
+/// A listening socket registered with this thread's runtime.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Peer::Inet(peer)))
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+
+    /// The address every connection of this listener has on our side, unless it listens on a wildcard.
+    fn fixed_local(&self) -> Option<Peer> {
+        match self {
+            Listener::Tcp(listener) => listener
+                .local_addr()
+                .ok()
+                .filter(|address| !address.ip().is_unspecified())
+                .map(Peer::Inet),
+            Listener::Unix(_) => Some(Peer::Unix),
+        }
+    }
+}
+
+/// Accepts connections of one listener until the frontend stops.
+pub async fn accept_loop(worker: Rc<Worker>, listener: Listener, frontend: ProxyId, index: u32) {
+    let local = listener.fixed_local();
+    loop {
+        match wait_for_room(&worker, frontend).await {
+            FrontendStatus::Open | FrontendStatus::Paused => {}
+            FrontendStatus::Stopped => return,
+        }
+        let stopped = worker.state().proxy(frontend).frontend.room.notified();
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = stopped => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => accepted_one(&worker, stream, peer, local, frontend, index),
+            Err(error) if is_exhausted(&error) => tokio::time::sleep(EXHAUSTED_PAUSE).await,
+            // The client left the queue before it was accepted: its own business.
+            Err(_) => {}
+        }
+    }
+}
+
+fn accepted_one(
+    worker: &Rc<Worker>,
+    stream: Stream,
+    peer: Peer,
+    local: Option<Peer>,
+    frontend: ProxyId,
+    index: u32,
+) {
+    let state = worker.state();
+    let now = Instant::now();
+    let now_ms = worker.millis(now);
+    state.process.connections.increment();
+    state.process.connections_rate.add(now_ms);
+    let front = &state.proxy(frontend).frontend;
+    front.current.increment();
+    front.connections_rate.add(now_ms);
+    worker.counters.connections.add(1);
+    worker.frontend_counters(frontend).connections.add(1);
+    let dst = local.or_else(|| stream.local());
+    let client = Client {
+        worker: Rc::clone(worker),
+        stream,
+        input: Pending::new(),
+        deadline: Deadline::new(),
+        frontend,
+        listener: index,
+        src: Some(peer),
+        dst,
+        accept: now,
+        accept_wall: state.clock.wall(now),
+        handshake_done: None,
+        requests: 0,
+        closed: false,
+        private: None,
+        counted: false,
+    };
+    tokio::task::spawn_local(serve(client));
+}
+
+/// Waits while the process or the frontend is full, over its rate, or paused.
+async fn wait_for_room(worker: &Worker, frontend: ProxyId) -> FrontendStatus {
+    let state = worker.state();
+    let process = &state.process;
+    let front = &state.proxy(frontend).frontend;
+    loop {
+        // Registered before the conditions are looked at, so that no wake is lost.
+        let front_room = front.room.notified();
+        let process_room = process.room.notified();
+        let status = front.status();
+        if status == FrontendStatus::Stopped {
+            return status;
+        }
+        let full = |now: u32, max: u32| max > 0 && now >= max;
+        let frontend_full = full(front.current.get(), front.maxconn.load(Relaxed));
+        let process_full = full(process.connections.get(), process.maxconn.load(Relaxed));
+        if status == FrontendStatus::Paused || frontend_full || process_full {
+            tokio::select! {
+                () = front_room => {}
+                () = process_room => {}
+                // A wake-up between the look and the wait costs at most this.
+                () = tokio::time::sleep(EXHAUSTED_PAUSE) => {}
+            }
+            continue;
+        }
+        let now_ms = worker.millis(Instant::now());
+        let over = |rate: u32, max: u32| max > 0 && rate >= max;
+        let frontend_limit = front.rate_limit.load(Relaxed);
+        let process_limit = process.max_connection_rate.load(Relaxed);
+        if (frontend_limit > 0 && over(front.sessions_rate.get(now_ms), frontend_limit))
+            || (process_limit > 0 && over(process.connections_rate.get(now_ms), process_limit))
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        }
+        return status;
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+/// A socket that was opened while the process still had its privileges, not yet tied to a thread.
+#[derive(Debug)]
+pub enum OpenListener {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl OpenListener {
+    /// Ties it to the runtime of the calling thread.
+    ///
+    /// # Errors
+    /// The descriptor cannot be watched.
+    pub fn register(self) -> io::Result<Listener> {
+        match self {
+            OpenListener::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(Listener::Tcp(TcpListener::from_std(listener)?))
+            }
+            OpenListener::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(Listener::Unix(UnixListener::from_std(listener)?))
+            }
+        }
+    }
+}
+
+impl AsFd for OpenListener {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        match self {
+            OpenListener::Tcp(listener) => listener.as_fd(),
+            OpenListener::Unix(listener) => listener.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! A scope for the unit tests of this crate: fixed facts, a few proxies and servers, variables in a map.
+
+use crate::acl::AclSet;
+use crate::scope::{
+    BackendNumber, Direction, FrontendNumber, Host, Peer, ProcessNumber, Scope, ServerNumber, StreamFacts,
+    StreamTimeout, Termination, Times, Variables, WallTime,
+};
+use crate::{
+    Condition, Expr, LoadError, Names, ParseContext, PatternStore, PlaceSet, ProxyId, Section, ServerId,
+    TableId, UserlistId, Value, VariableName, Word,
+};
+use diag::{FileId, Span};
+use http::Head;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Frontend 0 `front`, backend 1 `app` with servers `a` (up) and `b` (down), userlist 0 `people`.
+pub(crate) struct World {
+    pub(crate) stream: StreamFacts,
+    pub(crate) request: Option<Head>,
+    pub(crate) response: Option<Head>,
+    pub(crate) direction: Direction,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) payload_final: bool,
+    pub(crate) wall: Duration,
+    pub(crate) variables: MapOfVariables,
+    pub(crate) files: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) patterns: PatternStore,
+    pub(crate) acls: AclSet,
+    pub(crate) section: Section,
+    pub(crate) places: PlaceSet,
+    pub(crate) warnings: Vec<LoadError>,
+    now: Instant,
+}
+
+#[derive(Default)]
+pub(crate) struct MapOfVariables(RefCell<HashMap<VariableName, Value<'static>>>);
+
+impl Variables for MapOfVariables {
+    fn get(&self, name: &VariableName) -> Option<Value<'static>> {
+        self.0.borrow().get(name).cloned()
+    }
+
+    fn set(&self, name: &VariableName, value: Value<'static>) -> bool {
+        self.0.borrow_mut().insert(name.clone(), value);
+        true
+    }
+
+    fn unset(&self, name: &VariableName) {
+        self.0.borrow_mut().remove(name);
+    }
+}
+
+pub(crate) struct FixedHost;
+
+impl Host for FixedHost {
+    fn proxy_name(&self, proxy: ProxyId) -> &str {
+        if proxy.0 == 0 { "front" } else { "app" }
+    }
+
+    fn proxy_number(&self, proxy: ProxyId) -> u32 {
+        proxy.0 + 2
+    }
+
+    fn server_name(&self, server: ServerId) -> &str {
+        if server.index == 0 { "a" } else { "b" }
+    }
+
+    fn server_number(&self, server: ServerId) -> u32 {
+        server.index + 1
+    }
+
+    fn server_is_up(&self, server: ServerId) -> bool {
+        server.index == 0
+    }
+
+    fn listener(&self, _: ProxyId, index: u32) -> (Option<&str>, u32) {
+        (Some("sock"), index + 1)
+    }
+
+    fn listener_connections(&self, _: ProxyId, _: u32) -> u32 {
+        1
+    }
+
+    fn default_backend(&self, _: ProxyId) -> Option<ProxyId> {
+        Some(ProxyId(1))
+    }
+
+    fn backend(&self, _: ProxyId, which: BackendNumber) -> i64 {
+        match which {
+            BackendNumber::UsableServers => 2,
+            BackendNumber::Connections => 10,
+            BackendNumber::FreeConnections => 20,
+            BackendNumber::SessionRate => 30,
+            BackendNumber::FreeSlots => -1,
+            BackendNumber::Queued => 5,
+        }
+    }
+
+    fn frontend(&self, _: ProxyId, which: FrontendNumber) -> i64 {
+        match which {
+            FrontendNumber::Connections => 1,
+            FrontendNumber::RequestRate => 2,
+            FrontendNumber::SessionRate => 3,
+        }
+    }
+
+    fn server(&self, server: ServerId, _: ServerNumber) -> i64 {
+        i64::from(server.index) * 100
+    }
+
+    fn process(&self, which: ProcessNumber) -> i64 {
+        match which {
+            ProcessNumber::Thread => 0,
+        }
+    }
+
+    fn timeout(&self, _: &StreamFacts, _: StreamTimeout) -> Option<Duration> {
+        Some(Duration::from_secs(5))
+    }
+
+    fn backend_by_name(&self, name: &[u8]) -> Option<ProxyId> {
+        (name == b"app").then_some(ProxyId(1))
+    }
+
+    fn server_by_name(&self, proxy: ProxyId, name: &[u8]) -> Option<ServerId> {
+        let index = [b"a", b"b"].iter().position(|known| *known == name)?;
+        Some(ServerId { proxy, index: index as u32 })
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    fn hostname(&self) -> &str {
+        "machine"
+    }
+
+    fn is_local(&self, address: IpAddr) -> bool {
+        address.is_loopback()
+    }
+
+    fn random(&self) -> u64 {
+        0x1234_5678_9abc_def0
+    }
+
+    fn user_is_valid(&self, _: UserlistId, user: &[u8], password: &[u8]) -> bool {
+        user == b"alice" && password == b"secret"
+    }
+
+    fn user_in_group(&self, _: UserlistId, user: &[u8], group: &[u8]) -> bool {
+        user == b"alice" && group == b"admins"
+    }
+}
+
+pub(crate) struct FixedNames;
+
+impl Names for FixedNames {
+    fn frontend(&self, name: &[u8]) -> Option<ProxyId> {
+        (name == b"front").then_some(ProxyId(0))
+    }
+
+    fn backend(&self, name: &[u8]) -> Option<ProxyId> {
+        FixedHost.backend_by_name(name)
+    }
+
+    fn server(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId> {
+        FixedHost.server_by_name(backend, name)
+    }
+
+    fn table(&self, name: &[u8]) -> Option<TableId> {
+        (name == b"app").then_some(TableId(0))
+    }
+
+    fn userlist(&self, name: &[u8]) -> Option<UserlistId> {
+        (name == b"people").then_some(UserlistId(0))
+    }
+
+    fn environment(&self, name: &[u8]) -> Option<Vec<u8>> {
+        (name == b"HOME").then(|| b"/root".to_vec())
+    }
+}
+
+impl World {
+    /// A client 10.0.0.1:4321 that connected to 192.0.2.1:80 and has sent nothing.
+    pub(crate) fn new() -> World {
+        let now = Instant::now();
+        let section =
+            Section { proxy: Some(ProxyId(0)), is_frontend: true, is_backend: false, is_http: true };
+        World {
+            stream: facts(now),
+            request: None,
+            response: None,
+            direction: Direction::Request,
+            payload: Vec::new(),
+            payload_final: true,
+            wall: Duration::from_micros(1_700_000_000_123_456),
+            variables: MapOfVariables::default(),
+            files: HashMap::new(),
+            patterns: PatternStore::new(),
+            acls: AclSet::new(),
+            section,
+            places: PlaceSet::http_request(section),
+            warnings: Vec::new(),
+            now,
+        }
+    }
+
+    /// The same with a request head.
+    pub(crate) fn with_request(head: &str) -> World {
+        let mut world = World::new();
+        let mut parsed = Head::new();
+        let lines: Vec<&str> = head.trim_end().split('\n').map(str::trim).collect();
+        let wire = format!("{}\r\n\r\n", lines.join("\r\n"));
+        http::parse_request(wire.as_bytes(), &http::Limits::default(), &mut parsed).expect("a request");
+        world.request = Some(parsed);
+        world
+    }
+
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope {
+            direction: self.direction,
+            stream: &self.stream,
+            request: self.request.as_ref(),
+            response: self.response.as_ref(),
+            payload: &self.payload,
+            payload_final: self.payload_final,
+            host: &FixedHost,
+            variables: &self.variables,
+            now: self.now,
+            wall: WallTime(self.wall),
+        }
+    }
+
+    pub(crate) fn with_context<T>(&mut self, run: impl FnOnce(&mut ParseContext<'_>) -> T) -> T {
+        let files = &self.files;
+        let mut read_file = |name: &[u8]| files.get(name).cloned().ok_or_else(|| "no such file".to_string());
+        let acls = self.acls.clone();
+        let mut context = ParseContext {
+            names: &FixedNames,
+            read_file: &mut read_file,
+            patterns: &mut self.patterns,
+            acls: &acls,
+            section: self.section,
+            places: self.places,
+            warnings: &mut self.warnings,
+        };
+        run(&mut context)
+    }
+
+    pub(crate) fn expr(&mut self, text: &str) -> Result<Expr, LoadError> {
+        self.with_context(|context| Expr::parse_word(word(text, 0), context))
+    }
+
+    /// Words are cut at blanks; quotes are not known here.
+    pub(crate) fn condition(&mut self, text: &str) -> Result<Condition, LoadError> {
+        let words = words(text);
+        self.with_context(|context| Condition::parse(&words, context))
+    }
+
+    pub(crate) fn acl(&mut self, text: &str) -> Result<(), LoadError> {
+        let words = words(text);
+        let line = self.with_context(|context| AclSet::parse(&words, context))?;
+        self.acls.insert(line);
+        Ok(())
+    }
+
+    /// The text form of an expression's value.
+    pub(crate) fn text(&mut self, expression: &str) -> Option<String> {
+        let expr = self.expr(expression).unwrap_or_else(|error| panic!("{expression}: {}", error.message));
+        let scope = self.scope();
+        expr.eval_text(&scope).map(|text| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Whether a condition without `if` holds.
+    pub(crate) fn holds(&mut self, condition: &str) -> bool {
+        let parsed = self.condition(&format!("if {condition}"));
+        let parsed = parsed.unwrap_or_else(|error| panic!("{condition}: {}", error.message));
+        parsed.matches(&self.scope())
+    }
+}
+
+pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
+    let base = text.as_ptr() as usize;
+    text.split_whitespace().map(|part| word(part, part.as_ptr() as usize - base)).collect()
+}
+
+pub(crate) fn word(text: &str, start: usize) -> Word<'_> {
+    let span = Span { file: FileId(0), start: start as u32, end: (start + text.len()) as u32 };
+    Word { text: text.as_bytes(), span }
+}
+
+fn facts(now: Instant) -> StreamFacts {
+    StreamFacts {
+        id: 1,
+        frontend: ProxyId(0),
+        backend: Some(ProxyId(1)),
+        server: Some(ServerId { proxy: ProxyId(1), index: 0 }),
+        applet: None,
+        src: Some(Peer::Inet(([10, 0, 0, 1], 4321).into())),
+        dst: Some(Peer::Inet(([192, 0, 2, 1], 80).into())),
+        server_src: Some(Peer::Inet(([10, 9, 9, 9], 5555).into())),
+        server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
+        listener: 0,
+        times: Times {
+            accept: now,
+            accept_wall: WallTime::default(),
+            handshake_done: None,
+            request_start: None,
+            request_start_wall: WallTime::default(),
+            request_done: None,
+            queue_done: None,
+            connected: None,
+            response_done: None,
+            end: None,
+        },
+        bytes_in: 0,
+        bytes_out: 0,
+        status: 0,
+        retries: 0,
+        redispatched: false,
+        process_connections: 1,
+        frontend_connections: 1,
+        backend_connections: 0,
+        server_connections: 0,
+        server_queue: 0,
+        backend_queue: 0,
+        termination: Termination::default(),
+        request_index: 0,
+        captured_uri: b"/path?query".to_vec(),
+        request_captures: vec![Some(b"captured".to_vec()), None],
+        response_captures: Vec::new(),
+        cookie_capture_request: None,
+        cookie_capture_response: None,
+        unique_id: None,
+        proxy_header: false,
+        captured_method: b"GET".to_vec(),
+        request_version: Some(http::Version::Http11),
+        response_version: None,
+        priority_class: 0,
+        priority_offset: 0,
+        last_rule: None,
+        tls: false,
+    }
+}
