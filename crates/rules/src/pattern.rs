@@ -1,0 +1,5 @@
+//! (skeleton)
+
+/// (skeleton)
+#[derive(Debug, Default)]
+pub struct PatternStore {}
