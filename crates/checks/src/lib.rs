@@ -5,15 +5,23 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
+mod conversation;
 mod pattern;
 mod recipe;
+mod report;
+mod request;
+mod response;
 mod ruleset;
 mod status;
 
+pub use agent::{AgentAdmin, AgentReply, AgentState, AgentWeight};
+pub use conversation::{Action, ConnectTo, Conversation, Environment, LiteralOnly, Outcome, Seen, Settings};
 pub use pattern::{Pattern, PatternError};
 pub use recipe::{
     Connect, Expect, FieldMatch, FieldPattern, HttpSend, Match, PortSource, Recipe, RecipeKind, Send,
     SendField, SetVariable, StatusSet, Step, Text, VariableValue,
 };
+pub use report::encode_info;
 pub use ruleset::{LegacyHttpRequest, Ruleset, RulesetError};
 pub use status::{CheckResult, CheckStatus};
