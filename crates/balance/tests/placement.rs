@@ -89,6 +89,7 @@ fn hash_type(text: &str) -> HashType {
         },
         avalanche: words.get(2) == Some(&"avalanche"),
         balance_factor: 0,
+        looks_when_alone: false,
     }
 }
 
