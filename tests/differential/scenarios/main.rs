@@ -1,0 +1,3 @@
+//! Scenarios by subject, each run against the real haproxy and against hawser.
+
+mod forwarding;

@@ -1,0 +1,47 @@
+//! Ports that nobody else takes: owns their choice and reservation, never listens for TCP itself.
+
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Below Linux's ephemeral range, so that no outgoing connection takes a port before the program binds it.
+const FIRST: u16 = 10_000;
+const LAST: u16 = 32_000;
+
+/// A TCP port of 127.0.0.1 reserved for one test, over all test processes of the machine.
+///
+/// The reservation is the UDP port of the same number, held open: TCP stays free for the program under test.
+#[derive(Debug)]
+pub struct ReservedPort {
+    number: u16,
+    _reservation: UdpSocket,
+}
+
+impl ReservedPort {
+    /// Finds and reserves one; nothing listens there until the test makes it so.
+    pub fn new() -> Self {
+        static STEP: AtomicU32 = AtomicU32::new(0);
+        let span = u32::from(LAST - FIRST);
+        for _ in 0..span {
+            let step = STEP.fetch_add(1, Ordering::Relaxed);
+            // A walk with a stride prime to the span, from a place of this process: few tries, no clock, no crate.
+            let offset = std::process::id().wrapping_mul(7_919).wrapping_add(step.wrapping_mul(1_009)) % span;
+            let number = FIRST + u16::try_from(offset).expect("the span fits a port");
+            if let Ok(reservation) = UdpSocket::bind(("127.0.0.1", number))
+                && TcpListener::bind(("127.0.0.1", number)).is_ok()
+            {
+                return Self { number, _reservation: reservation };
+            }
+        }
+        panic!("no free port between {FIRST} and {LAST}");
+    }
+
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+impl Default for ReservedPort {
+    fn default() -> Self {
+        Self::new()
+    }
+}
