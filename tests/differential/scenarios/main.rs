@@ -1,3 +1,5 @@
 //! Scenarios by subject, each run against the real haproxy and against hawser.
 
 mod forwarding;
+mod smuggling;
+mod support;
