@@ -1,5 +1,7 @@
 //! Scenarios by subject, each run against the real haproxy and against hawser.
 
 mod forwarding;
+mod logs;
+mod retries;
 mod smuggling;
 mod support;

@@ -20,7 +20,7 @@ mod wire;
 
 pub use backend::{Backend, Connection, Reply};
 pub use client::Client;
-pub use port::ReservedPort;
+pub use port::{ReservedPort, SaturatedPort};
 pub use program::{Exit, Instance, Launch, Program};
 pub use sink::Sink;
 pub use wire::{Request, Response};

@@ -1,7 +1,8 @@
-//! Ports that nobody else takes: owns their choice and reservation, never listens for TCP itself.
+//! Ports that nobody else takes: owns their choice and reservation, and the one kind of listener that never accepts.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Below Linux's ephemeral range, so that no outgoing connection takes a port before the program binds it.
 const FIRST: u16 = 10_000;
@@ -41,6 +42,41 @@ impl ReservedPort {
 }
 
 impl Default for ReservedPort {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A port where connects neither succeed nor fail: a listener whose queue is full drops further SYNs.
+#[derive(Debug)]
+pub struct SaturatedPort {
+    port: ReservedPort,
+    _listener: TcpListener,
+    _fillers: Vec<TcpStream>,
+}
+
+impl SaturatedPort {
+    /// Listens with the shortest queue and fills it.
+    pub fn new() -> Self {
+        let port = ReservedPort::new();
+        let listener = TcpListener::bind(("127.0.0.1", port.number())).expect("the reserved port");
+        // listen(2) again on a listening socket only changes the length of its queue.
+        rustix::net::listen(&listener, 0).expect("a queue of no length");
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+        let mut fillers = Vec::new();
+        while let Ok(filler) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            fillers.push(filler);
+            assert!(fillers.len() < 100, "the queue never fills");
+        }
+        Self { port, _listener: listener, _fillers: fillers }
+    }
+
+    pub fn number(&self) -> u16 {
+        self.port.number()
+    }
+}
+
+impl Default for SaturatedPort {
     fn default() -> Self {
         Self::new()
     }
