@@ -1,7 +1,7 @@
 //! Scripted servers inside the test: owns their listeners, connections and the record of what they received.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -160,7 +160,7 @@ impl Backend {
         script: impl Fn(&mut Connection, &dyn Fn(Request)) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         let port = reservation.number();
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the reserved port");
+        let listener = reservation.listen();
         let shared = Arc::new(Shared::default());
         let for_listener = shared.clone();
         let script = Arc::new(script);

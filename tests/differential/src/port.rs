@@ -28,7 +28,7 @@ impl ReservedPort {
             let offset = std::process::id().wrapping_mul(7_919).wrapping_add(step.wrapping_mul(1_009)) % span;
             let number = FIRST + u16::try_from(offset).expect("the span fits a port");
             if let Ok(reservation) = UdpSocket::bind(("127.0.0.1", number))
-                && TcpListener::bind(("127.0.0.1", number)).is_ok()
+                && !is_in_use(number)
             {
                 return Self { number, _reservation: reservation };
             }
@@ -39,6 +39,31 @@ impl ReservedPort {
     pub fn number(&self) -> u16 {
         self.number
     }
+
+    /// Listens there.
+    pub(crate) fn listen(&self) -> TcpListener {
+        let mut listener = TcpListener::bind(("127.0.0.1", self.number));
+        // The listener of a backend stopped just now may live on for a moment in a child being started.
+        for _ in 0..100 {
+            if listener.is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            listener = TcpListener::bind(("127.0.0.1", self.number));
+        }
+        listener.expect("the reserved port")
+    }
+}
+
+/// Whether any TCP socket has the local port.
+///
+/// A look at /proc, not a bind: a descriptor opened to probe would live on for a moment in every child that another
+/// thread is starting just now, and make the real bind fail.
+fn is_in_use(port: u16) -> bool {
+    let marker = format!(":{port:04X} ");
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    // The second column is the local address, the third the peer's.
+    sockets.lines().any(|line| line.get(..20).is_some_and(|start| start.contains(&marker)))
 }
 
 impl Default for ReservedPort {
@@ -59,7 +84,7 @@ impl SaturatedPort {
     /// Listens with the shortest queue and fills it.
     pub fn new() -> Self {
         let port = ReservedPort::new();
-        let listener = TcpListener::bind(("127.0.0.1", port.number())).expect("the reserved port");
+        let listener = port.listen();
         // listen(2) again on a listening socket only changes the length of its queue.
         rustix::net::listen(&listener, 0).expect("a queue of no length");
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
