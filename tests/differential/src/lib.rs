@@ -73,15 +73,39 @@ pub fn both<T: Send>(scenario: impl Fn(Program) -> T + Sync) -> Both<T> {
 pub fn same<T: Send + PartialEq + Debug>(scenario: impl Fn(Program) -> T + Sync) -> T {
     match both(scenario) {
         Both { haproxy: Some(haproxy), hawser: Some(hawser) } => {
-            assert!(
-                haproxy == hawser,
-                "hawser differs from haproxy\n--- haproxy\n{haproxy:#?}\n--- hawser\n{hawser:#?}"
-            );
+            assert!(haproxy == hawser, "hawser differs from haproxy\n{}", difference(&haproxy, &hawser));
             haproxy
         }
         Both { haproxy: Some(result), hawser: None } | Both { haproxy: None, hawser: Some(result) } => result,
         Both { haproxy: None, hawser: None } => panic!("HAWSER_DIFF left no program to run"),
     }
+}
+
+/// Lines of the two results that differ: `-` is haproxy's, `+` hawser's.
+fn difference(haproxy: &impl Debug, hawser: &impl Debug) -> String {
+    const LINES_SHOWN: usize = 120;
+    let (old, new) = (format!("{haproxy:#?}"), format!("{hawser:#?}"));
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let mut shown = Vec::new();
+    let (mut left, mut right) = (0, 0);
+    while (left < old.len() || right < new.len()) && shown.len() < LINES_SHOWN {
+        if left < old.len() && right < new.len() && old[left] == new[right] {
+            (left, right) = (left + 1, right + 1);
+            continue;
+        }
+        // The nearest place where both sides agree again.
+        let (skip_left, skip_right) = (0..LINES_SHOWN)
+            .flat_map(|sum| (0..=sum).map(move |part| (part, sum - part)))
+            .find(|(skip_left, skip_right)| {
+                old.get(left + skip_left).is_some_and(|line| new.get(right + skip_right) == Some(line))
+            })
+            .unwrap_or((old.len() - left, new.len() - right));
+        shown.extend(old[left..left + skip_left].iter().map(|line| format!("- {line}")));
+        shown.extend(new[right..right + skip_right].iter().map(|line| format!("+ {line}")));
+        (left, right) = (left + skip_left, right + skip_right);
+    }
+    shown.truncate(LINES_SHOWN);
+    shown.join("\n")
 }
 
 /// Polls until the condition holds; panics with `what` after [`PATIENCE`].

@@ -249,17 +249,19 @@ impl Launch {
     /// Starts; the exit if the program ended before it was ready.
     #[track_caller]
     pub fn try_start(self) -> Result<Instance, Exit> {
-        let (program, has_cli) = (self.program, self.has_cli);
+        let (program, has_cli, foreground) = (self.program, self.has_cli, self.foreground);
         let (config, mut command, folder, ports, sink) = self.prepare();
         let child = spawn(&mut command, &folder);
         let mut instance = Instance { program, child, folder, ports, config, sink };
         let start = Instant::now();
         while !instance.is_ready(has_cli) {
-            if let Some(status) = instance.child.try_wait().expect("a child of ours") {
+            let ended = instance.child.try_wait().expect("a child of ours");
+            // A daemon's first process ends before the daemon is ready.
+            if let Some(status) = ended.filter(|status| foreground || !status.success()) {
                 return Err(instance.folder.exit(status));
             }
             assert!(start.elapsed() < PATIENCE, "{} is not ready after {PATIENCE:?}", program.name());
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(10));
         }
         Ok(instance)
     }
