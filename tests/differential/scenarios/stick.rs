@@ -94,7 +94,7 @@ fn stick_rules_match_and_store_by_any_key() {
             let served = users.map(|user| {
                 let (cookie, name) = (format!("Cookie: id={user}"), format!("X-User: {user}"));
                 let headers: &[&str] = &[&cookie, &name, "X-Ip: 10.1.2.3"];
-                proxy.client("web").ask(get(&format!("/u?id={user}"), &headers)).body
+                proxy.client("web").ask(get(&format!("/u?id={user}"), headers)).body
             });
             let mut entries = dump(&proxy.cli("show table web"));
             entries[1..].sort();

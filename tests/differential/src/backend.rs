@@ -29,6 +29,9 @@ struct Shared {
     streams: Mutex<Vec<(usize, TcpStream)>>,
 }
 
+/// What a server does with one connection; the second argument records a request.
+type Script = dyn Fn(&mut Connection, &dyn Fn(Request)) -> io::Result<()> + Send + Sync;
+
 /// One accepted connection, for servers that script every byte.
 #[derive(Debug)]
 pub struct Connection {
@@ -239,11 +242,7 @@ impl Drop for Backend {
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    shared: &Shared,
-    script: &(dyn Fn(&mut Connection, &dyn Fn(Request)) -> io::Result<()> + Send + Sync),
-) {
+fn serve(stream: TcpStream, shared: &Shared, script: &Script) {
     let number = shared.connections.fetch_add(1, Ordering::SeqCst);
     shared.open.fetch_add(1, Ordering::SeqCst);
     if let Ok(copy) = stream.try_clone() {

@@ -23,7 +23,7 @@ pub use client::Client;
 pub use port::{ReservedPort, SaturatedPort};
 pub use program::{Exit, Instance, Launch, Program};
 pub use sink::Sink;
-pub use wire::{Request, Response};
+pub use wire::{Headers, Request, Response};
 
 use std::fmt::Debug;
 use std::thread;

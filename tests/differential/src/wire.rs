@@ -8,6 +8,9 @@ use std::time::Duration;
 /// No test sends a message longer than this.
 const MESSAGE_LENGTH_MAX: usize = 64 << 20;
 
+/// Names in lower case, values as received, in order.
+pub type Headers = Vec<(String, String)>;
+
 /// Bytes read from a socket beyond the message asked for stay here for the next one.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -24,10 +27,10 @@ pub struct Request {
     pub target: String,
     pub version: String,
     /// Names in lower case, values as received, in order.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// Decoded if it came in chunks.
     pub body: String,
-    pub trailers: Vec<(String, String)>,
+    pub trailers: Headers,
 }
 
 /// A response as a client received it.
@@ -37,9 +40,9 @@ pub struct Response {
     pub status: u16,
     pub reason: String,
     /// Names in lower case, values as received, in order.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: String,
-    pub trailers: Vec<(String, String)>,
+    pub trailers: Headers,
 }
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -175,7 +178,7 @@ impl Reader {
         }
     }
 
-    fn head(&mut self) -> io::Result<Option<(String, Vec<(String, String)>)>> {
+    fn head(&mut self) -> io::Result<Option<(String, Headers)>> {
         let Some(bytes) = self.until(b"\r\n\r\n")? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let mut lines = text.trim_end_matches("\r\n").split("\r\n");
@@ -183,7 +186,7 @@ impl Reader {
         Ok(Some((first, lines.map(split_header).collect())))
     }
 
-    fn chunked(&mut self) -> io::Result<(Vec<u8>, Vec<(String, String)>)> {
+    fn chunked(&mut self) -> io::Result<(Vec<u8>, Headers)> {
         let mut body = Vec::new();
         loop {
             let line = self.until(b"\r\n")?.ok_or(io::ErrorKind::UnexpectedEof)?;
