@@ -6,8 +6,10 @@
 
 mod acl;
 mod action;
+mod args;
 mod cast;
 mod context;
+mod convert;
 mod expr;
 mod fetch;
 mod ids;
@@ -18,22 +20,32 @@ mod regex;
 mod scope;
 pub mod stick_table;
 mod suggest;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod units;
 mod value;
 mod variable_name;
 
-pub use acl::{AclSet, Condition};
+pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict};
 pub use action::{HttpRule, TcpRule};
+pub use args::{Arg, Param};
+pub use cast::{cast, exists as cast_exists};
 pub use context::{LoadError, Names, ParseContext, Word};
+pub use convert::{Converter, all as all_converters};
 pub use expr::Expr;
+pub use fetch::{Fetch, Fetched, Walk, all as all_fetches};
 pub use ids::{ProxyId, ServerId, TableId, UserlistId};
 pub use log_format::{LogContext, LogFormat};
-pub use pattern::PatternStore;
+pub use pattern::{Entry, ListKind, MatchMethod, PatternList, PatternStore};
 pub use place::{Place, PlaceSet, Section};
+pub use regex::{Regex, expand as expand_groups};
 pub use scope::{
-    BackendNumber, Direction, FrontendNumber, Host, Peer, ProcessNumber, RulePlace, Scope, ServerNumber,
-    StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
+    BackendNumber, Direction, FrontendNumber, Host, NoVariables, Peer, ProcessNumber, RulePlace, Scope,
+    ServerNumber, StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
 };
 pub use stick_table::{StickTable, StickTableConfig};
+pub use suggest::hint as suggest;
 pub use value::{Value, ValueType};
 pub use variable_name::{VariableName, VariableScope};

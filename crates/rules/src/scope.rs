@@ -148,6 +148,7 @@ impl StreamFacts {
             priority_offset: 0,
             last_rule: None,
             tls: false,
+            applet: None,
         }
     }
 }

@@ -155,7 +155,7 @@ impl LogFormat {
 }
 
 fn put_expr(expr: &Expr, flags: Flags, dialect: Dialect, scope: &Scope<'_>, out: &mut Vec<u8>) {
-    let value = expr.value(scope);
+    let value = expr.eval(scope);
     if !dialect.message {
         return match value {
             Some(Value::Int(number)) if !flags.has(Flags::QUOTE) => put_int(number, out),

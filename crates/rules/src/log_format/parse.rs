@@ -208,11 +208,19 @@ impl Parser<'_> {
     fn expression(&mut self, flags: Flags, context: &mut ParseContext<'_>) -> Result<(), LoadError> {
         let text = self.word.text;
         let start = self.at + 1;
-        let end = expression_end(text, start).ok_or_else(|| {
-            self.error(self.at, text.len(), format!("missing ']' after '{}'", self.shown(start, text.len())))
-        })?;
-        let word = Word::new(&text[start..end], self.word.span_of(start, end));
-        let expr = Expr::parse(word, context)?;
+        let (expr, end) = Expr::parse_prefix(self.word, start, context)?;
+        match text.get(end) {
+            Some(b']') => {}
+            Some(&found) => {
+                let message =
+                    format!("expected ']' after '{}', found '{}'", self.shown(start, end), char::from(found));
+                return Err(self.error(end, end + 1, message));
+            }
+            None => {
+                let message = format!("missing ']' after '{}'", self.shown(start, end));
+                return Err(self.error(self.at, end, message));
+            }
+        }
         self.at = end + 1;
         self.push(Item::Expr(Box::new(expr), flags));
         Ok(())
@@ -222,25 +230,4 @@ impl Parser<'_> {
         self.flush();
         self.items.push(item);
     }
-}
-
-/// Where the `]` is that ends an expression: brackets between quotes and parentheses belong to arguments.
-fn expression_end(text: &[u8], start: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut quote = None;
-    let mut at = start;
-    while let Some(&byte) = text.get(at) {
-        match (quote, byte) {
-            (None | Some(b'"'), b'\\') if depth > 0 => at += 1,
-            (Some(open), _) if byte == open => quote = None,
-            (Some(_), _) => {}
-            (None, b'"' | b'\'') if depth > 0 => quote = Some(byte),
-            (None, b'(') => depth += 1,
-            (None, b')') => depth = depth.saturating_sub(1),
-            (None, b']') if depth == 0 => return Some(at),
-            (None, _) => {}
-        }
-        at += 1;
-    }
-    None
 }

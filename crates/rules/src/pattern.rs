@@ -1,5 +1,0 @@
-//! (skeleton)
-
-/// (skeleton)
-#[derive(Debug, Default)]
-pub struct PatternStore {}
