@@ -115,6 +115,7 @@ impl StreamFacts {
             frontend,
             backend: None,
             server: None,
+            applet: None,
             src: None,
             dst: None,
             server_src: None,
