@@ -115,7 +115,6 @@ impl StreamFacts {
             frontend,
             backend: None,
             server: None,
-            applet: None,
             src: None,
             dst: None,
             server_src: None,
