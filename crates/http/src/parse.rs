@@ -125,6 +125,16 @@ pub fn parse_response(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<
     parse(bytes, limits, head, Side::Response)
 }
 
+/// What a client with prior knowledge of HTTP/2 sends first (RFC 9113 §3.4).
+pub const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether `bytes` start the HTTP/2 preface, or are the start of one: then HTTP/1 must not read them.
+/// (`parse_request` refuses the preface.)
+pub fn is_http2_preface(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(HTTP2_PREFACE.len());
+    len > 0 && bytes[..len] == HTTP2_PREFACE[..len]
+}
+
 /// Parses the field lines behind the last chunk, up to and with the empty line; as [`parse_request`].
 pub(crate) fn parse_trailers(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Parsed, ParseError> {
     if head.cursor.state == State::Before {
