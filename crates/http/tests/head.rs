@@ -92,7 +92,7 @@ fn target_edits_keep_the_other_parts() {
     };
     assert_eq!(edit(|head| head.set_path(b"/new")), "http://h/new?q");
     assert_eq!(edit(|head| head.set_query(b"x=1")), "http://h/p?x=1");
-    assert_eq!(edit(|head| head.set_query(b"")), "http://h/p");
+    assert_eq!(edit(|head| head.set_query(b"")), "http://h/p?");
     assert_eq!(edit(|head| head.set_path_and_query(b"/z")), "http://h/z");
     assert_eq!(edit(|head| head.set_uri(b"/z")), "/z");
     assert_eq!(edit(|head| head.set_version(Version::Http11)), "http://h/p?q");
@@ -200,4 +200,25 @@ fn errors_name_the_byte() {
     assert_eq!(fail(b"GET /\x01 HTTP/1.1\r\n").offset, 5);
     let coding = b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n";
     assert_eq!((fail(coding).status(), fail(coding).offset), (422, 35));
+}
+
+// What servers got from HAProxy 2.6.12 with `replace-value X ^b$ ZZ`, `set-uri` and `set-query`.
+#[test]
+fn edits_leave_what_haproxy_leaves() {
+    for (line, expected) in [("a, b,b", "a,ZZ,ZZ"), ("b", "ZZ"), ("a ,b , c", "a ,ZZ, c")] {
+        let mut head = Head::new();
+        head.start_request(b"GET", b"/", Version::Http11);
+        head.add(b"X", line.as_bytes());
+        head.replace_values(b"x", &mut |value, out| {
+            out.extend_from_slice(b"ZZ");
+            value == b"b"
+        });
+        assert_eq!(head.get(b"x"), Some(expected.as_bytes()), "{line}");
+    }
+    let mut head = request(b"GET /u?x HTTP/1.1\r\nHost: h\r\n\r\n");
+    head.set_uri(b"http://other/zz");
+    assert_eq!((head.get(b"host"), head.path()), (Some(&b"other"[..]), &b"/zz"[..]));
+    let mut head = request(b"GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
+    head.set_query(b"");
+    assert_eq!(head.uri(), b"/e");
 }
