@@ -358,7 +358,11 @@ impl Parser<'_> {
                     let Some(&end) = bytes.get(at) else { break false };
                     let start = self.cursor.mark as usize;
                     if end != b':' {
-                        let tolerated = self.limits.accept_invalid && !matches!(end, b'\r' | b'\n');
+                        // A name that starts with a blank is never tolerated: behind another line it would be
+                        // read as a continuation of that.
+                        let odd_start = at == start && is_blank(end);
+                        let tolerated =
+                            self.limits.accept_invalid && !odd_start && !matches!(end, b'\r' | b'\n');
                         if !tolerated {
                             return self.fail(at, ErrorKind::FieldName);
                         }
