@@ -29,7 +29,7 @@ pub use head::{ConnectionTokens, Framing, Head, NAME_LEN_MAX, Version};
 pub use kind::FieldKind;
 pub use list::Values;
 pub use method::Method;
-pub use parse::{Limits, Parsed, parse_request, parse_response};
+pub use parse::{HTTP2_PREFACE, Limits, Parsed, is_http2_preface, parse_request, parse_response};
 pub use scan::{is_token, is_token_bytes, trim};
 
 /// Whether `value` may be written as a field value: no CR, LF or NUL, which would end the line or the message.

@@ -45,15 +45,6 @@ pub fn is_token_bytes(bytes: &[u8]) -> bool {
 #[inline]
 pub(crate) fn skip_token(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
-    // Four at a time without a branch in between: names are short, and a mispredicted end costs more than two lookups.
-    while let Some(&[a, b, c, d]) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
-        let class = |byte: u8| CLASS[byte as usize] & TOKEN;
-        let all = class(a) & class(b) & class(c) & class(d);
-        if all == 0 {
-            break;
-        }
-        at += 4;
-    }
     while let Some(&byte) = bytes.get(at) {
         if CLASS[byte as usize] & TOKEN == 0 {
             break;

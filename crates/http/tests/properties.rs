@@ -79,8 +79,13 @@ fn head_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![free, shaped]
 }
 
+/// `PROPTEST_CASES`, or as many as run in a second.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn pieces_give_what_one_piece_gives(

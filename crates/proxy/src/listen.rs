@@ -107,11 +107,7 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
         socket.set_only_v6(bind.v6only || !bind.v4v6)?;
     }
     if bind.transparent {
-        if address.is_ipv4() {
-            socket.set_ip_transparent_v4(true)?;
-        } else {
-            sys::socket::set_ipv6_transparent(&socket)?;
-        }
+        sys::socket_options::set_transparent(&socket, address.is_ipv6())?;
     }
     if let Some(interface) = &bind.interface {
         socket.bind_device(Some(interface.as_bytes()))?;
@@ -123,10 +119,10 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
         socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(timeout.into())))?;
     }
     if bind.defer_accept {
-        sys::socket::set_defer_accept(&socket, 1)?;
+        sys::socket_options::set_tcp_defer_accept(&socket, 1)?;
     }
     if bind.tfo {
-        sys::socket::set_fast_open(&socket, options.backlog)?;
+        sys::socket_options::set_tcp_fast_open(&socket, options.backlog.min(u32::from(u16::MAX)) as u16)?;
     }
     match socket.bind(&address.into()) {
         // The address is not here yet: a VIP that the other node holds. It will be reachable when it comes.

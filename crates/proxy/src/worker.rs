@@ -10,6 +10,7 @@ use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, 
 use crate::state::{FrontendStatus, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
+use rules::log_format::LogContext;
 use rules::{Peer, ProxyId};
 use std::cell::RefCell;
 use std::io;
@@ -41,6 +42,7 @@ pub struct Worker {
     pub text: RefCell<Vec<u8>>,
     /// The thread's log sockets; `None` when they could not be made.
     pub log: RefCell<Option<syslog::Scratch>>,
+    pub log_context: RefCell<LogContext>,
 }
 
 impl Worker {
@@ -48,7 +50,17 @@ impl Worker {
         let counters = Arc::clone(&shared.state.workers[index]);
         let log = RefCell::new(shared.logs.outlets.scratch().ok());
         let sessions = RefCell::default();
-        Worker { index, shared, counters, idle: RefCell::default(), sessions, text: RefCell::default(), log }
+        let log_context = RefCell::new(LogContext::new(shared.logs.zone.clone(), std::process::id()));
+        Worker {
+            index,
+            shared,
+            counters,
+            idle: RefCell::default(),
+            sessions,
+            text: RefCell::default(),
+            log,
+            log_context,
+        }
     }
 
     pub fn plan(&self) -> &Plan {

@@ -115,7 +115,6 @@ impl StreamFacts {
             frontend,
             backend: None,
             server: None,
-            applet: None,
             src: None,
             dst: None,
             server_src: None,
@@ -149,6 +148,7 @@ impl StreamFacts {
             priority_offset: 0,
             last_rule: None,
             tls: false,
+            applet: None,
         }
     }
 }
