@@ -1,6 +1,6 @@
 //! Reason phrases of status codes. Owns the table; never builds a message.
 
-/// The usual reason phrase of a status code, as HAProxy sends it; `Other` for a code without one.
+/// The usual reason phrase of a status code, as HAProxy sends it; the name of its class for a code without one.
 pub fn reason(code: u16) -> &'static str {
     match code {
         100 => "Continue",
@@ -19,7 +19,7 @@ pub fn reason(code: u16) -> &'static str {
         226 => "IM Used",
         300 => "Multiple Choices",
         301 => "Moved Permanently",
-        302 => "Found",
+        302 => "Moved Temporarily",
         303 => "See Other",
         304 => "Not Modified",
         305 => "Use Proxy",
@@ -34,7 +34,7 @@ pub fn reason(code: u16) -> &'static str {
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
         407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
+        408 => "Request Time-out",
         409 => "Conflict",
         410 => "Gone",
         411 => "Length Required",
@@ -45,7 +45,8 @@ pub fn reason(code: u16) -> &'static str {
         416 => "Requested range unsatisfiable",
         417 => "Expectation failed",
         418 => "I'm a teapot",
-        422 => "Unprocessable entity",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
         423 => "Locked",
         424 => "Method failure",
         425 => "Too Early",
@@ -70,13 +71,19 @@ fn more(code: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Time-out",
         505 => "HTTP Version not supported",
-        506 => "Variant also negociate",
+        506 => "Variant also negotiate",
         507 => "Insufficient storage",
         508 => "Loop detected",
         509 => "Bandwidth Limit Exceeded",
         510 => "Not extended",
         511 => "Network authentication required",
         520 => "Web server is returning an unknown error",
-        _ => "Other",
+        _ => match code / 100 {
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Client Error",
+            5 => "Server Error",
+            _ => "Other",
+        },
     }
 }
