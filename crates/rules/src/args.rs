@@ -68,6 +68,9 @@ pub enum Arg {
     Absent,
 }
 
+/// The arguments of one keyword, while its check may still change them.
+pub type ArgList = Vec<Arg>;
+
 /// Reads arguments by position; what was left out reads as `None`.
 pub trait Arguments {
     fn int(&self, index: usize) -> Option<i64>;

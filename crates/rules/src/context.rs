@@ -60,11 +60,14 @@ pub trait Names {
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>>;
 }
 
+/// Reads a file named in the configuration; on error says why in one line.
+pub type ReadFile<'c> = dyn FnMut(&[u8]) -> Result<Vec<u8>, String> + 'c;
+
 /// Everything that parsing needs.
 pub struct ParseContext<'c> {
     pub names: &'c dyn Names,
     /// Reads a file named in the configuration (`acl -f`, maps).
-    pub read_file: &'c mut dyn FnMut(&[u8]) -> Result<Vec<u8>, String>,
+    pub read_file: &'c mut ReadFile<'c>,
     /// All pattern lists of the process; lists loaded here are added.
     pub patterns: &'c mut PatternStore,
     /// ACLs declared so far in this section.

@@ -42,8 +42,8 @@ pub use pattern::{Entry, ListKind, MatchMethod, PatternList, PatternStore};
 pub use place::{Place, PlaceSet, Section};
 pub use regex::{Regex, expand as expand_groups};
 pub use scope::{
-    BackendNumber, Direction, FrontendNumber, Host, Peer, ProcessNumber, RulePlace, Scope, ServerNumber,
-    StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
+    BackendNumber, Direction, FrontendNumber, Host, NoVariables, Peer, ProcessNumber, RulePlace, Scope,
+    ServerNumber, StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
 };
 pub use stick_table::{StickTable, StickTableConfig};
 pub use suggest::hint as suggest;

@@ -107,6 +107,68 @@ pub struct StreamFacts {
     pub tls: bool,
 }
 
+impl StreamFacts {
+    /// A stream of which nothing is known yet but where and when it came in.
+    pub fn new(frontend: ProxyId, times: Times) -> StreamFacts {
+        StreamFacts {
+            id: 0,
+            frontend,
+            backend: None,
+            server: None,
+            src: None,
+            dst: None,
+            server_src: None,
+            server_dst: None,
+            listener: 0,
+            times,
+            bytes_in: 0,
+            bytes_out: 0,
+            status: 0,
+            retries: 0,
+            redispatched: false,
+            process_connections: 0,
+            frontend_connections: 0,
+            backend_connections: 0,
+            server_connections: 0,
+            server_queue: 0,
+            backend_queue: 0,
+            termination: Termination::default(),
+            request_index: 0,
+            captured_uri: Vec::new(),
+            request_captures: Vec::new(),
+            response_captures: Vec::new(),
+            cookie_capture_request: None,
+            cookie_capture_response: None,
+            unique_id: None,
+            proxy_header: false,
+            captured_method: Vec::new(),
+            request_version: None,
+            response_version: None,
+            priority_class: 0,
+            priority_offset: 0,
+            last_rule: None,
+            tls: false,
+            applet: None,
+        }
+    }
+}
+
+/// Variables where there are none: nothing is set, nothing can be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoVariables;
+
+impl Variables for NoVariables {
+    fn get(&self, _: &VariableName) -> Option<Value<'static>> {
+        None
+    }
+
+    fn set(&self, _: &VariableName, _: Value<'static>) -> bool {
+        false
+    }
+
+    fn unset(&self, _: &VariableName) {}
+}
+
 /// Where a rule is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulePlace {

@@ -3,7 +3,7 @@
 use crate::acl::AclSet;
 use crate::scope::{
     BackendNumber, Direction, FrontendNumber, Host, Peer, ProcessNumber, Scope, ServerNumber, StreamFacts,
-    StreamTimeout, Termination, Times, Variables, WallTime,
+    StreamTimeout, Times, Variables, WallTime,
 };
 use crate::{
     Condition, Expr, LoadError, Names, ParseContext, PatternStore, PlaceSet, ProxyId, Section, ServerId,
@@ -295,7 +295,6 @@ pub(crate) fn word(text: &str, start: usize) -> Word<'_> {
 fn facts(now: Instant) -> StreamFacts {
     StreamFacts {
         id: 1,
-        frontend: ProxyId(0),
         backend: Some(ProxyId(1)),
         server: Some(ServerId { proxy: ProxyId(1), index: 0 }),
         applet: None,
@@ -303,45 +302,24 @@ fn facts(now: Instant) -> StreamFacts {
         dst: Some(Peer::Inet(([192, 0, 2, 1], 80).into())),
         server_src: Some(Peer::Inet(([10, 9, 9, 9], 5555).into())),
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
-        listener: 0,
-        times: Times {
-            accept: now,
-            accept_wall: WallTime::default(),
-            handshake_done: None,
-            request_start: None,
-            request_start_wall: WallTime::default(),
-            request_done: None,
-            queue_done: None,
-            connected: None,
-            response_done: None,
-            end: None,
-        },
-        bytes_in: 0,
-        bytes_out: 0,
-        status: 0,
-        retries: 0,
-        redispatched: false,
-        process_connections: 1,
-        frontend_connections: 1,
-        backend_connections: 0,
-        server_connections: 0,
-        server_queue: 0,
-        backend_queue: 0,
-        termination: Termination::default(),
-        request_index: 0,
         captured_uri: b"/path?query".to_vec(),
         request_captures: vec![Some(b"captured".to_vec()), None],
-        response_captures: Vec::new(),
-        cookie_capture_request: None,
-        cookie_capture_response: None,
-        unique_id: None,
-        proxy_header: false,
         captured_method: b"GET".to_vec(),
         request_version: Some(http::Version::Http11),
-        response_version: None,
-        priority_class: 0,
-        priority_offset: 0,
-        last_rule: None,
-        tls: false,
+        ..StreamFacts::new(
+            ProxyId(0),
+            Times {
+                accept: now,
+                accept_wall: WallTime::default(),
+                handshake_done: None,
+                request_start: None,
+                request_start_wall: WallTime::default(),
+                request_done: None,
+                queue_done: None,
+                connected: None,
+                response_done: None,
+                end: None,
+            },
+        )
     }
 }

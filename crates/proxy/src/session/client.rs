@@ -4,10 +4,11 @@ use super::transaction::{Origin, Transaction};
 use super::{http1, tcp};
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
+use crate::registry::Control;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::Mode;
-use rules::{Peer, ProxyId, Scope, WallTime};
+use rules::{Direction, NoVariables, Peer, ProxyId, Scope, WallTime};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 /// A client connection. Small: thousands of them idle at a time.
 pub struct Client {
     pub worker: Rc<Worker>,
+    pub control: Rc<Control>,
     pub stream: Stream,
     /// Bytes read and not yet used; owns no buffer while empty.
     pub input: Pending,
@@ -68,12 +70,14 @@ impl Client {
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
+            direction: if response.status() == 0 { Direction::Request } else { Direction::Response },
             stream: &transaction.facts,
             request: request.is_request().then_some(request),
             response: (response.status() != 0).then_some(response),
             payload: self.input.bytes(),
             payload_final: self.closed,
             host: state,
+            variables: &NoVariables,
             now,
             wall: state.clock.wall(now),
         }
@@ -116,6 +120,7 @@ pub async fn serve(mut client: Client) {
         Mode::Http => http1::serve(&mut client).await,
         Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
     }
+    worker.sessions.borrow_mut().remove(&client.control);
     drop(client);
     worker.connection_ended(frontend);
 }

@@ -2,7 +2,7 @@
 //! so that an idle connection holds none and a busy one allocates nothing.
 
 use http::Head;
-use rules::{Peer, ProxyId, StreamFacts, Termination, Times, WallTime};
+use rules::{Peer, ProxyId, StreamFacts, Times, WallTime};
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -85,46 +85,24 @@ impl Transaction {
 
 fn facts(origin: Origin) -> StreamFacts {
     StreamFacts {
-        id: 0,
-        frontend: origin.frontend,
-        backend: None,
-        server: None,
         src: origin.src,
         dst: origin.dst,
-        server_src: None,
-        server_dst: None,
         listener: origin.listener,
-        times: Times {
-            accept: origin.accept,
-            accept_wall: origin.accept_wall,
-            handshake_done: origin.handshake_done,
-            request_start: None,
-            request_start_wall: WallTime::default(),
-            request_done: None,
-            queue_done: None,
-            connected: None,
-            response_done: None,
-            end: None,
-        },
-        bytes_in: 0,
-        bytes_out: 0,
-        status: 0,
-        retries: 0,
-        redispatched: false,
-        process_connections: 0,
-        frontend_connections: 0,
-        backend_connections: 0,
-        server_connections: 0,
-        server_queue: 0,
-        backend_queue: 0,
-        termination: Termination::default(),
         request_index: origin.request_index,
-        captured_uri: Vec::new(),
-        request_captures: Vec::new(),
-        response_captures: Vec::new(),
-        cookie_capture_request: None,
-        cookie_capture_response: None,
-        unique_id: None,
-        tls: false,
+        ..StreamFacts::new(
+            origin.frontend,
+            Times {
+                accept: origin.accept,
+                accept_wall: origin.accept_wall,
+                handshake_done: origin.handshake_done,
+                request_start: None,
+                request_start_wall: WallTime::default(),
+                request_done: None,
+                queue_done: None,
+                connected: None,
+                response_done: None,
+                end: None,
+            },
+        )
     }
 }

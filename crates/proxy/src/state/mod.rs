@@ -5,6 +5,7 @@ mod admin;
 mod backend;
 mod clock;
 pub mod counters;
+pub mod host;
 mod queue;
 mod server;
 
@@ -48,6 +49,8 @@ pub struct FrontendState {
     pub connections_rate: Rate,
     pub sessions_rate: Rate,
     pub requests_rate: Rate,
+    /// Lines logged (`%lc`).
+    pub logged: AtomicU32,
     /// Sessions per second accepted at most; 0: no limit.
     pub rate_limit: AtomicU32,
     status: AtomicU8,
@@ -186,23 +189,5 @@ impl State {
 
     pub fn is_stopping(&self) -> bool {
         self.process.stopping.load(Relaxed)
-    }
-}
-
-impl rules::Host for State {
-    fn proxy_name(&self, proxy: ProxyId) -> &str {
-        &self.model.proxies[proxy.index()].name
-    }
-
-    fn server_name(&self, server: ServerId) -> &str {
-        &self.server(server).settings.name
-    }
-
-    fn usable_servers(&self, backend: ProxyId) -> u32 {
-        self.backend(backend).usable() as u32
-    }
-
-    fn server_is_up(&self, server: ServerId) -> bool {
-        self.server(server).is_usable()
     }
 }

@@ -1,7 +1,7 @@
 //! Maps: looking a value up in a file of patterns and values.
 
 use super::Converter;
-use crate::args::{Arg, Arguments, Param};
+use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::cast;
 use crate::context::ParseContext;
 use crate::pattern::{ListKind, MapValue, MatchMethod, Matcher, PatternList, map_value};
@@ -67,7 +67,7 @@ pub(super) const ROWS: &[Converter] = &[
     row("map_ip_ip", Address, Address),
 ];
 
-fn load(args: &mut Vec<Arg>, context: &mut ParseContext<'_>, row: &'static Converter) -> Result<(), String> {
+fn load(args: &mut ArgList, context: &mut ParseContext<'_>, row: &'static Converter) -> Result<(), String> {
     let method = match row.name.split('_').nth(1) {
         None => MatchMethod::Str,
         Some("regm") => MatchMethod::Reg,

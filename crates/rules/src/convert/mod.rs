@@ -9,7 +9,7 @@ mod text;
 
 pub use map::MapUse;
 
-use crate::args::{Arg, Param};
+use crate::args::{Arg, ArgList, Param};
 use crate::context::ParseContext;
 use crate::scope::Scope;
 use crate::value::{Value, ValueType};
@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 pub type Convert = for<'a> fn(Value<'a>, &'a [Arg], &Scope<'a>) -> Option<Value<'a>>;
 
 /// Completes the arguments at load.
-pub type Check = fn(&mut Vec<Arg>, &mut ParseContext<'_>, &'static Converter) -> Result<(), String>;
+pub type Check = fn(&mut ArgList, &mut ParseContext<'_>, &'static Converter) -> Result<(), String>;
 
 /// One converter.
 pub struct Converter {

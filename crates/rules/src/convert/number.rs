@@ -1,7 +1,7 @@
 //! Arithmetic, bits and truth. Operands are constants or variables; nothing overflows.
 
 use super::Converter;
-use crate::args::{Arg, Arguments, Param, parse_int};
+use crate::args::{Arg, ArgList, Arguments, Param, parse_int};
 use crate::cast;
 use crate::context::ParseContext;
 use crate::scope::Scope;
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Converter] = &[
     unary("even", ValueType::Bool, even, "True for even numbers."),
 ];
 
-fn check_operand(args: &mut Vec<Arg>, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
+fn check_operand(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     let text = args.text(0).unwrap_or_default();
     args[0] = match parse_int(text) {
         Some(number) => Arg::Int(number),

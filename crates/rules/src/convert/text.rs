@@ -1,7 +1,7 @@
 //! Text in, text out: case, trimming, cutting by delimiters, joining with variables, substitution.
 
 use super::Converter;
-use crate::args::{Arg, Arguments, Param};
+use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::cast;
 use crate::context::ParseContext;
 use crate::regex::{Regex, expand};
@@ -147,7 +147,7 @@ fn cut_crlf<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'
     Some(Value::Str(slice(text, 0, end)))
 }
 
-fn check_index(args: &mut Vec<Arg>, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
+fn check_index(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     if args.int(0) == Some(0) {
         return Err("the index must not be 0: it counts from 1, or from -1 backwards".into());
     }
@@ -201,7 +201,7 @@ fn word<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a
     Some(Value::Str(slice(text, start, end)))
 }
 
-fn check_regsub(args: &mut Vec<Arg>, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
+fn check_regsub(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     let flags = args.text(2).unwrap_or_default();
     if let Some(&unknown) = flags.iter().find(|flag| !matches!(flag, b'i' | b'g')) {
         return Err(format!("unknown flag '{}': only i and g are known", char::from(unknown)));
@@ -259,7 +259,7 @@ fn optional_variable(args: &mut [Arg], index: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn check_concat(args: &mut Vec<Arg>, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
+fn check_concat(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     optional_variable(args, 1)
 }
 
@@ -284,11 +284,7 @@ fn concat<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<Va
     Some(Value::string(out))
 }
 
-fn check_add_item(
-    args: &mut Vec<Arg>,
-    _: &mut ParseContext<'_>,
-    _: &'static Converter,
-) -> Result<(), String> {
+fn check_add_item(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     if args.text(1) == Some(b"") && args.text(2).unwrap_or_default().is_empty() {
         return Err("a variable or a text to append is expected".into());
     }
@@ -331,11 +327,7 @@ fn length<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>
     Some(Value::Int(text_of(value).len() as i64))
 }
 
-fn check_variable(
-    args: &mut Vec<Arg>,
-    _: &mut ParseContext<'_>,
-    _: &'static Converter,
-) -> Result<(), String> {
+fn check_variable(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     args[0] = Arg::Variable(VariableName::parse(args.text(0).unwrap_or_default())?);
     Ok(())
 }
@@ -426,7 +418,7 @@ fn secure_memcmp<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Op
 }
 
 fn check_set_var(
-    args: &mut Vec<Arg>,
+    args: &mut ArgList,
     context: &mut ParseContext<'_>,
     row: &'static Converter,
 ) -> Result<(), String> {

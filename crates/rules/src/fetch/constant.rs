@@ -1,7 +1,7 @@
 //! Constants, clocks, chance, variables and the process itself.
 
 use super::{ANYWHERE, Fetch, Fetched, INTERNAL};
-use crate::args::{Arg, Arguments, Param};
+use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::context::ParseContext;
 use crate::regex::hex_digit;
 use crate::scope::{ProcessNumber, Scope};
@@ -89,7 +89,7 @@ fn constant_bool<'a>(args: &'a [Arg], _: &Scope<'a>) -> Fetched<'a> {
     Fetched::of(args.int(0).map(|number| Value::Bool(number != 0)))
 }
 
-fn check_bool(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_bool(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
     let truth = match args.text(0) {
         Some(word) if word.eq_ignore_ascii_case(b"true") || word == b"1" => 1,
         Some(word) if word.eq_ignore_ascii_case(b"false") || word == b"0" => 0,
@@ -103,7 +103,7 @@ fn constant_bytes<'a>(args: &'a [Arg], _: &Scope<'a>) -> Fetched<'a> {
     Fetched::of(args.text(0).map(Value::bin))
 }
 
-fn check_bytes(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_bytes(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
     let text = args.text(0).unwrap_or_default();
     args[0] = Arg::Str(parse_hex(text)?.into());
     Ok(())
@@ -111,7 +111,7 @@ fn check_bytes(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), Stri
 
 /// Bytes from pairs of hexadecimal digits.
 pub(crate) fn parse_hex(text: &[u8]) -> Result<Vec<u8>, String> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err("an even number of hexadecimal digits is expected".into());
     }
     text.chunks_exact(2)
@@ -143,7 +143,7 @@ fn date<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::int(now.wrapping_add(args.int(0).unwrap_or(0)))
 }
 
-fn check_date(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_date(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
     match args.text(1) {
         None | Some(b"s" | b"ms" | b"us") => Ok(()),
         Some(_) => Err("the unit must be s, ms or us".into()),
@@ -176,7 +176,7 @@ fn uuid<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::Ready(Value::string(text.into_bytes()))
 }
 
-fn check_uuid(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_uuid(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
     match args.int(0) {
         None | Some(4) => Ok(()),
         Some(_) => Err("only version 4 of UUIDs is supported".into()),
@@ -187,7 +187,7 @@ fn hostname<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::Ready(Value::str(scope.host.hostname().as_bytes()))
 }
 
-fn check_env(args: &mut Vec<Arg>, context: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_env(args: &mut ArgList, context: &mut ParseContext<'_>) -> Result<(), String> {
     let name = args.text(0).unwrap_or_default();
     args[0] = match context.names.environment(name) {
         Some(value) => Arg::Str(value.into()),
@@ -216,7 +216,7 @@ fn variable<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     }
 }
 
-fn check_variable(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_variable(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
     args[0] = Arg::Variable(VariableName::parse(args.text(0).unwrap_or_default())?);
     Ok(())
 }

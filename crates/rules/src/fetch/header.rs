@@ -2,7 +2,7 @@
 
 use super::start_line::{request, response};
 use super::{Fetch, Fetched, MESSAGE, REQUEST, RESPONSE, Visitor, Walk};
-use crate::args::{Arg, Arguments, Param};
+use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::cast::leading_int;
 use crate::context::ParseContext;
 use crate::place::PlaceSet;
@@ -112,7 +112,7 @@ pub(super) const ROWS: &[Fetch] = &[
     .http(),
 ];
 
-fn check_occurrence(args: &mut Vec<Arg>, _: &mut ParseContext<'_>) -> Result<(), String> {
+fn check_occurrence(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
     match args.int(1) {
         Some(occurrence) if occurrence < OCCURRENCE_MIN => {
             Err(format!("the occurrence must be {OCCURRENCE_MIN} or more, found {occurrence}"))

@@ -12,7 +12,7 @@ mod url;
 
 pub(crate) use constant::parse_hex;
 
-use crate::args::{Arg, Param};
+use crate::args::{Arg, ArgList, Param};
 use crate::context::ParseContext;
 use crate::place::{Place, PlaceSet};
 use crate::scope::Scope;
@@ -76,7 +76,7 @@ pub type Eval = for<'a> fn(&'a [Arg], &Scope<'a>) -> Fetched<'a>;
 pub type Each = for<'a> fn(&'a [Arg], &Scope<'a>, Visitor<'_, 'a>) -> Walk;
 
 /// Completes the arguments at load: texts that have a closer meaning get it.
-pub type Check = fn(&mut Vec<Arg>, &mut ParseContext<'_>) -> Result<(), String>;
+pub type Check = fn(&mut ArgList, &mut ParseContext<'_>) -> Result<(), String>;
 
 /// One sample fetch.
 pub struct Fetch {

@@ -3,6 +3,7 @@
 
 use super::file;
 use super::{Index, MapValue, MatchMethod, Slot};
+use crate::context::ReadFile;
 use crate::value::{Value, ValueType};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
@@ -336,7 +337,7 @@ impl PatternStore {
         with_values: bool,
         kind: ListKind,
         id: Option<u32>,
-        read: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, String>,
+        read: &mut ReadFile<'_>,
     ) -> Result<Arc<PatternList>, String> {
         let shown = String::from_utf8_lossy(file).into_owned();
         if let Some(at) = self.lists.iter().position(|list| list.file.as_deref() == Some(file)) {
