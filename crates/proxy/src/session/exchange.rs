@@ -137,7 +137,7 @@ pub async fn exchange(
     if fresh {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
-    persist::prepare_request(client, transaction, settings, server);
+    persist::prepare_request(transaction, settings);
     transaction.request.write_to(up.pending.buffer());
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
@@ -192,7 +192,7 @@ pub async fn exchange(
         && transaction.response.keeps_alive();
     let client_lives = framing != Framing::UntilClose
         && mode != HttpConnection::Close
-        && transaction.request.keeps_alive()
+        && transaction.client_keeps_alive
         && !transaction.response.must_close()
         && !worker.state().is_stopping()
         && up.is_read();
