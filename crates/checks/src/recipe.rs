@@ -34,7 +34,7 @@ pub enum Step {
     Expect(Box<Expect>),
     SetVariable(SetVariable),
     UnsetVariable {
-        name: String,
+        name: VariableName,
     },
     /// Named in the report when a later rule without own comment fails.
     Comment(String),
