@@ -1,6 +1,7 @@
 //! From a model to running threads, and back to silence.
 
 use crate::control;
+use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
 use crate::plan::Plan;
@@ -135,7 +136,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
-    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs });
+    let health = Health::new(&state);
+    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health });
     Ok(Bound { shared, listeners, cli })
 }
 
@@ -167,6 +169,7 @@ impl Bound {
             }
         }
         let orders: Arc<[mpsc::Sender<Order>]> = orders.into();
+        self.shared.health.set_orders(Arc::clone(&orders));
         let control = control::spawn(Arc::clone(&self.shared), self.cli, orders, stage.clone());
         supervise(&self.shared, &commands, &stage, &threads);
         for thread in threads {
