@@ -363,9 +363,9 @@ async fn connection(
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
-    if let Some(private) = client.private.take()
+    if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
-        && poll_fn(|context| Poll::Ready(private.stream.poll_read_ready(context).is_pending())).await
+        && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
         return Ok(*private);
