@@ -1,1 +1,41 @@
-fn main() {}
+//! The workspace's own commands, `cargo xtask NAME`: owns their dispatch, never the work.
+
+#![forbid(unsafe_code)]
+
+mod acceptance;
+mod bench;
+mod command;
+mod parity;
+mod test;
+
+use std::process::ExitCode;
+
+type Run = fn(&[String]) -> Result<(), String>;
+
+/// Name, what it does, function.
+const COMMANDS: &[(&str, &str, Run)] = &[
+    ("test", "format, lints, builds and every test; installs missing packages when root", test::run),
+    ("acceptance", "the rows of docs/acceptance.md that no test proves yet", acceptance::run),
+    ("parity", "our keywords against haproxy's; writes docs/compat/haproxy.md", parity::run),
+    ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let Some((_, _, run)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
+        eprintln!("usage: cargo xtask COMMAND");
+        for (name, meaning, _) in COMMANDS {
+            eprintln!("  {name:12}{meaning}");
+        }
+        return ExitCode::from(2);
+    };
+    match run(&rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask {name}: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -40,6 +40,9 @@ pub struct HashType {
     pub avalanche: bool,
     /// Most load of a server, in percent of its fair share; 0 means no bound. Used by the ring only.
     pub balance_factor: u32,
+    /// Whether requests are told apart even when one server is left: set it for `url_param`, and for nothing else. The
+    /// other kinds of key do not look at the request then, so no turn of round robin is used up.
+    pub looks_when_alone: bool,
 }
 
 /// Lookup method of [`HashType`].
@@ -76,7 +79,7 @@ impl HashType {
             HashMethod::MapBased => false,
             HashMethod::Consistent => true,
         };
-        HashType { method, function: HashFunction::Sdbm, avalanche, balance_factor: 0 }
+        HashType { method, function: HashFunction::Sdbm, avalanche, ..HashType::default() }
     }
 
     /// The hash of `bytes`: the chosen function, then the avalanche when asked for.

@@ -56,9 +56,7 @@ impl Picker {
     /// Removes a server; its index may be given to a server that is added later.
     pub fn remove(&mut self, index: ServerIndex) {
         self.set_up(index, false);
-        if let Structure::RoundRobin(line) = &mut self.structure {
-            line.forget(index);
-        }
+        self.structure.forget(index);
         self.roster.remove(index);
     }
 
@@ -93,7 +91,7 @@ impl Picker {
         }
     }
 
-    /// Sets the load of a server.
+    /// Sets the load of a server as a whole.
     pub fn set_load(&mut self, index: ServerIndex, load: Load) {
         self.roster.set_load(index, load);
         if let Structure::LeastConn(tree) = &mut self.structure {
@@ -101,7 +99,7 @@ impl Picker {
         }
     }
 
-    /// A server took a request.
+    /// A server took a request. Tell a change of its queue first.
     pub fn taken(&mut self, index: ServerIndex) {
         let load = self.load(index);
         self.set_load(index, Load { served: load.served.saturating_add(1), ..load });
@@ -111,6 +109,13 @@ impl Picker {
     pub fn dropped(&mut self, index: ServerIndex) {
         let load = self.load(index);
         self.set_load(index, Load { served: load.served.saturating_sub(1), ..load });
+    }
+
+    /// Sets how many requests wait for a server. As in HAProxy, leastconn weighs the queue when the server next takes
+    /// or drops a request, not before: arrivals fill the queue of one server until it is full or gets a turn.
+    pub fn set_queued(&mut self, index: ServerIndex, queued: u32) {
+        let load = self.load(index);
+        self.roster.set_load(index, Load { queued, ..load });
     }
 
     /// The load of a server as it was last reported.
@@ -177,13 +182,20 @@ impl Picker {
             Pool::OneBackup(server) => Some(server),
             Pool::Active | Pool::AllBackups | Pool::Empty => None,
         };
+        let key = match self.algorithm {
+            Algorithm::Hash(kind) if self.roster.usable() == 1 && !kind.looks_when_alone => Some(0),
+            Algorithm::Hash(_)
+            | Algorithm::RoundRobin
+            | Algorithm::StaticRoundRobin
+            | Algorithm::LeastConn
+            | Algorithm::First
+            | Algorithm::Random { .. } => key,
+        };
         match &mut self.structure {
             Structure::RoundRobin(line) => lone.or_else(|| line.pick(backup, avoid, full)),
             Structure::LeastConn(tree) => lone.or_else(|| tree.pick(backup, avoid, full)),
             Structure::First(tree) => lone.or_else(|| tree.pick(backup, avoid, full)),
             Structure::Map(map) => match self.algorithm {
-                // With one server to use, HAProxy does not look at keys: all requests go by the first row.
-                Algorithm::Hash(_) if self.roster.usable() == 1 => map.by_hash(0),
                 Algorithm::Hash(_) => match key {
                     Some(hash) => map.by_hash(hash),
                     None => map.next(avoid, full),
@@ -289,6 +301,15 @@ impl Structure {
         structure
     }
 
+    /// Forgets the history of a server that is removed and unusable already.
+    fn forget(&mut self, index: ServerIndex) {
+        match self {
+            Structure::RoundRobin(line) => line.forget(index),
+            Structure::Ring(ring) => ring.forget(index),
+            Structure::LeastConn(_) | Structure::First(_) | Structure::Map(_) => {}
+        }
+    }
+
     fn reweigh(&mut self, change: Reweighing, roster: &Roster) {
         let Some(entry) = roster.get(change.index) else {
             return;
@@ -298,7 +319,10 @@ impl Structure {
             Structure::LeastConn(tree) => tree.reweigh(change, entry.load),
             Structure::First(tree) => tree.reweigh(change, entry.server.id),
             Structure::Map(map) => map.rebuild(roster),
-            Structure::Ring(ring) => ring.reweigh(change, entry.server.id),
+            Structure::Ring(ring) => {
+                let initial = u32::from(entry.server.weight) * WEIGHT_SCALE;
+                ring.reweigh(change, entry.server.id, initial);
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Owns the points of all usable servers, one for each unit of effective weight, sorted by their hash. A lookup is a
 //! binary search; a change of a server merges its points in one pass over the ring.
 
+use std::ops::Range;
+
 use crate::hash;
 use crate::roster::{MAX_WEIGHT, Reweighing, Roster, ServerIndex, WEIGHT_SCALE};
 
@@ -24,25 +26,55 @@ pub(crate) struct Ring {
     backup: Vec<Point>,
     /// Where round robin is, for requests without a key.
     last: Option<Point>,
+    /// The most points each server has had, by index.
+    heaviest: Vec<u32>,
 }
 
 impl Ring {
-    /// Follows a server that became usable, unusable, or changed its weight.
-    pub fn reweigh(&mut self, change: Reweighing, id: u32) {
-        let points = if change.backup { &mut self.backup } else { &mut self.active };
-        if change.after < change.before {
-            let stays = |point: &Point| point.server != change.index || point.replica < change.after;
-            points.retain(stays);
-            self.last = self.last.filter(stays);
-            return;
+    /// Follows a server that became usable, unusable, or changed its weight. `initial` is the effective weight that
+    /// it was declared with.
+    pub fn reweigh(&mut self, change: Reweighing, id: u32, initial: u32) {
+        let slot = change.index.position();
+        if self.heaviest.len() <= slot {
+            self.heaviest.resize(slot + 1, 0);
         }
+        let heaviest = self.heaviest[slot].max(initial);
+        self.heaviest[slot] = heaviest.max(change.after);
+        // HAProxy has room for the points of the heaviest weight so far. To make more it takes all of them off the
+        // ring first, which moves the place of round robin and puts them behind points with equal keys.
+        let kept = if change.after > heaviest { 0 } else { change.before.min(change.after) };
+        if kept < change.before {
+            self.remove(change.backup, change.index, kept);
+        }
+        if kept < change.after {
+            self.insert(change.backup, change.index, id, kept..change.after);
+        }
+    }
+
+    /// Forgets how heavy a server was that is removed, so that a later one with its index starts afresh.
+    pub fn forget(&mut self, index: ServerIndex) {
+        if let Some(heaviest) = self.heaviest.get_mut(index.position()) {
+            *heaviest = 0;
+        }
+    }
+
+    /// Takes the points of a server off the ring, but for the first `kept`.
+    fn remove(&mut self, backup: bool, index: ServerIndex, kept: u32) {
+        let points = if backup { &mut self.backup } else { &mut self.active };
+        let stays = |point: &Point| point.server != index || point.replica < kept;
+        if let Some(last) = self.last.filter(|last| !stays(last)) {
+            // Round robin moves on to the next point that stays, as if that one had just had its turn.
+            let after = place_after(points, last);
+            self.last = points[after..].iter().copied().find(stays);
+        }
+        points.retain(stays);
+    }
+
+    fn insert(&mut self, backup: bool, server: ServerIndex, id: u32, replicas: Range<u32>) {
+        let points = if backup { &mut self.backup } else { &mut self.active };
         let base = id.wrapping_mul(POINTS_PER_SERVER);
-        let mut added: Vec<Point> = (change.before..change.after)
-            .map(|replica| Point {
-                key: hash::avalanche(base.wrapping_add(replica)),
-                server: change.index,
-                replica,
-            })
+        let mut added: Vec<Point> = replicas
+            .map(|replica| Point { key: hash::avalanche(base.wrapping_add(replica)), server, replica })
             .collect();
         added.sort_by_key(|point| point.key);
         points.extend(added);
@@ -104,7 +136,11 @@ impl Ring {
     }
 }
 
-/// The place after `last` on the ring; the first one when it is not there (it lies in the other group).
+/// The place after `last` on the ring.
+///
+/// When active servers return while `last` lies among the backup servers, this finds the place that its key has
+/// among the active ones. HAProxy 2.6 walks the ring of the backup servers to its end first; that sends requests to
+/// backup servers while active ones are up, which nobody can want, so it is not followed.
 fn place_after(points: &[Point], last: Point) -> usize {
     let first = points.partition_point(|point| point.key < last.key);
     points[first..].iter().position(|&point| point == last).map_or(0, |offset| first + offset + 1)

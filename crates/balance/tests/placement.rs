@@ -89,6 +89,7 @@ fn hash_type(text: &str) -> HashType {
         },
         avalanche: words.get(2) == Some(&"avalanche"),
         balance_factor: 0,
+        looks_when_alone: false,
     }
 }
 
@@ -139,7 +140,7 @@ fn uri_options(balance: &str) -> UriOptions {
 // row: 121, 122, 123, 125, 127, 140
 #[test]
 fn uris_go_where_haproxy_sends_them() {
-    assert_same_placement("uri", 528, |target, balance, hash_type| {
+    assert_same_placement("uri", 176, |target, balance, hash_type| {
         Some(key::uri(target, &uri_options(balance), hash_type))
     });
 }

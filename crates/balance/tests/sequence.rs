@@ -22,6 +22,7 @@ const REMOVED: char = '-';
 
 struct Backend {
     picker: Picker,
+    balance: String,
     hash_type: HashType,
     names: Vec<char>,
     maxconn: Vec<u32>,
@@ -51,6 +52,7 @@ impl Backend {
     fn new(scenario: &Scenario<'_>) -> Backend {
         let mut backend = Backend {
             picker: Picker::new(Algorithm::First, &[], false, 0),
+            balance: scenario.balance.to_owned(),
             hash_type: HashType::default(),
             names: Vec::new(),
             maxconn: Vec::new(),
@@ -85,7 +87,8 @@ impl Backend {
             "static-rr" => Algorithm::StaticRoundRobin,
             "leastconn" => Algorithm::LeastConn,
             "first" => Algorithm::First,
-            "hdr(x-key)" => Algorithm::Hash(backend.hash_type),
+            "url_param id" => Algorithm::Hash(HashType { looks_when_alone: true, ..backend.hash_type }),
+            "hdr(x-key)" | "hash req.hdr(x-key)" | "uri whole" => Algorithm::Hash(backend.hash_type),
             other => panic!("unknown algorithm {other}"),
         };
         backend.picker = Picker::new(algorithm, &servers, all_backups, 0);
@@ -121,7 +124,15 @@ impl Backend {
 
     /// One request, with the attempts that follow a refused connection; the server stays loaded with it.
     fn request(&mut self, key: Option<&str>) -> Option<ServerIndex> {
-        let hash = key.and_then(|key| key::header(key.as_bytes(), false, &self.hash_type));
+        let hash = match (self.balance.as_str(), key) {
+            ("uri whole", Some(key)) => {
+                let options = key::UriOptions { whole: true, ..key::UriOptions::default() };
+                Some(key::uri(format!("/?id={key}").as_bytes(), &options, &self.hash_type))
+            }
+            ("uri whole", None) => Some(key::uri(b"/", &key::UriOptions::default(), &self.hash_type)),
+            (_, Some(key)) => key::header(key.as_bytes(), false, &self.hash_type),
+            (_, None) => None,
+        };
         let mut avoid = None;
         for _ in 0..ATTEMPTS {
             let picker = &self.picker;
@@ -266,5 +277,11 @@ fn first_fills_servers_in_the_order_that_haproxy_fills_them() {
 // row: 101, 102, 121, 122, 134, 138, 139, 140, 141
 #[test]
 fn keys_move_and_return_as_they_do_in_haproxy() {
-    assert_eq!(replay("sequences", "hdr(x-key)"), 35);
+    assert_eq!(replay("sequences", "hdr(x-key)"), 40);
+    assert_eq!(replay("sequences-generated", "hdr(x-key)"), 12);
+    assert_eq!(replay("sequences", "uri whole"), 2);
+    assert_eq!(replay("sequences", "hash req.hdr(x-key)"), 2);
+    assert_eq!(replay("sequences-generated", "hash req.hdr(x-key)"), 12);
+    assert_eq!(replay("sequences", "url_param id"), 2);
+    assert_eq!(replay("sequences-generated", "url_param id"), 12);
 }

@@ -8,7 +8,7 @@ use rules::{Expr, LogFormat};
 use std::net::IpAddr;
 
 /// What a health check of a backend sends and expects. The default connects and closes (L4OK).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Recipe {
     pub kind: RecipeKind,
     pub steps: Vec<Step>,
@@ -120,8 +120,8 @@ pub struct Expect {
     pub error_status: Option<CheckStatus>,
     /// L4TOUT, L6TOUT or L7TOUT (default).
     pub timeout_status: Option<CheckStatus>,
-    pub on_success: Option<LogFormat>,
-    pub on_error: Option<LogFormat>,
+    pub on_success: Option<Text>,
+    pub on_error: Option<Text>,
     pub status_code: Option<Expr>,
     /// Not written in the configuration: the "2xx or 3xx" of a ruleset that ends with a send.
     pub implicit: bool,
@@ -188,6 +188,19 @@ pub struct SetVariable {
 pub enum VariableValue {
     Expr(Box<Expr>),
     Format(Box<LogFormat>),
+}
+
+impl Default for Recipe {
+    fn default() -> Recipe {
+        Recipe { kind: RecipeKind::Tcp, steps: vec![Step::Connect(Box::new(Connect::implicit()))] }
+    }
+}
+
+impl Connect {
+    /// The connection that nobody wrote: as the server line says.
+    pub fn implicit() -> Connect {
+        Connect { implicit: true, use_server_defaults: true, ..Connect::default() }
+    }
 }
 
 impl Recipe {

@@ -116,8 +116,7 @@ impl Ruleset {
             }
         }
         if !steps.iter().any(|step| matches!(step, Step::Connect(_))) {
-            let connect = Connect { implicit: true, use_server_defaults: true, ..Connect::default() };
-            steps.insert(0, Step::Connect(Box::new(connect)));
+            steps.insert(0, Step::Connect(Box::new(Connect::implicit())));
         }
         Recipe { kind, steps }
     }

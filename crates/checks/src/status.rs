@@ -22,6 +22,8 @@ pub enum CheckStatus {
     Initializing,
     /// A check is running.
     Started,
+    /// Valid, but says nothing about being up or down (an agent that only gave a weight).
+    Checked,
     /// Health analysis of real traffic (`observe`) found errors.
     Analyzed,
     /// No connection could be attempted: a problem on our side.
@@ -48,33 +50,47 @@ struct Row {
     word: &'static str,
     description: &'static str,
     result: CheckResult,
+    number: u8,
 }
 
-const fn row(status: CheckStatus, word: &'static str, description: &'static str, result: CheckResult) -> Row {
-    Row { status, word, description, result }
+const fn row(
+    number: u8,
+    status: CheckStatus,
+    word: &'static str,
+    description: &'static str,
+    result: CheckResult,
+) -> Row {
+    Row { status, word, description, result, number }
 }
 
 /// One row per status, in the order of the enum.
 static TABLE: &[Row] = &[
-    row(CheckStatus::Unknown, "UNK", "Unknown", CheckResult::Unknown),
-    row(CheckStatus::Initializing, "INI", "Initializing", CheckResult::Unknown),
-    row(CheckStatus::Started, "START", "Check started", CheckResult::Unknown),
-    row(CheckStatus::Analyzed, "HANA", "Health analyze", CheckResult::Failed),
-    row(CheckStatus::SocketError, "SOCKERR", "Socket error", CheckResult::Failed),
-    row(CheckStatus::L4Ok, "L4OK", "Layer4 check passed", CheckResult::Passed),
-    row(CheckStatus::L4Timeout, "L4TOUT", "Layer4 timeout", CheckResult::Failed),
-    row(CheckStatus::L4Connection, "L4CON", "Layer4 connection problem", CheckResult::Failed),
-    row(CheckStatus::L6Ok, "L6OK", "Layer6 check passed", CheckResult::Passed),
-    row(CheckStatus::L6Timeout, "L6TOUT", "Layer6 timeout", CheckResult::Failed),
-    row(CheckStatus::L6Response, "L6RSP", "Layer6 invalid response", CheckResult::Failed),
-    row(CheckStatus::L7Ok, "L7OK", "Layer7 check passed", CheckResult::Passed),
-    row(CheckStatus::L7OkConditional, "L7OKC", "Layer7 check conditionally passed", CheckResult::Conditional),
-    row(CheckStatus::L7Timeout, "L7TOUT", "Layer7 timeout", CheckResult::Failed),
-    row(CheckStatus::L7Response, "L7RSP", "Layer7 invalid response", CheckResult::Failed),
-    row(CheckStatus::L7Status, "L7STS", "Layer7 wrong status", CheckResult::Failed),
-    row(CheckStatus::ProcessError, "PROCERR", "External check error", CheckResult::Failed),
-    row(CheckStatus::ProcessTimeout, "PROCTOUT", "External check timeout", CheckResult::Failed),
-    row(CheckStatus::ProcessOk, "PROCOK", "External check passed", CheckResult::Passed),
+    row(0, CheckStatus::Unknown, "UNK", "Unknown", CheckResult::Unknown),
+    row(1, CheckStatus::Initializing, "INI", "Initializing", CheckResult::Unknown),
+    row(2, CheckStatus::Started, "START", "Health check started", CheckResult::Unknown),
+    row(3, CheckStatus::Checked, "CHECKED", "No status change", CheckResult::Neutral),
+    row(4, CheckStatus::Analyzed, "HANA", "Health analyze", CheckResult::Failed),
+    row(5, CheckStatus::SocketError, "SOCKERR", "Socket error", CheckResult::Failed),
+    row(6, CheckStatus::L4Ok, "L4OK", "Layer4 check passed", CheckResult::Passed),
+    row(7, CheckStatus::L4Timeout, "L4TOUT", "Layer4 timeout", CheckResult::Failed),
+    row(8, CheckStatus::L4Connection, "L4CON", "Layer4 connection problem", CheckResult::Failed),
+    row(9, CheckStatus::L6Ok, "L6OK", "Layer6 check passed", CheckResult::Passed),
+    row(10, CheckStatus::L6Timeout, "L6TOUT", "Layer6 timeout", CheckResult::Failed),
+    row(11, CheckStatus::L6Response, "L6RSP", "Layer6 invalid response", CheckResult::Failed),
+    row(15, CheckStatus::L7Ok, "L7OK", "Layer7 check passed", CheckResult::Passed),
+    row(
+        16,
+        CheckStatus::L7OkConditional,
+        "L7OKC",
+        "Layer7 check conditionally passed",
+        CheckResult::Conditional,
+    ),
+    row(12, CheckStatus::L7Timeout, "L7TOUT", "Layer7 timeout", CheckResult::Failed),
+    row(13, CheckStatus::L7Response, "L7RSP", "Layer7 invalid response", CheckResult::Failed),
+    row(17, CheckStatus::L7Status, "L7STS", "Layer7 wrong status", CheckResult::Failed),
+    row(18, CheckStatus::ProcessError, "PROCERR", "External check error", CheckResult::Failed),
+    row(19, CheckStatus::ProcessTimeout, "PROCTOUT", "External check timeout", CheckResult::Failed),
+    row(20, CheckStatus::ProcessOk, "PROCOK", "External check passed", CheckResult::Passed),
 ];
 
 impl CheckStatus {
@@ -100,7 +116,25 @@ impl CheckStatus {
 
     /// Whether a check that ends so has a layer 5-7 code worth printing.
     pub fn has_code(self) -> bool {
-        self as usize >= CheckStatus::L6Ok as usize
+        matches!(
+            self,
+            CheckStatus::L7Ok
+                | CheckStatus::L7OkConditional
+                | CheckStatus::L7Status
+                | CheckStatus::ProcessError
+                | CheckStatus::ProcessTimeout
+                | CheckStatus::ProcessOk
+        )
+    }
+
+    /// The number of `show servers state` (`srv_check_status`).
+    pub fn number(self) -> u8 {
+        self.row().number
+    }
+
+    /// A status by its number in a state file; `None` for other numbers.
+    pub fn from_number(number: u8) -> Option<CheckStatus> {
+        TABLE.iter().find(|row| row.number == number).map(|row| row.status)
     }
 
     fn row(self) -> &'static Row {
@@ -117,6 +151,7 @@ mod tests {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.status as usize, index, "{}", row.word);
             assert_eq!(CheckStatus::from_word(row.word), Some(row.status));
+            assert_eq!(CheckStatus::from_number(row.number), Some(row.status));
         }
     }
 }

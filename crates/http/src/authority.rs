@@ -101,6 +101,6 @@ pub(crate) fn normalize(head: &mut Head, port: Port) {
     if port.in_uri {
         let mut uri = head.uri().to_vec();
         uri.drain(port.at..port.at + port.len);
-        head.set_uri(&uri);
+        head.rewrite_request_line(None, &[&uri], head.version());
     }
 }

@@ -105,8 +105,9 @@ pub struct Head {
     pub(crate) kinds: u64,
     pub(crate) body: framing::Body,
     pub(crate) cursor: Cursor,
-    /// Spare buffer for edits that compute a value.
+    /// Spare buffers for edits that compute a line, and a value in it.
     scratch: Vec<u8>,
+    scratch_value: Vec<u8>,
 }
 
 impl Head {
@@ -132,7 +133,10 @@ impl Head {
 
     /// Bytes of memory that the head keeps: to decide whether a pooled head is worth keeping.
     pub fn capacity(&self) -> usize {
-        self.arena.capacity() + self.scratch.capacity() + self.fields.capacity() * size_of::<Field>()
+        self.arena.capacity()
+            + self.scratch.capacity()
+            + self.scratch_value.capacity()
+            + self.fields.capacity() * size_of::<Field>()
     }
 
     /// Whether this is a request; else it is a response.

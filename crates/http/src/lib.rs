@@ -5,15 +5,22 @@
 #![forbid(unsafe_code)]
 
 mod authority;
+pub mod base64;
 mod chunk;
+pub mod cookie;
+pub mod date;
 mod error;
+pub mod fuzz;
 mod head;
 mod kind;
 mod list;
 mod method;
+pub mod page;
 mod parse;
+pub mod query;
 mod scan;
 pub mod status;
+pub mod url;
 mod verdict;
 
 pub use chunk::{ChunkDecoder, Step, write_chunk_header};
@@ -22,7 +29,7 @@ pub use head::{ConnectionTokens, Framing, Head, NAME_LEN_MAX, Version};
 pub use kind::FieldKind;
 pub use list::Values;
 pub use method::Method;
-pub use parse::{Limits, Parsed, parse_request, parse_response};
+pub use parse::{HTTP2_PREFACE, Limits, Parsed, is_http2_preface, parse_request, parse_response};
 pub use scan::{is_token, is_token_bytes, trim};
 
 /// Whether `value` may be written as a field value: no CR, LF or NUL, which would end the line or the message.

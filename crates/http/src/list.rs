@@ -3,17 +3,39 @@
 
 use crate::scan::trim;
 
-/// Iterator over the comma-separated elements of one field line, trimmed. Commas inside double quotes do not
-/// split; a backslash inside quotes hides the next byte. Empty elements are given too; an empty line gives none.
+/// Iterator over the comma-separated elements of one field line, with the blanks around them. Commas inside double quotes
+/// do not split; a backslash inside quotes hides the next byte. Empty elements are given too; an empty line is one.
 #[derive(Clone, Debug)]
-pub struct Values<'a> {
+pub(crate) struct Elements<'a> {
     rest: Option<&'a [u8]>,
 }
 
+impl<'a> Elements<'a> {
+    pub(crate) fn new(line: &'a [u8]) -> Elements<'a> {
+        Elements { rest: Some(line) }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let line = self.rest?;
+        let end = element_end(line);
+        self.rest = line.get(end + 1..);
+        Some(&line[..end])
+    }
+}
+
+/// Iterator over the comma-separated values of one field line: its elements, trimmed. Commas inside double quotes do not
+/// split. Empty values are given too; an empty line is one.
+#[derive(Clone, Debug)]
+pub struct Values<'a>(Elements<'a>);
+
 impl<'a> Values<'a> {
-    /// Elements of `line`.
+    /// Values of `line`.
     pub fn new(line: &'a [u8]) -> Values<'a> {
-        Values { rest: (!line.is_empty()).then_some(line) }
+        Values(Elements::new(line))
     }
 }
 
@@ -21,10 +43,7 @@ impl<'a> Iterator for Values<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let line = self.rest?;
-        let end = element_end(line);
-        self.rest = line.get(end + 1..);
-        Some(trim(&line[..end]))
+        self.0.next().map(trim)
     }
 }
 
@@ -62,7 +81,9 @@ mod tests {
         assert_eq!(split("a=\"x,y\", b"), ["a=\"x,y\"", "b"]);
         assert_eq!(split("\"a\\\",b\",c"), ["\"a\\\",b\"", "c"]);
         assert_eq!(split("a,,b,"), ["a", "", "b", ""]);
-        assert_eq!(split(""), Vec::<String>::new());
+        assert_eq!(split(""), [""]);
+        assert_eq!(split(","), ["", ""]);
+        assert_eq!(split("a\"b,c\",d"), ["a\"b,c\"", "d"]);
         assert_eq!(split("\"open, never closed"), ["\"open, never closed"]);
     }
 }

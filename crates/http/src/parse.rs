@@ -125,6 +125,16 @@ pub fn parse_response(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<
     parse(bytes, limits, head, Side::Response)
 }
 
+/// What a client with prior knowledge of HTTP/2 sends first (RFC 9113 §3.4).
+pub const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether `bytes` start the HTTP/2 preface, or are the start of one: then HTTP/1 must not read them.
+/// (`parse_request` refuses the preface.)
+pub fn is_http2_preface(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(HTTP2_PREFACE.len());
+    len > 0 && bytes[..len] == HTTP2_PREFACE[..len]
+}
+
 /// Parses the field lines behind the last chunk, up to and with the empty line; as [`parse_request`].
 pub(crate) fn parse_trailers(bytes: &[u8], limits: &Limits, head: &mut Head) -> Result<Parsed, ParseError> {
     if head.cursor.state == State::Before {
@@ -348,7 +358,11 @@ impl Parser<'_> {
                     let Some(&end) = bytes.get(at) else { break false };
                     let start = self.cursor.mark as usize;
                     if end != b':' {
-                        let tolerated = self.limits.accept_invalid && !matches!(end, b'\r' | b'\n');
+                        // A name that starts with a blank is never tolerated: behind another line it would be
+                        // read as a continuation of that.
+                        let odd_start = at == start && is_blank(end);
+                        let tolerated =
+                            self.limits.accept_invalid && !odd_start && !matches!(end, b'\r' | b'\n');
                         if !tolerated {
                             return self.fail(at, ErrorKind::FieldName);
                         }

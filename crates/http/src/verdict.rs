@@ -28,12 +28,14 @@ pub(crate) fn judge(head: &mut Head, accept_invalid: bool) -> Result<(), ParseEr
             }
             if head.method_kind() == Method::Connect {
                 head.remove_kind(FieldKind::ContentLength);
+                head.body.length = None;
             }
         }
         Side::Response => {
             if matches!(head.status, 100..=199 | 204) && head.kinds & JUDGED != 0 {
                 head.remove_kind(FieldKind::ContentLength);
                 head.remove_kind(FieldKind::TransferEncoding);
+                head.body = Body { must_close: head.body.must_close, ..Body::default() };
             }
         }
         Side::Trailers => {}

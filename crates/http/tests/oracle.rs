@@ -28,6 +28,14 @@ const CLIENT_PATIENCE: Duration = Duration::from_millis(1500);
 /// A case that differs is tried again, as timing on a loaded machine may be to blame.
 const TRIES: usize = 4;
 
+/// Cases on which HAProxy changes its mind from one run to the next (its trailer parser looks at an option that was
+/// never set): recorded as the strict answer, and not compared.
+const UNSTEADY: &[&str] = &[
+    "chunk: trailer with bad name",
+    "chunk: trailer with space before the colon",
+    "chunk: trailer folded first",
+];
+
 struct Oracle(Child);
 
 impl Drop for Oracle {
@@ -243,11 +251,15 @@ fn differences(file: &str, responses: bool, comment: &str) -> Vec<String> {
         }
     });
     let results = results.into_inner().unwrap();
-    let differ = cases.iter().zip(&results).filter(|(case, now)| case.outcome != **now);
+    let steady = |case: &Case| !UNSTEADY.contains(&&case.name[..]);
+    let differ = cases.iter().zip(&results).filter(|(case, now)| steady(case) && case.outcome != **now);
     let lines = differ.map(|(case, now)| format!("{}: recorded {:?}, now {now:?}", case.name, case.outcome));
     let lines = lines.collect();
     if record {
-        let now = cases.iter().zip(results).map(|(case, outcome)| Case { outcome, ..case.clone() });
+        let now = cases.iter().zip(results).map(|(case, outcome)| match steady(case) {
+            true => Case { outcome, ..case.clone() },
+            false => case.clone(),
+        });
         save(file, comment, &now.collect::<Vec<_>>());
         return Vec::new();
     }

@@ -15,6 +15,7 @@ const STRICTER: &[(&str, u16, &str)] = &[
     ),
     ("Content-Length 2^64-1", 400, "HAProxy's own limit is 2^63-1 but for this value"),
     ("HTTP/2 preface", 400, "the caller looks for the preface before it parses HTTP/1"),
+    ("folded first field tolerated", 400, "sent on behind another line it would continue that line"),
     ("Content-Length too large", 502, "as in requests"),
     ("status 99", 502, "a status has three digits, the first not 0"),
     ("status 099", 502, "as above"),

@@ -6,12 +6,18 @@
 //!                                               └─► control thread: checks, name resolution, runtime API, clocks
 //! ```
 
+mod control;
+mod listen;
 mod logs;
 mod net;
 mod plan;
 pub mod proxy_protocol;
+mod registry;
+mod run;
 mod session;
 mod state;
 pub mod syslog;
 mod upstream;
 mod worker;
+
+pub use run::{BindOptions, Bound, Command, bind, worker_count};

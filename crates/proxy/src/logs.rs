@@ -4,6 +4,7 @@ use crate::syslog::{Identity, OpenError, Outlets, OutletsBuilder, Scratch, Targe
 use haproxy_config::Model;
 use haproxy_config::model::Global;
 use parking_lot::Mutex;
+use rules::log_format::Zone;
 use rules::{ProxyId, WallTime};
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ pub struct Logs {
     proxies: Box<[Option<Targets>]>,
     global: Targets,
     pub outlets: Arc<Outlets>,
+    /// Where the dates of log lines are.
+    pub zone: Zone,
     /// For messages from outside the workers: state changes, notices of the process.
     control: Mutex<Option<Scratch>>,
 }
@@ -40,7 +43,7 @@ impl Logs {
             .finish(global.chroot.is_some())
             .map_err(|source| OpenError::Socket { target: "syslog".to_owned(), source })?;
         let control = Mutex::new(outlets.scratch().ok());
-        Ok(Logs { proxies, global: process, outlets, control })
+        Ok(Logs { proxies, global: process, outlets, zone: local_zone(), control })
     }
 
     pub fn of(&self, proxy: ProxyId) -> Option<&Targets> {
@@ -67,5 +70,20 @@ fn identity<'a>(global: &'a Global, tag: Option<&'a str>) -> Identity<'a> {
         tag: tag.or(global.log_tag.as_deref()).unwrap_or("haproxy"),
         hostname: global.log_send_hostname.as_deref(),
         pid: std::process::id(),
+    }
+}
+
+/// The local time zone: `TZ` as a rule or a file's name, else `/etc/localtime`; GMT without either.
+fn local_zone() -> Zone {
+    let file = |path: &str| std::fs::read(path).ok().and_then(|bytes| Zone::from_tzif(&bytes));
+    match std::env::var("TZ") {
+        Ok(name) if !name.is_empty() => {
+            let name = name.trim_start_matches(':');
+            Zone::from_posix(name)
+                .or_else(|| file(&format!("/usr/share/zoneinfo/{name}")))
+                .unwrap_or_else(Zone::utc)
+        }
+        Ok(_) => Zone::utc(),
+        Err(_) => file("/etc/localtime").unwrap_or_else(Zone::utc),
     }
 }

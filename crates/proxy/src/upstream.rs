@@ -29,7 +29,15 @@ pub struct ServerConnection {
 
 impl ServerConnection {
     pub fn new(stream: Stream, server: Arc<ServerState>, peer: Option<Peer>) -> ServerConnection {
-        ServerConnection { stream, input: Pending::new(), server, responses: 0, local: None, peer, idle_since: None }
+        ServerConnection {
+            stream,
+            input: Pending::new(),
+            server,
+            responses: 0,
+            local: None,
+            peer,
+            idle_since: None,
+        }
     }
 
     /// It has served before: it may be closed by the server at any moment, which is nobody's error.
@@ -88,7 +96,8 @@ impl IdlePool {
                 everything
                     || !connection.server.is_usable()
                     || connection.idle_since.is_none_or(|since| {
-                        now.saturating_duration_since(since) >= purge_delay(connection.server.settings.pool_purge_delay)
+                        now.saturating_duration_since(since)
+                            >= purge_delay(connection.server.settings.pool_purge_delay)
                     })
             };
             list.retain(|connection| {

@@ -1,14 +1,16 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
-use crate::net::{Deadline, Stream};
-use crate::net::buffers::Pending;
-use crate::plan::Plan;
 use crate::logs::Logs;
+use crate::net::buffers::Pending;
+use crate::net::{Deadline, Stream};
+use crate::plan::Plan;
+use crate::registry::{Control, Registry};
 use crate::session::{Client, serve};
 use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
 use crate::state::{FrontendStatus, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
+use rules::log_format::LogContext;
 use rules::{Peer, ProxyId};
 use std::cell::RefCell;
 use std::io;
@@ -35,17 +37,30 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub counters: Arc<WorkerCounters>,
     pub idle: RefCell<IdlePool>,
+    pub sessions: RefCell<Registry>,
     /// For text that is built and sent at once.
     pub text: RefCell<Vec<u8>>,
     /// The thread's log sockets; `None` when they could not be made.
     pub log: RefCell<Option<syslog::Scratch>>,
+    pub log_context: RefCell<LogContext>,
 }
 
 impl Worker {
     pub fn new(index: usize, shared: Arc<Shared>) -> Worker {
         let counters = Arc::clone(&shared.state.workers[index]);
         let log = RefCell::new(shared.logs.outlets.scratch().ok());
-        Worker { index, shared, counters, idle: RefCell::default(), text: RefCell::default(), log }
+        let sessions = RefCell::default();
+        let log_context = RefCell::new(LogContext::new(shared.logs.zone.clone(), std::process::id()));
+        Worker {
+            index,
+            shared,
+            counters,
+            idle: RefCell::default(),
+            sessions,
+            text: RefCell::default(),
+            log,
+            log_context,
+        }
     }
 
     pub fn plan(&self) -> &Plan {
@@ -115,11 +130,9 @@ impl Listener {
     /// The address every connection of this listener has on our side, unless it listens on a wildcard.
     fn fixed_local(&self) -> Option<Peer> {
         match self {
-            Listener::Tcp(listener) => listener
-                .local_addr()
-                .ok()
-                .filter(|address| !address.ip().is_unspecified())
-                .map(Peer::Inet),
+            Listener::Tcp(listener) => {
+                listener.local_addr().ok().filter(|address| !address.ip().is_unspecified()).map(Peer::Inet)
+            }
             Listener::Unix(_) => Some(Peer::Unix),
         }
     }
@@ -167,11 +180,15 @@ fn accepted_one(
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
     let dst = local.or_else(|| stream.local());
+    let id = state.process.next_stream.fetch_add(1, Relaxed);
+    let control = Control::new(id, frontend, Some(peer), now);
+    worker.sessions.borrow_mut().insert(&control);
     let client = Client {
         worker: Rc::clone(worker),
+        control: Rc::clone(&control),
         stream,
         input: Pending::new(),
-        deadline: Deadline::new(),
+        deadline: Deadline::controlled(control),
         frontend,
         listener: index,
         src: Some(peer),
@@ -228,10 +245,7 @@ async fn wait_for_room(worker: &Worker, frontend: ProxyId) -> FrontendStatus {
 
 fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 /// A socket that was opened while the process still had its privileges, not yet tied to a thread.

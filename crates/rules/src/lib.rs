@@ -5,7 +5,7 @@
 //! It never opens a socket or reads a clock.
 
 mod acl;
-mod action;
+pub mod action;
 mod args;
 mod cast;
 mod context;
@@ -13,22 +13,23 @@ mod convert;
 mod expr;
 mod fetch;
 mod ids;
-mod log_format;
+pub mod log_format;
 mod pattern;
 mod place;
 mod regex;
 mod scope;
-mod stick_table;
+pub mod stick_table;
 mod suggest;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod units;
 mod value;
 mod variable_name;
 
 pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict};
-pub use action::{HttpRule, TcpRule};
+pub use action::{HttpAction, HttpRule, Ruleset, StreamAction, TcpAction, TcpRule};
 pub use args::{Arg, Param};
 pub use cast::{cast, exists as cast_exists};
 pub use context::{LoadError, Names, ParseContext, Word};
@@ -36,7 +37,7 @@ pub use convert::{Converter, all as all_converters};
 pub use expr::Expr;
 pub use fetch::{Fetch, Fetched, Walk, all as all_fetches};
 pub use ids::{ProxyId, ServerId, TableId, UserlistId};
-pub use log_format::LogFormat;
+pub use log_format::{LogContext, LogFormat};
 pub use pattern::{Entry, ListKind, MatchMethod, PatternList, PatternStore};
 pub use place::{Place, PlaceSet, Section};
 pub use regex::{Regex, expand as expand_groups};
@@ -44,7 +45,7 @@ pub use scope::{
     BackendNumber, Direction, FrontendNumber, Host, NoVariables, Peer, ProcessNumber, RulePlace, Scope,
     ServerNumber, StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
 };
-pub use stick_table::StickTableConfig;
+pub use stick_table::{StickTable, StickTableConfig};
 pub use suggest::hint as suggest;
 pub use value::{Value, ValueType};
 pub use variable_name::{VariableName, VariableScope};

@@ -56,6 +56,8 @@ pub struct StreamFacts {
     /// Set once a backend was chosen.
     pub backend: Option<ProxyId>,
     pub server: Option<ServerId>,
+    /// Who answers instead of a server, as logs name it: `<STATS>`, `<CACHE>`.
+    pub applet: Option<&'static str>,
     /// Client address: as accepted, or as PROXY protocol, `set-src` say.
     pub src: Option<Peer>,
     /// Address the client connected to.
@@ -146,6 +148,7 @@ impl StreamFacts {
             priority_offset: 0,
             last_rule: None,
             tls: false,
+            applet: None,
         }
     }
 }

@@ -264,7 +264,7 @@ impl World {
         }
     }
 
-    fn with_context<T>(&mut self, run: impl FnOnce(&mut ParseContext<'_>) -> T) -> T {
+    pub(crate) fn with_context<T>(&mut self, run: impl FnOnce(&mut ParseContext<'_>) -> T) -> T {
         let files = &self.files;
         let mut read_file = |name: &[u8]| files.get(name).cloned().ok_or_else(|| "no such file".to_string());
         let acls = self.acls.clone();
@@ -320,12 +320,12 @@ fn body_of(message: &[u8]) -> &[u8] {
     }
 }
 
-fn words(text: &str) -> Vec<Word<'_>> {
+pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
     let base = text.as_ptr() as usize;
     text.split_whitespace().map(|part| word(part, part.as_ptr() as usize - base)).collect()
 }
 
-fn word(text: &str, start: usize) -> Word<'_> {
+pub(crate) fn word(text: &str, start: usize) -> Word<'_> {
     let span = Span { file: FileId(0), start: start as u32, end: (start + text.len()) as u32 };
     Word { text: text.as_bytes(), span }
 }
@@ -335,6 +335,7 @@ fn facts(now: Instant) -> StreamFacts {
         id: 1,
         backend: Some(ProxyId(1)),
         server: Some(ServerId { proxy: ProxyId(1), index: 0 }),
+        applet: None,
         src: Some(Peer::Inet(([10, 0, 0, 1], 4321).into())),
         dst: Some(Peer::Inet(([192, 0, 2, 1], 80).into())),
         server_src: Some(Peer::Inet(([10, 9, 9, 9], 5555).into())),

@@ -43,3 +43,22 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     rustix::io::fcntl_setfd(&owned, rustix::io::FdFlags::CLOEXEC)?;
     Ok(owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::IntoRawFd;
+
+    #[test]
+    fn a_descriptor_is_taken_once() {
+        let number = std::net::TcpListener::bind("127.0.0.1:0").expect("binds").into_raw_fd();
+        let _owned = take(number).expect("taken");
+        assert_eq!(take(number).expect_err("twice").kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_number_that_is_not_open_is_refused() {
+        assert_eq!(take(9_999).expect_err("closed").raw_os_error(), Some(libc::EBADF));
+        assert_eq!(duplicate(-1).expect_err("negative").raw_os_error(), Some(libc::EBADF));
+    }
+}

@@ -5,3 +5,7 @@
 pub mod clock;
 pub mod descriptor;
 pub mod filesystem;
+pub mod process;
+pub mod signals;
+pub mod socket_options;
+pub mod transfer;

@@ -299,7 +299,8 @@ async def record_placements(directory, servers, version):
         keys = make_keys(random.Random(kind))
         cases, config = [], ""
         for balance in balances:
-            for server_set in SERVER_SETS:
+            # The many options of `uri` differ in what is cut, not in where it leads: one set is enough.
+            for server_set in SERVER_SETS if len(balances) <= 3 else ["uneven"]:
                 for method in METHODS:
                     functions = FUNCTIONS if balance != "source" else ["sdbm", "wt6"]
                     for function in functions:
@@ -357,7 +358,7 @@ class Player:
     async def pick(self, key=None):
         reader, writer = await asyncio.open_unix_connection(socket_of(self.directory, self.proxy))
         headers = b"Connection: close\r\n" + (b"X-Key: %s\r\n" % key.encode() if key else b"")
-        writer.write(http_request(b"/", headers))
+        writer.write(http_request(b"/?id=%s" % key.encode() if key else b"/", headers))
         try:
             answer = await read_answer(reader)
             await reader.read()
@@ -486,9 +487,18 @@ def written_scenarios():
         yield Scenario("keys without servers", "hdr(x-key)", ["a", "b"], ["down a", "down b", "pick-key x", "up b", "pick-key x y"], options)
         limited = ["a weight 2 maxconn 1", "b weight 1 maxconn 2", "c weight 3 maxconn 3"]
         yield Scenario("no key and full servers", "hdr(x-key)", limited, ["pick 6", "hold 3", "pick 9", "hold 2", "pick 6"], options)
+        limited = ["a maxconn 1", "b maxconn 1", "c maxconn 1"]
+        story = ["hold 1", "down a", "up a", "down b", "up b", "down c", "up c", "pick 6"]
+        yield Scenario("no key and a full server to begin with", "hdr(x-key)", limited, story, options)
         dead = ["a weight 2", "b weight 2 refuses", "c weight 1", "d refuses"]
         few = " ".join(f"k{i}" for i in range(12))
         yield Scenario("keys and redispatch", "hdr(x-key)", dead, [f"pick-key {few}", "pick 6"], options)
+    backups = ["a weight 2", "b weight 3 backup", "c weight 4 backup", "d weight 1 backup"]
+    few = " ".join(f"k{i}" for i in range(12))
+    story = [f"pick-key {few}", "down a", f"pick-key {few}", "pick 7", f"pick-key {few}", "up a", "pick 7", "weight b 0", "down a", "pick 7"]
+    for balance in ["hdr(x-key)", "url_param id", "hash req.hdr(x-key)", "uri whole"]:
+        for hash_type in ["map-based", "consistent"]:
+            yield Scenario("one backup, keys or none", balance, backups, story, [f"hash-type {hash_type}"])
     by_key = [step if not step.startswith("pick") else f"pick-key {keys}" for step in changes]
     yield Scenario("servers added and removed", "hdr(x-key)", three, by_key, ["hash-type consistent"])
     bounded = ["hold-key-times x 4", "add d weight 3 id 4", "up d", "hold-key-times x 9", f"pick-key {keys}"]
@@ -505,11 +515,15 @@ def written_scenarios():
 class Generated:
     """A scenario whose steps are drawn while it is played, so that it never blocks on full servers."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, balance=None, hash_type=None):
         rng = self.rng = random.Random(seed)
         self.balance = rng.choice(["roundrobin", "roundrobin", "roundrobin", "leastconn", "leastconn", "static-rr", "first"])
         self.title = f"generated {seed}"
         self.options = ["option allbackups"] if rng.random() < 0.5 else []
+        if balance:
+            # Without keys these take turns. Not with all backups: after those haproxy has active servers wait.
+            self.balance, self.options = balance, [f"hash-type {hash_type}"]
+            self.title += " without keys"
         self.limits, self.lines = {}, []
         for name in NAMES[: rng.randint(2, 8)]:
             weight = rng.choice([0, 1, 1, 1, 2, 3, 5, 10, 50, 100, 255, 256])
@@ -543,7 +557,8 @@ class Generated:
             return [f"release {rng.choice(held)}"] if held else []
         name = rng.choice(names)
         if roll < 0.84:
-            weight = rng.choice([0, 1, 2, 3, 7, 40, 256]) if self.balance != "static-rr" else rng.choice([0, self.initial[name]])
+            static = self.balance == "static-rr" or "map-based" in str(self.options)
+            weight = rng.choice([0, self.initial[name]] if static else [0, 1, 2, 3, 7, 40, 256])
             self.weights[name] = weight
             return [f"weight {name} {weight}"]
         if name in self.down:
@@ -565,7 +580,7 @@ class Generated:
         usable = lambda line: line.split()[0] not in self.down and self.weights[line.split()[0]] > 0
         actives = [line for line in self.lines if "backup" not in line and usable(line)]
         backups = [line for line in self.lines if "backup" in line and usable(line)]
-        pool = actives or (backups if self.options else backups[:1])
+        pool = actives or (backups if "option allbackups" in self.options else backups[:1])
         return room(pool) < wanted
 
     async def run(self, player):
@@ -585,6 +600,9 @@ async def run_written(scenario, player):
 async def record_sequences(directory, servers, version):
     written = list(written_scenarios())
     generated = [Generated(seed) for seed in range(60)]
+    for number, balance in enumerate(["hdr(x-key)", "url_param id", "hash req.hdr(x-key)"]):
+        for seed in range(100 + 10 * number, 106 + 10 * number):
+            generated += [Generated(seed, balance, hash_type) for hash_type in METHODS]
     scenarios = written + generated
     config = "".join(s.config(directory, servers, f"sequence-{i}") for i, s in enumerate(scenarios))
     haproxy = Haproxy(directory, "sequences", config)
@@ -656,4 +674,5 @@ async def main():
             await record_slow_start(directory, servers, version)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -37,8 +37,46 @@ pub struct Bind {
     pub tls: Option<BindTls>,
     pub http2_prior_knowledge: bool,
     pub source_networks: Vec<Network>,
+    /// `accept-netscaler-cip MAGIC`.
+    pub netscaler_cip: Option<u32>,
     /// The frontend that owns it; the runtime API's own sockets have none.
     pub proxy: Option<ProxyId>,
+}
+
+impl Bind {
+    /// A listener with every setting at its default.
+    pub fn new(address: Address, span: Span) -> Bind {
+        Bind {
+            address,
+            span,
+            name: None,
+            id: 0,
+            accept_proxy: false,
+            backlog: None,
+            maxconn: None,
+            unix_mode: None,
+            unix_uid: None,
+            unix_gid: None,
+            transparent: false,
+            v4v6: false,
+            v6only: false,
+            interface: None,
+            mss: None,
+            tcp_user_timeout_ms: None,
+            tfo: false,
+            defer_accept: false,
+            nice: None,
+            level: Level::default(),
+            severity_output: None,
+            expose_fd_listeners: false,
+            namespace: None,
+            tls: None,
+            http2_prior_knowledge: false,
+            source_networks: Vec::new(),
+            proxy: None,
+            netscaler_cip: None,
+        }
+    }
 }
 
 /// `severity-output` of a runtime API socket.
@@ -53,4 +91,6 @@ pub enum SeverityOutput {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BindTls {
     pub certificates: Vec<String>,
+    /// Every other TLS word of the line with its argument, in order.
+    pub settings: Vec<(String, Option<String>)>,
 }

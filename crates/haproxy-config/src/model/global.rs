@@ -14,7 +14,7 @@ pub struct Global {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     pub pidfile: Option<PathBuf>,
-    /// `None`: as many threads as usable CPUs.
+    /// `None`: as many threads as usable CPUs. With `nbproc` it is the product of both: use at most the usable CPUs.
     pub nbthread: Option<u32>,
     /// Old configurations: `nbproc N`, mapped to threads.
     pub nbproc: Option<u32>,

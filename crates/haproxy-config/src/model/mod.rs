@@ -8,7 +8,7 @@ mod proxy;
 mod server;
 
 pub use address::{Address, Network};
-pub use bind::Bind;
+pub use bind::*;
 pub use global::{CpuMap, Global, Level, LogFormatKind, LogTarget, LogTargetAddress, StatsSocket};
 pub use proxy::*;
 pub use server::*;

@@ -5,7 +5,7 @@ use diag::Span;
 use rules::{Condition, Expr, HttpRule, LogFormat, ProxyId, ServerId, TcpRule};
 use std::time::Duration;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Proxy {
     pub id: ProxyId,
     /// `id`, or given out in order: `iid` of the statistics.
@@ -85,6 +85,117 @@ pub struct Proxy {
     pub errors: Vec<ErrorReply>,
     pub stats: Option<Stats>,
     pub email_alert: Option<EmailAlert>,
+    /// `max-keep-alive-queue`; `None`: no limit.
+    pub max_keep_alive_queue: Option<u32>,
+    /// `http-send-name-header`: the header that tells the server its name.
+    pub http_send_name_header: Option<String>,
+    pub client_keepalive: KeepaliveTuning,
+    pub server_keepalive: KeepaliveTuning,
+    pub compression: Option<Compression>,
+}
+
+/// `clitcpka-…`, `srvtcpka-…`: how TCP keep-alive probes are sent; `None` is the system's setting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeepaliveTuning {
+    pub count: Option<u32>,
+    pub idle: Option<Duration>,
+    pub interval: Option<Duration>,
+}
+
+/// `compression …`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compression {
+    pub algorithms: Vec<CompressionAlgorithm>,
+    /// MIME types; empty: all but multipart.
+    pub types: Vec<String>,
+    pub offload: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompressionAlgorithm {
+    Identity,
+    Gzip,
+    Deflate,
+    RawDeflate,
+}
+
+impl Proxy {
+    /// A section before its first line is read: every setting at its default.
+    pub fn new(id: ProxyId, name: impl Into<String>, span: Span) -> Proxy {
+        Proxy {
+            id,
+            uuid: 0,
+            name: name.into(),
+            span,
+            is_frontend: false,
+            is_backend: false,
+            mode: Mode::Tcp,
+            disabled: false,
+            description: None,
+            binds: Vec::new(),
+            maxconn: None,
+            backlog: None,
+            session_rate_limit: None,
+            monitor_uri: None,
+            monitor_fail: Vec::new(),
+            request_captures: Vec::new(),
+            response_captures: Vec::new(),
+            cookie_capture: None,
+            use_backend: Vec::new(),
+            default_backend: None,
+            unique_id_format: None,
+            unique_id_header: None,
+            servers: Vec::new(),
+            balance: Balance { algorithm: balance::Algorithm::RoundRobin, key: BalanceKey::None },
+            fullconn: None,
+            cookie: None,
+            rdp_persist: None,
+            use_server: Vec::new(),
+            force_persist: Vec::new(),
+            ignore_persist: Vec::new(),
+            retries: 3,
+            retry_on: RetryOn::default(),
+            redispatch: 0,
+            http_reuse: HttpReuse::default(),
+            check: checks::Recipe::default(),
+            check_options: CheckOptions::default(),
+            stick_table: None,
+            stick_rules: Vec::new(),
+            source: None,
+            hash_balance_factor: 0,
+            dispatch: None,
+            load_server_state: LoadServerState::default(),
+            server_state_file_name: None,
+            timeouts: Timeouts::default(),
+            options: Options::default(),
+            http_connection: HttpConnection::default(),
+            forwardfor: None,
+            originalto: None,
+            tcp_request_connection: Vec::new(),
+            tcp_request_session: Vec::new(),
+            tcp_request_content: Vec::new(),
+            tcp_request_inspect_delay: None,
+            tcp_response_content: Vec::new(),
+            tcp_response_inspect_delay: None,
+            http_request: Vec::new(),
+            http_response: Vec::new(),
+            http_after_response: Vec::new(),
+            redirects: Vec::new(),
+            log_targets: Vec::new(),
+            log_tag: None,
+            log_format: None,
+            error_log_format: None,
+            log_format_sd: None,
+            errors: Vec::new(),
+            stats: None,
+            email_alert: None,
+            max_keep_alive_queue: None,
+            http_send_name_header: None,
+            client_keepalive: KeepaliveTuning::default(),
+            server_keepalive: KeepaliveTuning::default(),
+            compression: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -154,4 +154,6 @@ pub struct ResolveOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerTls {
     pub verify_none: bool,
+    /// Every other TLS word of the line with its argument, in order.
+    pub settings: Vec<(String, Option<String>)>,
 }

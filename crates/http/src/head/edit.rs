@@ -2,7 +2,8 @@
 
 use super::{Field, Head};
 use crate::kind::FieldKind;
-use crate::list::Values;
+use crate::list::Elements;
+use crate::scan::trim;
 
 impl Head {
     /// Appends `name: value\r\n` to the arena.
@@ -128,32 +129,33 @@ impl Head {
         changed
     }
 
-    /// Offers every comma-separated value of that name; where `edit` returns true, what it wrote to `out` (empty at
-    /// each call) takes the value's place within its line, the bytes between values staying. Says how many changed.
+    /// Offers every comma-separated value of that name, trimmed; where `edit` returns true, what it wrote to `out` (empty
+    /// at each call) stands between the commas instead, blanks around the old value included (as in HAProxy). Says how
+    /// many changed.
     pub fn replace_values(
         &mut self,
         name: &[u8],
         edit: &mut dyn FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) -> usize {
-        let mut new_value = Vec::new();
+        let mut value = std::mem::take(&mut self.scratch_value);
         let mut changed = 0;
         self.replace_lines(name, &mut |line, out| {
-            let mut copied = 0;
-            let mut any = false;
-            for value in Values::new(line) {
-                new_value.clear();
-                if edit(value, &mut new_value) {
-                    let at = value.as_ptr() as usize - line.as_ptr() as usize;
-                    out.extend_from_slice(&line[copied..at]);
-                    out.extend_from_slice(&new_value);
-                    copied = at + value.len();
-                    any = true;
+            let before = changed;
+            for (index, element) in Elements::new(line).enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                value.clear();
+                if edit(trim(element), &mut value) {
+                    out.extend_from_slice(&value);
                     changed += 1;
+                } else {
+                    out.extend_from_slice(element);
                 }
             }
-            out.extend_from_slice(&line[copied..]);
-            any
+            changed > before
         });
+        self.scratch_value = value;
         changed
     }
 

@@ -44,23 +44,22 @@ impl Body {
     /// Takes one `Content-Length` line. Returns whether the line says something new and must be kept.
     pub(crate) fn take_length(&mut self, line: &[u8]) -> Result<bool, Refused> {
         let first = self.length.is_none();
-        let mut any = false;
         for element in Values::new(line) {
             let length = decimal(element).ok_or(Refused::Length)?;
             if self.length.is_some_and(|known| known != length) {
                 return Err(Refused::Conflict);
             }
             self.length = Some(length);
-            any = true;
         }
-        if any { Ok(first) } else { Err(Refused::Length) }
+        Ok(first)
     }
 
     /// Takes one `Transfer-Encoding` line. `chunked` may come once, and nothing behind it but one comma.
     pub(crate) fn take_coding(&mut self, line: &[u8]) -> Result<(), Refused> {
         self.coded = true;
-        // A comma at the very end opens no further element (but a lone comma is an empty one).
+        // An empty line has no element, and a comma at the very end opens none (but a lone comma is an empty one).
         let line = match line {
+            [] => return Ok(()),
             [rest @ .., b','] if !rest.is_empty() => rest,
             all => all,
         };

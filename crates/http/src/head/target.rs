@@ -168,9 +168,15 @@ impl Head {
         self.scratch = uri;
     }
 
-    /// Request: replaces the whole URI.
+    /// Request: replaces the whole URI. An absolute one changes the value of `Host` too (RFC 9112 §3.2.2), as in HAProxy.
     pub fn set_uri(&mut self, uri: &[u8]) {
         self.rewrite_request_line(None, &[uri], self.version);
+        let Some(authority) = self.scheme().and(self.authority()) else { return };
+        let host = authority.rsplit(|&byte| byte == b'@').next().unwrap_or_default().to_vec();
+        self.replace_lines(b"host", &mut |old, out| {
+            out.extend_from_slice(&host);
+            old != host
+        });
     }
 
     /// Request: replaces the path; scheme, authority and query stay.
@@ -184,10 +190,11 @@ impl Head {
         self.splice_uri(self.target.path as usize, &[path_and_query], self.line.text_len as usize);
     }
 
-    /// Request: replaces the query (`query` comes without `?`); an empty one takes the `?` away.
+    /// Request: replaces the query (`query` comes without `?`). An empty one leaves a bare `?` where there was a query, as
+    /// in HAProxy.
     pub fn set_query(&mut self, query: &[u8]) {
         let path_end = (self.target.path + self.target.path_len) as usize;
-        let mark: &[u8] = if query.is_empty() { b"" } else { b"?" };
+        let mark: &[u8] = if query.is_empty() && self.query().is_none() { b"" } else { b"?" };
         self.splice_uri(path_end, &[mark, query], self.line.text_len as usize);
     }
 

@@ -1,7 +1,9 @@
 //! One timer for a connection, moved lazily: a deadline that only moves later costs nothing until it would fire.
 
+use crate::registry::Control;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::time::Sleep;
@@ -21,11 +23,17 @@ pub struct Deadline {
     /// When `sleep` fires; meaningful while `registered`.
     armed: Option<Instant>,
     registered: bool,
+    control: Option<Rc<Control>>,
 }
 
 impl Deadline {
     pub fn new() -> Deadline {
-        Deadline { sleep: None, at: None, armed: None, registered: false }
+        Deadline { sleep: None, at: None, armed: None, registered: false, control: None }
+    }
+
+    /// A deadline that also passes when `control` is told to end.
+    pub fn controlled(control: Rc<Control>) -> Deadline {
+        Deadline { control: Some(control), ..Deadline::new() }
     }
 
     pub fn set(&mut self, at: Option<Instant>) {
@@ -38,6 +46,12 @@ impl Deadline {
 
     /// Ready once the deadline has passed.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(control) = &self.control {
+            if control.is_killed() {
+                return Poll::Ready(());
+            }
+            control.attach(context.waker());
+        }
         let Some(at) = self.at else { return Poll::Pending };
         if self.registered
             && let Some(armed) = self.armed
@@ -65,11 +79,6 @@ impl Deadline {
                 return Poll::Pending;
             }
         }
-    }
-
-    /// Frees the timer: for connections that idle without a deadline.
-    pub fn clear(&mut self) {
-        *self = Deadline::new();
     }
 }
 

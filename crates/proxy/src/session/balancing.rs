@@ -20,14 +20,21 @@ pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Opti
             Some(Peer::Unix) | None => None,
         },
         BalanceKey::Uri { len, depth, whole, path_only } => {
-            let options = key::UriOptions { len: *len, depth: *depth, whole: *whole };
-            let target = if *path_only { request.path_and_query() } else { request.uri() };
+            let options = key::UriOptions {
+                length_max: *len as usize,
+                depth_max: *depth as usize,
+                whole: *whole,
+                path_only: *path_only,
+            };
+            let target = request.uri();
             is_http.then(|| key::uri(target, &options, &hash))
         }
         BalanceKey::UrlParam { name, check_post } => {
             let found = key::url_param(request.uri(), name.as_bytes(), &hash);
             let in_body = *check_post && request.method() == b"POST";
-            found.or_else(|| in_body.then(|| key::url_param_in_body(client.input.bytes(), name.as_bytes(), &hash))?)
+            found.or_else(|| {
+                in_body.then(|| key::url_param_in_body(client.input.bytes(), name.as_bytes(), &hash))?
+            })
         }
         BalanceKey::Header { name, use_domain_only } => {
             let value = request.get(name.as_bytes())?;

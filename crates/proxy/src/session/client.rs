@@ -4,6 +4,7 @@ use super::transaction::{Origin, Transaction};
 use super::{http1, tcp};
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
+use crate::registry::Control;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::Mode;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 /// A client connection. Small: thousands of them idle at a time.
 pub struct Client {
     pub worker: Rc<Worker>,
+    pub control: Rc<Control>,
     pub stream: Stream,
     /// Bytes read and not yet used; owns no buffer while empty.
     pub input: Pending,
@@ -118,6 +120,7 @@ pub async fn serve(mut client: Client) {
         Mode::Http => http1::serve(&mut client).await,
         Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
     }
+    worker.sessions.borrow_mut().remove(&client.control);
     drop(client);
     worker.connection_ended(frontend);
 }

@@ -59,9 +59,7 @@ pub async fn dispatch(client: &mut Client, transaction: &mut Transaction, backen
     let result = with_server(client, transaction, backend).await;
     let after = match result {
         Ok(after) => after,
-        Err(abort) => {
-            aborted(client, transaction, backend, abort).await
-        }
+        Err(abort) => aborted(client, transaction, backend, abort).await,
     };
     // The log line shows the connection among the others, so it is counted until then.
     super::log::note_counts(client, transaction);
@@ -69,7 +67,12 @@ pub async fn dispatch(client: &mut Client, transaction: &mut Transaction, backen
     after
 }
 
-async fn aborted(client: &mut Client, transaction: &mut Transaction, backend: ProxyId, abort: Abort) -> After {
+async fn aborted(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    backend: ProxyId,
+    abort: Abort,
+) -> After {
     let counters = client.worker.backend_counters(backend);
     let termination = &mut transaction.facts.termination;
     termination.cause = abort.cause;

@@ -27,7 +27,9 @@ const RETAINED_MAX: usize = 16 * 1024;
 /// Where a server failed a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    Connect { timed_out: bool },
+    Connect {
+        timed_out: bool,
+    },
     /// A reused connection was closed before any byte of the response.
     Stale,
     /// Closed or reset before any byte of the response.
@@ -154,7 +156,8 @@ pub async fn exchange(
 
     let limits = worker.plan().proxy(server.id.proxy).response_limits;
     loop {
-        let waited = response_head(client, transaction, &mut connection, &mut up, &mut activity, &limits).await;
+        let waited =
+            response_head(client, transaction, &mut connection, &mut up, &mut activity, &limits).await;
         let now = Instant::now();
         activity.server = now;
         transaction.facts.bytes_in += std::mem::take(&mut up.read);
@@ -170,7 +173,10 @@ pub async fn exchange(
         break;
     }
     let status = transaction.response.status();
-    if repeatable && transaction.facts.retries < settings.retries && settings.retry_on.statuses.contains(&status) {
+    if repeatable
+        && transaction.facts.retries < settings.retries
+        && settings.retry_on.statuses.contains(&status)
+    {
         return Err(Failure::Server(Stage::Status(status)));
     }
     transaction.facts.status = status;
@@ -408,9 +414,7 @@ async fn response_head(
         }
         let uploading = !up.is_done() && !write_failed;
         let on_client = uploading && !up.blocked_on_destination;
-        activity
-            .poll(client, context, on_client, !on_client)
-            .map(|expired| Err(NoHead::TimedOut(expired)))
+        activity.poll(client, context, on_client, !on_client).map(|expired| Err(NoHead::TimedOut(expired)))
     })
     .await
 }
@@ -472,42 +476,42 @@ async fn bodies(
 ) -> Result<(), Broken> {
     let mut up_broken = false;
     poll_fn(|context| {
-            let mut again = false;
-            if !up.is_done() && !up_broken {
-                match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
-                        Poll::Ready(Ok(())) | Poll::Pending => {}
-                    // The server need not read all of the request to answer it.
-                    Poll::Ready(Err(FlowError::Destination(_))) => up_broken = true,
-                    Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ClientGone)),
-                    Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadRequestBody)),
-                }
-                again |= up.progressed;
+        let mut again = false;
+        if !up.is_done() && !up_broken {
+            match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+                // The server need not read all of the request to answer it.
+                Poll::Ready(Err(FlowError::Destination(_))) => up_broken = true,
+                Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadRequestBody)),
             }
-            if !down.is_done() {
-                match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
-                        Poll::Ready(Ok(())) | Poll::Pending => {}
-                    Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
-                    Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ServerGone)),
-                    Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadResponseBody)),
-                }
-                again |= down.progressed;
+            again |= up.progressed;
+        }
+        if !down.is_done() {
+            match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ServerGone)),
+                Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadResponseBody)),
             }
-            if down.is_done() {
-                return Poll::Ready(Ok(()));
-            }
-            if again {
-                let now = Instant::now();
-                activity.client = now;
-                activity.server = now;
-            }
-            let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
-            let on_server = !down.blocked_on_destination && !down.is_done();
-            return activity.poll(client, context, on_client, on_server).map(|expired| {
-                Err(match expired {
-                    Expired::Client => Broken::ClientTimeout,
-                    Expired::Server => Broken::ServerTimeout,
-                })
-            });
+            again |= down.progressed;
+        }
+        if down.is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        if again {
+            let now = Instant::now();
+            activity.client = now;
+            activity.server = now;
+        }
+        let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
+        let on_server = !down.blocked_on_destination && !down.is_done();
+        return activity.poll(client, context, on_client, on_server).map(|expired| {
+            Err(match expired {
+                Expired::Client => Broken::ClientTimeout,
+                Expired::Server => Broken::ServerTimeout,
+            })
+        });
     })
     .await
 }

@@ -229,7 +229,6 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
         }
         NoRequest::Malformed(error) => {
             facts.termination.cause = b'P';
-            worker.capture_error(client, error);
             error.status()
         }
     };
@@ -253,7 +252,8 @@ async fn linger(client: &mut Client) {
     client.stream.shutdown_write();
     let plan = client.worker.plan().proxy(client.frontend);
     let limit = std::time::Duration::from_secs(1);
-    let timeout = plan.timeouts.client_fin.or(plan.timeouts.client).map_or(limit, |timeout| timeout.min(limit));
+    let timeout =
+        plan.timeouts.client_fin.or(plan.timeouts.client).map_or(limit, |timeout| timeout.min(limit));
     client.expect_within(Some(timeout), Instant::now());
     let mut left = DRAIN_MAX;
     while left > 0 {

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::transaction::Transaction;
 use crate::state::counters::response_class;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 /// Syslog levels.
@@ -71,7 +72,9 @@ pub fn end(client: &Client, transaction: &mut Transaction) {
     let mut text = worker.text.borrow_mut();
     text.clear();
     let scope = client.scope(transaction);
-    format.write(&scope, &mut text);
+    let mut context = worker.log_context.borrow_mut();
+    context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed) + 1;
+    format.write(&scope, &mut context, &mut text);
     if let Some(log) = worker.log.borrow_mut().as_mut() {
         targets.send(level, &text, scope.wall, log);
     }

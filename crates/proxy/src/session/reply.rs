@@ -23,8 +23,7 @@ pub struct Answer {
 impl Answer {
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Answer {
         let bytes = bytes.into();
-        let head_length =
-            memchr::memmem::find(&bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
+        let head_length = memchr::memmem::find(&bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
         let status = bytes
             .get(9..12)
             .and_then(|digits| std::str::from_utf8(digits).ok())
@@ -50,7 +49,7 @@ pub fn error_answer(worker: &Worker, backend: Option<ProxyId>, frontend: ProxyId
             )
             .into_bytes(),
         ),
-        None => Answer::new(http::builtin_error(status)),
+        None => Answer::new(builtin(status)),
     }
 }
 
@@ -84,4 +83,9 @@ pub async fn send(client: &mut Client, transaction: &mut Transaction, answer: &A
     })
     .await;
     transaction.facts.bytes_out += sent as u64;
+}
+
+fn builtin(status: u16) -> Vec<u8> {
+    let reason = http::status::reason(status);
+    format!("HTTP/1.1 {status} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes()
 }

@@ -6,6 +6,11 @@ use crate::state::ServerState;
 use haproxy_config::model::Proxy;
 
 /// Applies everything that changes the head.
-pub fn finish_head(client: &mut Client, transaction: &mut Transaction, settings: &Proxy, server: &ServerState) {
+pub fn finish_head(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    settings: &Proxy,
+    server: &ServerState,
+) {
     super::persist::edit_response(client, transaction, settings, server);
 }

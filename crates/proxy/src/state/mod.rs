@@ -49,6 +49,8 @@ pub struct FrontendState {
     pub connections_rate: Rate,
     pub sessions_rate: Rate,
     pub requests_rate: Rate,
+    /// Lines logged (`%lc`).
+    pub logged: AtomicU32,
     /// Sessions per second accepted at most; 0: no limit.
     pub rate_limit: AtomicU32,
     status: AtomicU8,

@@ -1,0 +1,182 @@
+//! `tune.*`: sizes and limits. Many of them tune machinery that is not here; those are accepted and do nothing.
+
+use super::GlobalDraft;
+use crate::keywords::Status::{NoEffect, Works};
+use crate::keywords::{Keyword, read, row};
+use crate::parse::{Arguments, Context, Outcome, fail};
+
+/// Smallest buffer that still holds a request line and some headers.
+const BUFSIZE_MIN: i64 = 1024;
+
+pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
+    row("tune.buffers.limit", NoEffect, words, "most buffers of a thread"),
+    row("tune.buffers.reserve", NoEffect, words, "buffers kept in reserve"),
+    row("tune.bufsize", Works, bufsize, "bytes a message head may have, with `tune.maxrewrite`"),
+    row(
+        "tune.chksize",
+        crate::keywords::Status::Old("nothing: checks need no buffer size"),
+        words,
+        "old: buffer of checks",
+    ),
+    row("tune.comp.maxlevel", Works, comp_maxlevel, "highest compression level"),
+    row("tune.disable-fast-forward", NoEffect, words, "debugging"),
+    row("tune.disable-zero-copy-forwarding", NoEffect, words, "debugging"),
+    row("tune.fail-alloc", NoEffect, words, "debugging"),
+    row("tune.fd.edge-triggered", NoEffect, words, "poller mode"),
+    row("tune.h1.zero-copy-fwd-recv", NoEffect, words, "zero-copy forwarding"),
+    row("tune.h1.zero-copy-fwd-send", NoEffect, words, "zero-copy forwarding"),
+    row("tune.h2.be.initial-window-size", NoEffect, words, "HTTP/2 windows"),
+    row("tune.h2.be.max-concurrent-streams", NoEffect, words, "HTTP/2 streams"),
+    row("tune.h2.fe.initial-window-size", NoEffect, words, "HTTP/2 windows"),
+    row("tune.h2.fe.max-concurrent-streams", NoEffect, words, "HTTP/2 streams"),
+    row("tune.h2.header-table-size", NoEffect, words, "HTTP/2 header table"),
+    row("tune.h2.initial-window-size", NoEffect, words, "HTTP/2 windows"),
+    row("tune.h2.max-concurrent-streams", NoEffect, words, "HTTP/2 streams"),
+    row("tune.h2.max-frame-size", NoEffect, words, "HTTP/2 frames"),
+    row("tune.http.cookielen", Works, cookielen, "bytes of a captured cookie"),
+    row("tune.http.logurilen", Works, logurilen, "bytes of a request line in logs"),
+    row("tune.http.maxhdr", Works, maxhdr, "header fields a message may have"),
+    row("tune.idle-pool.shared", Works, idle_pool_shared, "threads share idle connections"),
+    row("tune.idletimer", NoEffect, words, "stream detection"),
+    row("tune.listener.default-shards", NoEffect, words, "sockets per address"),
+    row("tune.listener.multi-queue", NoEffect, words, "distribution of connections over threads"),
+    row("tune.lua.forced-yield", NoEffect, words, "Lua"),
+    row("tune.lua.maxmem", NoEffect, words, "Lua"),
+    row("tune.lua.service-timeout", NoEffect, words, "Lua"),
+    row("tune.lua.session-timeout", NoEffect, words, "Lua"),
+    row("tune.lua.task-timeout", NoEffect, words, "Lua"),
+    row("tune.maxaccept", Works, maxaccept, "connections accepted in a row; -1 is no limit"),
+    row("tune.maxpollevents", NoEffect, words, "events handled in a row"),
+    row("tune.maxrewrite", Works, maxrewrite, "bytes kept free for added headers"),
+    row("tune.memory.hot-size", NoEffect, words, "memory pools"),
+    row(
+        "tune.pattern.cache-size",
+        Works,
+        read!(global.tune.pattern_cache_size = count),
+        "entries of the pattern cache",
+    ),
+    row("tune.peers.max-updates-at-once", NoEffect, words, "peers"),
+    row("tune.pipesize", NoEffect, words, "size of pipes for splicing"),
+    row(
+        "tune.pool-high-fd-ratio",
+        Works,
+        read!(global.tune.pool_high_fd_ratio = percent),
+        "percent of descriptors that stops idle connections",
+    ),
+    row(
+        "tune.pool-low-fd-ratio",
+        Works,
+        read!(global.tune.pool_low_fd_ratio = percent),
+        "percent of descriptors that stops keeping more of them",
+    ),
+    row("tune.quic.frontend.conn-tx-buffers.limit", NoEffect, words, "QUIC"),
+    row("tune.quic.frontend.max-idle-timeout", NoEffect, words, "QUIC"),
+    row("tune.quic.frontend.max-streams-bidi", NoEffect, words, "QUIC"),
+    row("tune.quic.retry-threshold", NoEffect, words, "QUIC"),
+    row("tune.rcvbuf.backend", NoEffect, words, "receive buffers of datagrams"),
+    row(
+        "tune.rcvbuf.client",
+        Works,
+        read!(global.tune.rcvbuf_client = Some(count)),
+        "kernel receive buffer, clients",
+    ),
+    row("tune.rcvbuf.frontend", NoEffect, words, "receive buffers of datagrams"),
+    row(
+        "tune.rcvbuf.server",
+        Works,
+        read!(global.tune.rcvbuf_server = Some(count)),
+        "kernel receive buffer, servers",
+    ),
+    row("tune.recv_enough", NoEffect, words, "bytes that end a read"),
+    row("tune.runqueue-depth", NoEffect, words, "scheduler"),
+    row("tune.sched.low-latency", NoEffect, words, "scheduler"),
+    row("tune.sndbuf.backend", NoEffect, words, "send buffers of datagrams"),
+    row(
+        "tune.sndbuf.client",
+        Works,
+        read!(global.tune.sndbuf_client = Some(count)),
+        "kernel send buffer, clients",
+    ),
+    row("tune.sndbuf.frontend", NoEffect, words, "send buffers of datagrams"),
+    row(
+        "tune.sndbuf.server",
+        Works,
+        read!(global.tune.sndbuf_server = Some(count)),
+        "kernel send buffer, servers",
+    ),
+    row("tune.ssl.cachesize", NoEffect, words, "TLS session cache"),
+    row("tune.ssl.capture-buffer-size", NoEffect, words, "TLS capture"),
+    row("tune.ssl.capture-cipherlist-size", NoEffect, words, "TLS capture"),
+    row("tune.ssl.default-dh-param", NoEffect, words, "Diffie-Hellman size"),
+    row("tune.ssl.force-private-cache", NoEffect, words, "TLS session cache"),
+    row("tune.ssl.hard-maxrecord", NoEffect, words, "TLS records"),
+    row("tune.ssl.keylog", NoEffect, words, "TLS key log"),
+    row("tune.ssl.lifetime", NoEffect, words, "TLS session lifetime"),
+    row("tune.ssl.maxrecord", NoEffect, words, "TLS records"),
+    row("tune.ssl.ocsp-update.maxdelay", NoEffect, words, "OCSP"),
+    row("tune.ssl.ocsp-update.mindelay", NoEffect, words, "OCSP"),
+    row("tune.ssl.ssl-ctx-cache-size", NoEffect, words, "generated certificates"),
+    row("tune.stick-counters", NoEffect, words, "tracked counters of a session"),
+    row("tune.vars.check-max-size", NoEffect, words, "memory of variables"),
+    row("tune.vars.global-max-size", NoEffect, words, "memory of variables"),
+    row("tune.vars.proc-max-size", NoEffect, words, "memory of variables"),
+    row("tune.vars.reqres-max-size", NoEffect, words, "memory of variables"),
+    row("tune.vars.sess-max-size", NoEffect, words, "memory of variables"),
+    row("tune.vars.txn-max-size", NoEffect, words, "memory of variables"),
+    row("tune.zlib.memlevel", NoEffect, words, "zlib"),
+    row("tune.zlib.windowsize", NoEffect, words, "zlib"),
+];
+
+type Words<'a, 'l> = &'a mut Arguments<'l>;
+
+/// Takes whatever follows, at least a value.
+fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.expect("a value")?;
+    arguments.rest();
+    Ok(())
+}
+
+fn bufsize(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("a size in bytes")?;
+    let size = crate::units::size(&word.value).or_else(|message| fail(word.span, message))?;
+    if i64::try_from(size).is_ok_and(|size| (BUFSIZE_MIN..=i64::from(i32::MAX)).contains(&size)) {
+        draft.global.tune.bufsize = size as usize;
+        return Ok(());
+    }
+    fail(word.span, format!("tune.bufsize must be {BUFSIZE_MIN}..={}, found {size}", i32::MAX))
+}
+
+fn maxrewrite(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.maxrewrite = arguments.positive()? as usize;
+    Ok(())
+}
+
+fn maxhdr(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http_maxhdr = arguments.integer(1..=32_767)? as usize;
+    Ok(())
+}
+
+fn cookielen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http_cookielen = arguments.count()? as usize;
+    Ok(())
+}
+
+fn logurilen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http_logurilen = arguments.positive()? as usize;
+    Ok(())
+}
+
+fn maxaccept(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.maxaccept = Some(arguments.integer(-1..=i64::from(i32::MAX))? as i32);
+    Ok(())
+}
+
+fn comp_maxlevel(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.comp_maxlevel = arguments.integer(1..=9)? as u32;
+    Ok(())
+}
+
+fn idle_pool_shared(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.idle_pool_shared = arguments.switch()?;
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! `defaults`, `frontend`, `backend` and `listen` sections (configuration manual §4): one set of keywords, filled
+//! into a [`Draft`] each; a `defaults` section is a draft that others start from.
+
+mod balance;
+mod basics;
+mod checks;
+mod cookie;
+mod errors;
+mod finish;
+mod logs;
+mod options;
+mod rules;
+mod stats;
+mod table;
+mod timeouts;
+
+pub(crate) use finish::finish;
+pub(crate) use options::SWITCHES;
+pub(crate) use table::{ProxyKeyword, find, names, rows};
+
+use crate::keywords;
+use crate::language::{Section, SectionKind, Word};
+use crate::model::Proxy;
+use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::server::{ParsedServer, ServerDraft, invalid_character};
+use ::rules::ProxyId;
+use diag::{Diagnostic, Span};
+use std::collections::HashMap;
+
+/// What a stream's end logs, as the last of the log options said.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum LogChoice {
+    /// Only the connection is logged.
+    #[default]
+    Connection,
+    Tcp(Span),
+    Http(Span),
+    HttpClf(Span),
+    Https(Span),
+    Format(Word),
+}
+
+/// A proxy while its section is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub kind: SectionKind,
+    pub proxy: Proxy,
+    pub default_server: ServerDraft,
+    /// Names that are resolved when all sections are read.
+    pub default_backend: Option<Word>,
+    pub tracks: Vec<(usize, Word)>,
+    pub balance: balance::Choice,
+    pub log_global: bool,
+    pub log_choice: LogChoice,
+    pub log_format_sd: Option<Word>,
+    pub error_log_format: Option<Word>,
+    /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
+    pub error_sections: Vec<(u32, Vec<u16>)>,
+    /// `dynamic-cookie-key` before `cookie`.
+    pub dynamic_cookie_key: Option<String>,
+    /// Where settings stand that [`finish`] may have something to say about.
+    pub spans: Spans,
+}
+
+/// Places of lines that are judged once the whole section is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spans {
+    pub balance: Option<Span>,
+    pub forwardfor: Option<Span>,
+    pub cookie: Option<Span>,
+    pub stats: Option<Span>,
+}
+
+impl Draft {
+    fn new(kind: SectionKind, id: ProxyId, name: &str, span: Span) -> Draft {
+        Draft {
+            kind,
+            proxy: Proxy::new(id, name, span),
+            default_server: ServerDraft::new(span, id),
+            default_backend: None,
+            tracks: Vec::new(),
+            balance: balance::Choice::default(),
+            log_global: false,
+            log_choice: LogChoice::default(),
+            log_format_sd: None,
+            error_log_format: None,
+            error_sections: Vec::new(),
+            dynamic_cookie_key: None,
+            spans: Spans::default(),
+        }
+    }
+
+    pub fn is_defaults(&self) -> bool {
+        self.kind == SectionKind::Defaults
+    }
+
+    pub fn has_frontend(&self) -> bool {
+        matches!(self.kind, SectionKind::Frontend | SectionKind::Listen)
+    }
+
+    pub fn has_backend(&self) -> bool {
+        matches!(self.kind, SectionKind::Backend | SectionKind::Listen)
+    }
+
+    /// `backend 'web'`, for messages.
+    pub fn title(&self) -> String {
+        if self.proxy.name.is_empty() {
+            return format!("`{}`", self.kind.keyword());
+        }
+        format!("{} `{}`", self.kind.keyword(), self.proxy.name)
+    }
+
+    pub fn add_server(&mut self, parsed: ParsedServer) {
+        if let Some(track) = parsed.track {
+            self.tracks.push((self.proxy.servers.len(), track));
+        }
+        self.proxy.servers.push(parsed.server);
+    }
+}
+
+/// Reads proxies and their defaults in order.
+#[derive(Default)]
+pub(crate) struct ProxyReader {
+    /// The latest defaults section: what an unnamed reference means.
+    latest: Option<Draft>,
+    named: HashMap<String, Draft>,
+    pub drafts: Vec<Draft>,
+}
+
+impl ProxyReader {
+    /// Reads one section; mistakes are reported and reading goes on.
+    pub fn read(&mut self, section: &Section, context: &mut Context<'_>) {
+        let mut draft = self.start(section, context);
+        for line in &section.lines {
+            let mut arguments = Arguments::new(line);
+            let outcome = read_line(&mut draft, &mut arguments, context);
+            context.report_error(outcome);
+        }
+        if draft.is_defaults() {
+            if !draft.proxy.name.is_empty() {
+                self.named.insert(draft.proxy.name.clone(), draft.clone());
+            }
+            self.latest = Some(draft);
+        } else {
+            self.drafts.push(draft);
+        }
+    }
+
+    /// Reads the header: a name, and which defaults to start from.
+    fn start(&mut self, section: &Section, context: &mut Context<'_>) -> Draft {
+        let header = &section.header;
+        let mut arguments = Arguments::new(header);
+        let kind = section.kind;
+        let id = ProxyId(self.drafts.len() as u32);
+        let outcome = self.header(kind, &mut arguments, context);
+        let (name, base) = outcome.unwrap_or_else(|error| {
+            context.report.push(*error);
+            (header.words.get(1).cloned(), self.latest.clone())
+        });
+        let name_text = name.as_ref().map_or("", |name| name.value.as_str());
+        let mut draft = match base {
+            Some(base) => {
+                let mut draft = base;
+                draft.kind = kind;
+                draft.proxy.id = id;
+                draft.proxy.name = name_text.to_owned();
+                draft.proxy.span = header.span;
+                draft.default_server.proxy = id;
+                draft
+            }
+            None => Draft::new(kind, id, name_text, header.span),
+        };
+        draft.proxy.is_frontend = draft.has_frontend();
+        draft.proxy.is_backend = draft.has_backend();
+        if let Some(name) = &name {
+            self.check_name(&draft, name, context);
+        }
+        draft
+    }
+
+    fn header(
+        &self,
+        kind: SectionKind,
+        arguments: &mut Arguments<'_>,
+        context: &mut Context<'_>,
+    ) -> Outcome<(Option<Word>, Option<Draft>)> {
+        let is_defaults = kind == SectionKind::Defaults;
+        let name = match arguments.peek() {
+            Some(word) if word.value == "from" && is_defaults => None,
+            Some(_) => arguments.next().cloned(),
+            None if is_defaults => None,
+            None => {
+                let message = format!("`{}` needs a name", kind.keyword());
+                return fail(arguments.span(), message);
+            }
+        };
+        let base = if arguments.take("from") {
+            let from = arguments.expect("the name of a defaults section")?;
+            match self.named.get(&from.value) {
+                Some(draft) => Some(draft.clone()),
+                None => {
+                    let near = diag::nearest(&from.value, self.named.keys().map(String::as_str));
+                    let message = format!("there is no defaults section `{}` above", from.value);
+                    return match near {
+                        Some(near) => fail_with_help(from.span, message, format!("did you mean `{near}`?")),
+                        None => fail(from.span, message),
+                    };
+                }
+            }
+        } else if is_defaults {
+            None
+        } else {
+            self.latest.clone()
+        };
+        if let Some(extra) = arguments.peek() {
+            let message = format!("unexpected `{}` after the name", extra.value);
+            let help = if extra.value.contains(':') {
+                format!("write the address on a line of its own: bind {}", extra.value)
+            } else {
+                "only `from DEFAULTS` may follow".to_owned()
+            };
+            context.report.push(Diagnostic::alert(extra.span, message).with_help(help));
+        }
+        Ok((name, base))
+    }
+
+    fn check_name(&self, draft: &Draft, name: &Word, context: &mut Context<'_>) {
+        if let Some(character) = invalid_character(&name.value) {
+            let message = format!(
+                "character `{character}` is not permitted in a name: use letters, digits, `-`, `_`, `.` and `:`"
+            );
+            context.report.push(Diagnostic::alert(name.span, message));
+        }
+        if draft.is_defaults() {
+            if self.named.contains_key(&name.value) {
+                let message = format!("a defaults section `{}` is there already", name.value);
+                context.report.push(Diagnostic::alert(name.span, message));
+            }
+            return;
+        }
+        let names = context.names;
+        let other = [
+            names.frontend(&name.value).filter(|_| draft.has_frontend()),
+            names.backend(&name.value).filter(|_| draft.has_backend()),
+        ];
+        // The table keeps the first of each name and side; being another one means being a duplicate.
+        if let Some(first) = other.into_iter().flatten().find(|first| *first != draft.proxy.id) {
+            let first = &names.proxies[first.index()];
+            let message =
+                format!("{} has the same name as {} `{}`", draft.title(), first.kind.keyword(), first.name);
+            context
+                .report
+                .push(Diagnostic::alert(name.span, message).with_note(first.span, "the first one is here"));
+        }
+    }
+}
+
+/// Reads one line of a proxy section.
+fn read_line(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+    let keyword = arguments.last();
+    let Some(row) = find(&keyword.value) else {
+        return Err(keywords::unknown(
+            "keyword",
+            keyword,
+            &format!("in {}", draft.title()),
+            names().chain(SectionKind::ALL.iter().map(|(_, name)| *name)),
+        ));
+    };
+    if arguments.prefix != Prefix::None && !row.negatable {
+        return fail(keyword.span, format!("`no` and `default` cannot stand before `{}`", row.keyword.name));
+    }
+    if !row.belongs(draft, keyword, context)? {
+        return Ok(());
+    }
+    keywords::check_status(context, row.keyword.name, row.keyword.status, keyword.span)?;
+    (row.keyword.parse)(draft, arguments, context)?;
+    arguments.end()
+}

@@ -1,0 +1,334 @@
+//! From drafts to proxies: names become ids, and what only the whole configuration can tell is told.
+
+use super::{Draft, LogChoice, balance};
+use crate::language::Word;
+use crate::model::{BalanceKey, CookieMode, Global, Mode, Proxy};
+use crate::parse::{Context, Outcome, fail, fail_with_help};
+use crate::server::resolve_track;
+use ::rules::ProxyId;
+use diag::{Diagnostic, Span};
+use std::collections::{BTreeSet, HashMap};
+
+/// Turns every draft into a proxy. Mistakes are reported; the result is only good when there were none.
+pub(crate) fn finish(drafts: Vec<Draft>, global: &Global, context: &mut Context<'_>) -> Vec<Proxy> {
+    let mut proxies: Vec<Proxy> =
+        drafts.into_iter().map(|draft| finish_one(draft, global, context)).collect();
+    number(&mut proxies, context);
+    check_modes(&proxies, context);
+    check_track_cycles(&proxies, context);
+    proxies
+}
+
+fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> Proxy {
+    let is_frontend = draft.proxy.is_frontend;
+    let is_backend = draft.proxy.is_backend;
+    if is_frontend {
+        let outcome = default_backend(&mut draft, context);
+        context.report_error(outcome);
+    }
+    if is_backend {
+        let outcome = settle_balance(&mut draft, context);
+        context.report_error(outcome);
+        for (index, track) in std::mem::take(&mut draft.tracks) {
+            match resolve_track(&track, draft.proxy.id, context) {
+                Ok(server) => draft.proxy.servers[index].track = Some(server),
+                Err(error) => context.report.push(*error),
+            }
+        }
+        check_servers(&draft, context);
+    }
+    log_targets(&mut draft, global);
+    only_http(&mut draft, context);
+    advise(&draft, context);
+    // What belongs to the other side came from defaults and means nothing here.
+    if !is_frontend {
+        draft.proxy.binds.clear();
+        draft.proxy.default_backend = None;
+    }
+    draft.proxy
+}
+
+fn default_backend(draft: &mut Draft, context: &Context<'_>) -> Outcome {
+    let Some(word) = &draft.default_backend else {
+        return Ok(());
+    };
+    draft.proxy.default_backend = Some(backend_of(word, context)?);
+    Ok(())
+}
+
+/// The backend a word names.
+pub(super) fn backend_of(word: &Word, context: &Context<'_>) -> Outcome<ProxyId> {
+    match context.names.backend(&word.value) {
+        Some(id) => Ok(id),
+        None => {
+            let message = match context.names.frontend(&word.value) {
+                Some(_) => format!("`{}` is a frontend: it has no servers", word.value),
+                None => format!("there is no backend `{}`", word.value),
+            };
+            match diag::nearest(&word.value, context.names.backend_names()) {
+                Some(near) => fail_with_help(word.span, message, format!("did you mean `{near}`?")),
+                None => fail(word.span, message),
+            }
+        }
+    }
+}
+
+fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
+    if draft.proxy.mode != Mode::Http && draft.balance.needs_http() {
+        let message = format!(
+            "{} is in TCP mode, where HTTP messages cannot be hashed: round robin is used instead",
+            draft.title()
+        );
+        let span = draft.spans.balance.unwrap_or(draft.proxy.span);
+        context.report.push(Diagnostic::warning(span, message).with_help("add `mode http`"));
+        draft.balance.kind = balance::Kind::RoundRobin;
+    }
+    let choice = draft.balance.clone();
+    draft.proxy.hash_balance_factor = choice.factor;
+    draft.proxy.balance = choice.settle(|word| hash_expression(word))?;
+    Ok(())
+}
+
+fn hash_expression(word: &Word) -> Outcome<BalanceKey> {
+    fail(word.span, "expressions are not read yet")
+}
+
+fn check_servers(draft: &Draft, context: &mut Context<'_>) {
+    let mut first: HashMap<&str, Span> = HashMap::new();
+    let mut ids: HashMap<u32, Span> = HashMap::new();
+    for server in &draft.proxy.servers {
+        if let Some(other) = first.get(server.name.as_str()) {
+            let message = format!("{} has two servers named `{}`", draft.title(), server.name);
+            context
+                .report
+                .push(Diagnostic::alert(server.span, message).with_note(*other, "the first one is here"));
+        }
+        first.entry(&server.name).or_insert(server.span);
+        if server.puid > 0 {
+            if let Some(other) = ids.insert(server.puid, server.span) {
+                let message = format!("id {} of server `{}` is taken", server.puid, server.name);
+                context
+                    .report
+                    .push(Diagnostic::alert(server.span, message).with_note(other, "it is used here"));
+            }
+        }
+        if let Some(check) = &server.check {
+            let no_port = server.port != crate::model::ServerPort::Fixed && check.port.is_none();
+            let local = matches!(
+                server.address,
+                crate::model::Address::Unix(_)
+                    | crate::model::Address::Abstract(_)
+                    | crate::model::Address::Fd(_)
+            );
+            if no_port && !local && !draft.proxy.check.first_connect_has_port() && server.track.is_none() {
+                let message = format!("server `{}` has `check` but no port to check", server.name);
+                context.report.push(
+                    Diagnostic::alert(server.span, message)
+                        .with_help("give the server a port, or add `port N`"),
+                );
+            }
+        }
+    }
+}
+
+fn log_targets(draft: &mut Draft, global: &Global) {
+    if draft.log_global {
+        // In the order of HAProxy: a proxy's own targets come after those it shares.
+        draft.proxy.log_targets.splice(0..0, global.log_targets.iter().cloned());
+    }
+    if draft.proxy.log_tag.is_none() {
+        draft.proxy.log_tag.clone_from(&global.log_tag);
+    }
+    if let LogChoice::Connection = draft.log_choice {
+        draft.proxy.log_format = None;
+    }
+}
+
+/// Settings that only HTTP mode understands are dropped elsewhere, with a warning where HAProxy gives one.
+fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
+    if draft.proxy.mode == Mode::Http {
+        return;
+    }
+    let title = draft.title();
+    let mut ignored = |span: Option<Span>, what: &str| {
+        let message = format!("`{what}` is ignored: {title} is not in HTTP mode");
+        context.report.push(
+            Diagnostic::warning(span.unwrap_or(draft.proxy.span), message).with_help("add `mode http`"),
+        );
+    };
+    if draft.proxy.forwardfor.take().is_some() {
+        ignored(draft.spans.forwardfor, "option forwardfor");
+    }
+    if draft.proxy.originalto.take().is_some() {
+        ignored(None, "option originalto");
+    }
+    if draft.proxy.cookie.take().is_some() && draft.proxy.is_backend {
+        ignored(draft.spans.cookie, "cookie");
+    }
+    if draft.proxy.stats.take().is_some() {
+        ignored(draft.spans.stats, "stats");
+    }
+    match draft.log_choice {
+        LogChoice::Http(span) | LogChoice::HttpClf(span) | LogChoice::Https(span)
+            if draft.proxy.is_frontend =>
+        {
+            let message = format!(
+                "`option httplog` cannot work in {title}, which is not in HTTP mode: `option tcplog` is used"
+            );
+            context.report.push(Diagnostic::warning(span, message).with_help("write `option tcplog`"));
+            draft.log_choice = LogChoice::Tcp(span);
+        }
+        LogChoice::Http(span) | LogChoice::HttpClf(span) | LogChoice::Https(span) => {
+            draft.log_choice = LogChoice::Tcp(span);
+        }
+        LogChoice::Connection | LogChoice::Tcp(_) | LogChoice::Format(_) => {}
+    }
+}
+
+/// Warnings about what is valid and still surprises.
+fn advise(draft: &Draft, context: &mut Context<'_>) {
+    let proxy = &draft.proxy;
+    if proxy.disabled {
+        return;
+    }
+    let title = draft.title();
+    if proxy.is_frontend && proxy.binds.is_empty() {
+        let help = if proxy.is_backend { "add `bind`, or make it a backend" } else { "add `bind`" };
+        let message = format!("{title} has no `bind`: nothing reaches it");
+        context.report.push(Diagnostic::warning(proxy.span, message).with_help(help));
+    }
+    let mut missing = Vec::new();
+    if proxy.is_frontend && proxy.timeouts.client.is_none() {
+        missing.push("`timeout client`");
+    }
+    if proxy.is_backend && !(proxy.servers.is_empty() && proxy.dispatch.is_none()) {
+        if proxy.timeouts.connect.is_none() {
+            missing.push("`timeout connect`");
+        }
+        if proxy.timeouts.server.is_none() {
+            missing.push("`timeout server`");
+        }
+    }
+    if !missing.is_empty() {
+        let message =
+            format!("{title} has no {}: dead peers would hold connections for ever", missing.join(", "));
+        context.report.push(
+            Diagnostic::warning(proxy.span, message)
+                .with_help("set them in `defaults`, such as `timeout client 50s`"),
+        );
+    }
+    let uses_cookie =
+        proxy.cookie.as_ref().is_some_and(|cookie| !cookie.dynamic && cookie.mode != CookieMode::Passive);
+    if proxy.is_backend && proxy.mode == Mode::Http && proxy.cookie.is_none() {
+        if let Some(server) = proxy.servers.iter().find(|server| server.cookie.is_some()) {
+            let message =
+                format!("the cookie of server `{}` is never used: {title} has no `cookie` line", server.name);
+            context.report.push(Diagnostic::new(diag::Severity::Diag, server.span, message));
+        }
+    }
+    if proxy.is_backend && uses_cookie && !proxy.servers.iter().any(|server| server.cookie.is_some()) {
+        let message = format!("no server of {title} has a `cookie` value: the cookie is never set");
+        context.report.push(Diagnostic::new(diag::Severity::Diag, draft.spans.cookie, message));
+    }
+}
+
+/// Gives ids to proxies, listeners and servers that were given none: the lowest free one, in order.
+fn number(proxies: &mut [Proxy], context: &mut Context<'_>) {
+    let mut taken: HashMap<u32, Span> = HashMap::new();
+    for proxy in proxies.iter().filter(|proxy| proxy.uuid > 0) {
+        if let Some(other) = taken.insert(proxy.uuid, proxy.span) {
+            let message = format!("id {} of `{}` is taken", proxy.uuid, proxy.name);
+            context.report.push(Diagnostic::alert(proxy.span, message).with_note(other, "it is used here"));
+        }
+    }
+    let mut free = Free::new(taken.into_keys());
+    for proxy in proxies.iter_mut() {
+        if proxy.uuid == 0 {
+            proxy.uuid = free.next();
+        }
+        let mut binds = Free::new(proxy.binds.iter().map(|bind| bind.id));
+        for bind in proxy.binds.iter_mut().filter(|bind| bind.id == 0) {
+            bind.id = binds.next();
+        }
+        let mut servers = Free::new(proxy.servers.iter().map(|server| server.puid));
+        for server in proxy.servers.iter_mut().filter(|server| server.puid == 0) {
+            server.puid = servers.next();
+        }
+    }
+}
+
+/// Numbers from 1 that are not taken.
+struct Free {
+    taken: BTreeSet<u32>,
+    next: u32,
+}
+
+impl Free {
+    fn new(taken: impl Iterator<Item = u32>) -> Self {
+        Free { taken: taken.collect(), next: 1 }
+    }
+
+    fn next(&mut self) -> u32 {
+        while self.taken.contains(&self.next) {
+            self.next += 1;
+        }
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+/// A frontend and the backends it names must speak the same way.
+fn check_modes(proxies: &[Proxy], context: &mut Context<'_>) {
+    for proxy in proxies.iter().filter(|proxy| proxy.is_frontend) {
+        let Some(target) = proxy.default_backend.map(|id| &proxies[id.index()]) else {
+            continue;
+        };
+        if let Some(problem) = mode_mismatch(proxy, target) {
+            context
+                .report
+                .push(Diagnostic::alert(proxy.span, problem).with_note(target.span, "the backend is here"));
+        }
+    }
+}
+
+/// Why a frontend cannot use a backend. A TCP frontend may hand over to an HTTP backend (the stream is upgraded).
+pub(super) fn mode_mismatch(frontend: &Proxy, backend: &Proxy) -> Option<String> {
+    match (frontend.mode, backend.mode) {
+        (Mode::Http, Mode::Tcp) => Some(format!(
+            "frontend `{}` is in HTTP mode and its backend `{}` in TCP mode",
+            frontend.name, backend.name
+        )),
+        (Mode::Http | Mode::Tcp | Mode::Health, Mode::Http | Mode::Tcp | Mode::Health) => None,
+    }
+}
+
+fn check_track_cycles(proxies: &[Proxy], context: &mut Context<'_>) {
+    for proxy in proxies {
+        for server in proxy.servers.iter().filter(|server| server.track.is_some()) {
+            let mut seen = BTreeSet::new();
+            let mut at = server.track;
+            while let Some(id) = at {
+                let Some(next) = proxies.get(id.proxy.index()).and_then(|p| p.servers.get(id.index as usize))
+                else {
+                    break;
+                };
+                if !seen.insert(id) || std::ptr::eq(next, server) {
+                    let message = format!("server `{}` tracks itself in the end", server.name);
+                    context.report.push(Diagnostic::alert(server.span, message));
+                    break;
+                }
+                if next.track.is_none() && next.check.is_none() && next.agent.is_none() {
+                    let message = format!(
+                        "server `{}` tracks `{}`, which is neither checked nor tracks another",
+                        server.name, next.name
+                    );
+                    context
+                        .report
+                        .push(Diagnostic::alert(server.span, message).with_help("add `check` there"));
+                    break;
+                }
+                at = next.track;
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Opens listening sockets, while the process still has its privileges.
+
+use crate::worker::OpenListener;
+use haproxy_config::model::{Address, Bind};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// What concerns all listeners.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenOptions {
+    /// One socket for each of these threads.
+    pub workers: usize,
+    /// `noreuseport`: all threads share one socket.
+    pub noreuseport: bool,
+    /// Used where a line gives no `backlog`.
+    pub backlog: u32,
+    /// `option clitcpka`.
+    pub keepalive: bool,
+}
+
+/// Opens the sockets of one `bind` line, one for each worker.
+///
+/// # Errors
+/// What the kernel says, with the address.
+pub fn open(
+    bind: &Bind,
+    inherited: Option<OwnedFd>,
+    options: ListenOptions,
+) -> Result<Vec<OpenListener>, String> {
+    let describe = |error: io::Error| format!("cannot bind {}: {error}", display(&bind.address));
+    let result = match (inherited, &bind.address) {
+        (Some(fd), _) => adopt(fd).and_then(|listener| share(listener, options.workers)),
+        (None, Address::Fd(number)) => sys::descriptor::duplicate(*number)
+            .and_then(adopt)
+            .and_then(|listener| share(listener, options.workers)),
+        (None, Address::Inet { ip, port }) => open_tcp(SocketAddr::new(*ip, *port), bind, options),
+        (None, Address::Unix(path)) => {
+            open_unix(path, bind).and_then(|listener| share(listener, options.workers))
+        }
+        (None, Address::Abstract(name)) => {
+            open_abstract(name).and_then(|listener| share(listener, options.workers))
+        }
+        (None, Address::Host { name, .. }) => {
+            Err(io::Error::new(io::ErrorKind::NotFound, format!("`{name}` is not resolved")))
+        }
+    };
+    result.map_err(describe)
+}
+
+/// The address as messages show it.
+pub fn display(address: &Address) -> String {
+    match address {
+        Address::Inet { ip, port } => SocketAddr::new(*ip, *port).to_string(),
+        Address::Host { name, port } => format!("{name}:{port}"),
+        Address::Unix(path) => path.display().to_string(),
+        Address::Abstract(name) => format!("abns@{}", String::from_utf8_lossy(name)),
+        Address::Fd(number) => format!("fd@{number}"),
+    }
+}
+
+fn share(first: OpenListener, workers: usize) -> io::Result<Vec<OpenListener>> {
+    let mut all = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        all.push(match &first {
+            OpenListener::Tcp(listener) => OpenListener::Tcp(listener.try_clone()?),
+            OpenListener::Unix(listener) => OpenListener::Unix(listener.try_clone()?),
+        });
+    }
+    all.push(first);
+    Ok(all)
+}
+
+/// A socket that somebody else bound, and perhaps listens already.
+fn adopt(fd: OwnedFd) -> io::Result<OpenListener> {
+    let socket = Socket::from(fd);
+    socket.set_nonblocking(true)?;
+    let local = socket.local_addr()?;
+    if !socket.is_listener()? {
+        socket.listen(1024)?;
+    }
+    if local.is_unix() { Ok(OpenListener::Unix(socket.into())) } else { Ok(OpenListener::Tcp(socket.into())) }
+}
+
+fn open_tcp(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io::Result<Vec<OpenListener>> {
+    if options.noreuseport {
+        return share(open_tcp_once(address, bind, options)?, options.workers);
+    }
+    (0..options.workers).map(|_| open_tcp_once(address, bind, options)).collect()
+}
+
+fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io::Result<OpenListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if !options.noreuseport {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit these: one syscall here instead of one for each connection.
+    socket.set_tcp_nodelay(true)?;
+    if options.keepalive {
+        socket.set_keepalive(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(bind.v6only || !bind.v4v6)?;
+    }
+    if bind.transparent {
+        sys::socket_options::set_transparent(&socket, address.is_ipv6())?;
+    }
+    if let Some(interface) = &bind.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if let Some(mss) = bind.mss {
+        socket.set_tcp_mss(mss.unsigned_abs())?;
+    }
+    if let Some(timeout) = bind.tcp_user_timeout_ms {
+        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(timeout.into())))?;
+    }
+    if bind.defer_accept {
+        sys::socket_options::set_tcp_defer_accept(&socket, 1)?;
+    }
+    if bind.tfo {
+        sys::socket_options::set_tcp_fast_open(&socket, options.backlog.min(u32::from(u16::MAX)) as u16)?;
+    }
+    match socket.bind(&address.into()) {
+        // The address is not here yet: a VIP that the other node holds. It will be reachable when it comes.
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            if address.is_ipv4() {
+                socket.set_freebind_v4(true)?;
+            } else {
+                socket.set_freebind_v6(true)?;
+            }
+            socket.bind(&address.into())?;
+        }
+        other => other?,
+    }
+    socket.listen(i32::try_from(bind.backlog.unwrap_or(options.backlog)).unwrap_or(i32::MAX))?;
+    Ok(OpenListener::Tcp(socket.into()))
+}
+
+fn open_abstract(name: &[u8]) -> io::Result<OpenListener> {
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+    Ok(OpenListener::Unix(std::os::unix::net::UnixListener::bind_addr(&address)?))
+}
+
+/// Binds beside the path and renames over it, so that a process that is being replaced never leaves a gap.
+fn open_unix(path: &Path, bind: &Bind) -> io::Result<OpenListener> {
+    let mut temporary = PathBuf::from(path);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    temporary.set_file_name(name);
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(&temporary)?;
+    let settle = || {
+        if bind.unix_uid.is_some() || bind.unix_gid.is_some() {
+            std::os::unix::fs::chown(&temporary, bind.unix_uid, bind.unix_gid)?;
+        }
+        if let Some(mode) = bind.unix_mode {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(mode))?;
+        }
+        std::fs::rename(&temporary, path)
+    };
+    if let Err(error) = settle() {
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error);
+    }
+    Ok(OpenListener::Unix(listener))
+}

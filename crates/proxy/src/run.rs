@@ -1,0 +1,311 @@
+//! From a model to running threads, and back to silence.
+
+use crate::control;
+use crate::listen::{self, ListenOptions};
+use crate::logs::Logs;
+use crate::plan::Plan;
+use crate::registry::Phase;
+use crate::state::{FrontendStatus, State};
+use crate::worker::{self, OpenListener, Shared, Worker};
+use haproxy_config::Model;
+use rules::ProxyId;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// Connections the process takes when neither the configuration nor the descriptor limit says otherwise.
+const MAXCONN_DEFAULT: u32 = 2000;
+
+/// Threads at most, as HAProxy.
+const WORKERS_MAX: usize = 64;
+
+/// Orders waiting for one worker at most; more are refused to whoever asks.
+const ORDERS_MAX: usize = 1024;
+
+/// How often idle server connections are looked through.
+const IDLE_PURGE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the process says to the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Stop accepting; end when the last connection has ended, or after `hard-stop-after`.
+    SoftStop,
+    HardStop,
+    /// Stop and resume accepting.
+    Pause,
+    Resume,
+    /// Log the state of all proxies.
+    DumpStatus,
+}
+
+/// How far the proxy is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Running,
+    Stopping,
+    Stopped,
+}
+
+/// What the process gives to [`bind`].
+#[derive(Debug, Default)]
+pub struct BindOptions {
+    /// Listening sockets of a process that is being replaced, by their address as `listen::display` writes it.
+    pub inherited: Vec<(String, OwnedFd)>,
+    /// Connections the descriptor limit allows.
+    pub maxconn: Option<u32>,
+}
+
+/// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
+pub struct Bound {
+    shared: Arc<Shared>,
+    /// By worker.
+    listeners: Vec<Vec<PlacedListener>>,
+    cli: Vec<control::CliListener>,
+}
+
+struct PlacedListener {
+    socket: OpenListener,
+    frontend: ProxyId,
+    index: u32,
+}
+
+/// An order that a worker carries out between its other tasks.
+pub type Order = Box<dyn FnOnce(&Rc<Worker>) + Send>;
+
+/// Threads to run: as configured, else one for each CPU that this process may use.
+pub fn worker_count(model: &Model) -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let global = &model.global;
+    let wanted = match (global.nbthread, global.nbproc) {
+        // Old configurations said both; their product never meant more than the machine has.
+        (Some(threads), Some(processes)) if processes > 1 => {
+            ((threads * processes) as usize).min(cpus.max(1))
+        }
+        (Some(threads), _) => threads as usize,
+        (None, Some(processes)) => processes as usize,
+        (None, None) => cpus,
+    };
+    wanted.clamp(1, WORKERS_MAX)
+}
+
+/// Opens listeners, log targets and the sockets of the runtime API.
+///
+/// # Errors
+/// Every socket that cannot be opened, one message each.
+pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String>> {
+    let workers = worker_count(&model);
+    let mut errors = Vec::new();
+    let mut inherited = options.inherited;
+    let mut listeners: Vec<Vec<PlacedListener>> = (0..workers).map(|_| Vec::new()).collect();
+    let maxconn = model.global.maxconn.or(options.maxconn).unwrap_or(MAXCONN_DEFAULT);
+    for proxy in model.proxies.iter().filter(|proxy| !proxy.disabled) {
+        for (index, bind) in proxy.binds.iter().enumerate() {
+            let name = listen::display(&bind.address);
+            let known = inherited.iter().position(|(address, _)| *address == name);
+            let adopted = known.map(|position| inherited.swap_remove(position).1);
+            let settings = ListenOptions {
+                workers,
+                noreuseport: model.global.noreuseport,
+                backlog: proxy.backlog.or(proxy.maxconn).unwrap_or(maxconn),
+                keepalive: proxy.options.clitcpka,
+            };
+            match listen::open(bind, adopted, settings) {
+                Ok(sockets) => {
+                    for (list, socket) in listeners.iter_mut().zip(sockets) {
+                        list.push(PlacedListener { socket, frontend: proxy.id, index: index as u32 });
+                    }
+                }
+                Err(error) => errors.push(format!("proxy `{}`: {error}", proxy.name)),
+            }
+        }
+    }
+    let cli = control::open_cli(&model, &mut errors);
+    let logs = match Logs::open(&model) {
+        Ok(logs) => Some(logs),
+        Err(error) => {
+            errors.push(error.to_string());
+            None
+        }
+    };
+    let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let seed = seed();
+    let state = State::new(Arc::clone(&model), workers, maxconn, seed);
+    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs });
+    Ok(Bound { shared, listeners, cli })
+}
+
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+impl Bound {
+    /// Serves until told to stop; returns the process's exit code.
+    pub fn run(self, commands: Receiver<Command>) -> i32 {
+        let (stage, _) = watch::channel(Stage::Running);
+        let mut orders = Vec::new();
+        let mut threads = Vec::new();
+        for (index, listeners) in self.listeners.into_iter().enumerate() {
+            let (sender, receiver) = mpsc::channel(ORDERS_MAX);
+            orders.push(sender);
+            let shared = Arc::clone(&self.shared);
+            let watch = stage.subscribe();
+            let spawned = std::thread::Builder::new()
+                .name(format!("worker-{}", index + 1))
+                .spawn(move || run_worker(index, shared, listeners, receiver, watch));
+            match spawned {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    eprintln!("[ALERT] cannot start worker thread {}: {error}", index + 1);
+                    return 1;
+                }
+            }
+        }
+        let orders: Arc<[mpsc::Sender<Order>]> = orders.into();
+        let control = control::spawn(Arc::clone(&self.shared), self.cli, orders, stage.clone());
+        supervise(&self.shared, &commands, &stage, &threads);
+        for thread in threads {
+            if thread.join().is_err() {
+                return 1;
+            }
+        }
+        let _ = stage.send(Stage::Stopped);
+        match control.map(JoinHandle::join) {
+            Some(Ok(())) => 0,
+            Some(Err(_)) | None => 1,
+        }
+    }
+}
+
+/// Follows commands until every worker has ended.
+fn supervise(
+    shared: &Shared,
+    commands: &Receiver<Command>,
+    stage: &watch::Sender<Stage>,
+    threads: &[JoinHandle<()>],
+) {
+    const LOOK_AGAIN: Duration = Duration::from_millis(20);
+    let mut deadline: Option<Instant> = None;
+    loop {
+        if threads.iter().all(JoinHandle::is_finished) {
+            return;
+        }
+        let stopping = *stage.borrow() != Stage::Running;
+        let received = if stopping {
+            commands.recv_timeout(LOOK_AGAIN)
+        } else {
+            commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        };
+        match received {
+            Ok(Command::SoftStop) if !stopping => {
+                shared.state.stop_accepting();
+                deadline = shared.plan.model.global.hard_stop_after.map(|after| Instant::now() + after);
+                let _ = stage.send(Stage::Stopping);
+            }
+            Ok(Command::SoftStop) => {}
+            Ok(Command::HardStop) => {
+                shared.state.stop_accepting();
+                let _ = stage.send(Stage::Stopped);
+            }
+            Ok(Command::Pause) => shared.state.set_all_frontends(FrontendStatus::Paused),
+            Ok(Command::Resume) => shared.state.set_all_frontends(FrontendStatus::Open),
+            Ok(Command::DumpStatus) => control::log_status(shared),
+            Err(RecvTimeoutError::Timeout) => {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    let _ = stage.send(Stage::Stopped);
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) if stopping => std::thread::sleep(LOOK_AGAIN),
+            Err(RecvTimeoutError::Disconnected) => {
+                shared.state.stop_accepting();
+                let _ = stage.send(Stage::Stopped);
+            }
+        }
+    }
+}
+
+fn run_worker(
+    index: usize,
+    shared: Arc<Shared>,
+    listeners: Vec<PlacedListener>,
+    mut orders: mpsc::Receiver<Order>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a thread can have an epoll descriptor");
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async move {
+        let worker = Rc::new(Worker::new(index, shared));
+        for placed in listeners {
+            match placed.socket.register() {
+                Ok(listener) => {
+                    let task =
+                        worker::accept_loop(Rc::clone(&worker), listener, placed.frontend, placed.index);
+                    tokio::task::spawn_local(task);
+                }
+                Err(error) => eprintln!("[ALERT] worker {}: cannot watch a listener: {error}", index + 1),
+            }
+        }
+        let mut purge = tokio::time::interval(IDLE_PURGE_INTERVAL);
+        loop {
+            tokio::select! {
+                changed = stage.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    match *stage.borrow_and_update() {
+                        Stage::Running => {}
+                        Stage::Stopping => close_idle(&worker),
+                        Stage::Stopped => return,
+                    }
+                }
+                order = orders.recv() => match order {
+                    Some(order) => order(&worker),
+                    None => return,
+                },
+                _ = purge.tick() => {
+                    worker.idle.borrow_mut().purge(Instant::now(), false);
+                }
+            }
+            if *stage.borrow() == Stage::Stopping {
+                close_idle(&worker);
+                if worker.sessions.borrow().len() == 0 {
+                    return;
+                }
+                // The last connections end on their own; look again soon.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                purge.reset_immediately();
+            }
+        }
+    });
+}
+
+/// Ends the connections that wait for a next request: nothing is lost with them.
+fn close_idle(worker: &Worker) {
+    for control in worker.sessions.borrow().iter() {
+        if control.phase.get() == Phase::Idle {
+            control.kill();
+        }
+    }
+}
+
+impl State {
+    fn stop_accepting(&self) {
+        self.process.stopping.store(true, Relaxed);
+        self.set_all_frontends(FrontendStatus::Stopped);
+    }
+
+    fn set_all_frontends(&self, status: FrontendStatus) {
+        for proxy in &self.proxies {
+            proxy.frontend.set_status(status);
+        }
+        self.process.room.notify_waiters();
+    }
+}

@@ -1,5 +1,0 @@
-//! (skeleton)
-
-/// A parsed log-format string.
-#[derive(Debug, Clone)]
-pub struct LogFormat {}

@@ -1,5 +1,0 @@
-//! (skeleton)
-
-/// A stick-table line.
-#[derive(Debug, Clone)]
-pub struct StickTableConfig {}

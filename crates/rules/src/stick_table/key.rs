@@ -1,0 +1,246 @@
+//! Keys of a table as bytes: addresses and integers in network order, so that byte order is the order in which
+//! `show table` lists them. Owns the casts from samples and from the text of the runtime API, and the way back.
+
+use super::config::KeyType;
+use crate::Value;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Longest key kept without an allocation of its own, in bytes.
+const INLINE_MAX: usize = 22;
+
+/// A key of a table's own type: short ones inline, long ones borrowed from the sample or owned.
+#[derive(Debug, Clone)]
+pub enum Key<'a> {
+    Inline { len: u8, bytes: [u8; INLINE_MAX] },
+    Borrowed(&'a [u8]),
+    Owned(Box<[u8]>),
+}
+
+impl Key<'_> {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Key::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Key::Borrowed(bytes) => bytes,
+            Key::Owned(bytes) => bytes,
+        }
+    }
+
+    fn inline(from: &[u8]) -> Key<'static> {
+        let mut bytes = [0; INLINE_MAX];
+        bytes[..from.len()].copy_from_slice(from);
+        Key::Inline { len: from.len() as u8, bytes }
+    }
+
+    pub(super) fn to_stored(&self) -> Key<'static> {
+        match self.as_bytes() {
+            short if short.len() <= INLINE_MAX => Key::inline(short),
+            long => Key::Owned(long.into()),
+        }
+    }
+}
+
+fn cut(bytes: &[u8], len_max: u32) -> &[u8] {
+    &bytes[..bytes.len().min(len_max as usize)]
+}
+
+impl KeyType {
+    /// Casts a sample to a key of this type; `None` where HAProxy's casts give nothing.
+    pub fn cast<'v>(self, value: &'v Value<'_>) -> Option<Key<'v>> {
+        match self {
+            KeyType::Ip => Some(Key::inline(&to_ip4(value)?.octets())),
+            KeyType::Ipv6 => Some(Key::inline(&to_ip6(value)?.octets())),
+            KeyType::Integer => Some(Key::inline(&to_int(value)?.to_be_bytes())),
+            KeyType::String { len_max } => Some(match value {
+                Value::Str(bytes) | Value::Method(bytes) => Key::Borrowed(cut(bytes, len_max)),
+                Value::Bin(bytes) => Key::Owned(cut(&upper_hex(bytes), len_max).into()),
+                Value::Bool(_) | Value::Int(_) | Value::Ip4(_) | Value::Ip6(_) => {
+                    Key::Owned(cut(to_text(value).as_bytes(), len_max).into())
+                }
+            }),
+            KeyType::Binary { len } => {
+                let mut block = vec![0; len as usize];
+                let mut fill = |from: &[u8]| {
+                    let from = cut(from, len);
+                    block[..from.len()].copy_from_slice(from);
+                };
+                match value {
+                    Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => fill(bytes),
+                    Value::Ip4(address) => fill(&address.octets()),
+                    Value::Ip6(address) => fill(&address.octets()),
+                    Value::Int(number) => fill(&number.to_be_bytes()),
+                    Value::Bool(truth) => fill(&i64::from(*truth).to_be_bytes()),
+                }
+                Some(Key::Owned(block.into()))
+            }
+        }
+    }
+
+    /// Reads a key as the runtime API writes it; `None`: it is not one. Binary keys cannot be written.
+    pub fn parse(self, text: &str) -> Option<Key<'static>> {
+        match self {
+            KeyType::Ip => Some(Key::inline(&text.parse::<Ipv4Addr>().ok()?.octets())),
+            KeyType::Ipv6 => Some(Key::inline(&text.parse::<Ipv6Addr>().ok()?.octets())),
+            KeyType::Integer => {
+                Some(Key::inline(&u32::try_from(leading_int(text.as_bytes())?).ok()?.to_be_bytes()))
+            }
+            KeyType::String { len_max } => Some(Key::Borrowed(cut(text.as_bytes(), len_max)).to_stored()),
+            KeyType::Binary { .. } => None,
+        }
+    }
+
+    /// Appends a key as `show table` prints it.
+    pub fn print(self, key: &[u8], out: &mut Vec<u8>) {
+        match self {
+            KeyType::Ip => {
+                let address = <[u8; 4]>::try_from(key).map(Ipv4Addr::from).unwrap_or(Ipv4Addr::UNSPECIFIED);
+                out.extend_from_slice(address.to_string().as_bytes());
+            }
+            KeyType::Ipv6 => {
+                let address = <[u8; 16]>::try_from(key).map(Ipv6Addr::from).unwrap_or(Ipv6Addr::UNSPECIFIED);
+                out.extend_from_slice(address.to_string().as_bytes());
+            }
+            KeyType::Integer => {
+                let number = <[u8; 4]>::try_from(key).map(u32::from_be_bytes).unwrap_or(0);
+                out.extend_from_slice(number.to_string().as_bytes());
+            }
+            KeyType::String { .. } => print_text(key, out),
+            KeyType::Binary { .. } => out.extend_from_slice(&upper_hex(key)),
+        }
+    }
+}
+
+/// Escapes what would break the line apart, as HAProxy's dumps do.
+fn print_text(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        match byte {
+            b' ' | b'=' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            0x1b => out.extend_from_slice(b"\\e"),
+            0x20..=0x7e => out.push(byte),
+            _ => {
+                out.extend_from_slice(b"\\x");
+                out.extend_from_slice(&upper_hex(&[byte]));
+            }
+        }
+    }
+}
+
+fn upper_hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
+}
+
+/// The integer that text starts with; `None` when it starts with none.
+fn leading_int(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let len = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if len == 0 {
+        return None;
+    }
+    let mut number: i64 = 0;
+    for &digit in &digits[..len] {
+        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+    }
+    Some(if negative { -number } else { number })
+}
+
+fn text_of<'v>(value: &'v Value<'_>) -> Option<&'v str> {
+    match value {
+        Value::Str(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::Bool(_) | Value::Int(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => {
+            None
+        }
+    }
+}
+
+fn to_ip4(value: &Value<'_>) -> Option<Ipv4Addr> {
+    match value {
+        Value::Ip4(address) => Some(*address),
+        Value::Ip6(address) => address.to_ipv4_mapped(),
+        Value::Int(number) => Some(Ipv4Addr::from(*number as u32)),
+        Value::Bool(truth) => Some(Ipv4Addr::from(u32::from(*truth))),
+        Value::Str(_) => text_of(value)?.parse().ok(),
+        Value::Bin(_) | Value::Method(_) => None,
+    }
+}
+
+fn to_ip6(value: &Value<'_>) -> Option<Ipv6Addr> {
+    match value {
+        Value::Ip6(address) => Some(*address),
+        Value::Str(_) => text_of(value)?.parse().ok(),
+        Value::Ip4(_) | Value::Int(_) | Value::Bool(_) => Some(to_ip4(value)?.to_ipv6_mapped()),
+        Value::Bin(_) | Value::Method(_) => None,
+    }
+}
+
+fn to_int(value: &Value<'_>) -> Option<u32> {
+    match value {
+        Value::Int(number) => Some(*number as u32),
+        Value::Bool(truth) => Some(u32::from(*truth)),
+        Value::Ip4(address) => Some(u32::from(*address)),
+        Value::Str(bytes) => leading_int(bytes).map(|number| number as u32),
+        Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => None,
+    }
+}
+
+fn to_text(value: &Value<'_>) -> String {
+    match value {
+        Value::Bool(truth) => u8::from(*truth).to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Ip4(address) => address.to_string(),
+        Value::Ip6(address) => address.to_string(),
+        Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn printed(kind: KeyType, value: Value<'_>) -> Option<String> {
+        let key = kind.cast(&value)?;
+        let mut out = Vec::new();
+        kind.print(key.as_bytes(), &mut out);
+        Some(String::from_utf8(out).expect("printed keys are ASCII"))
+    }
+
+    #[test]
+    fn samples_become_keys_of_the_tables_type() {
+        let text = |text: &'static str| Value::Str(Cow::Borrowed(text.as_bytes()));
+        let mapped = Value::Ip6("::ffff:10.0.0.1".parse().expect("address"));
+        assert_eq!(printed(KeyType::Ip, mapped), Some("10.0.0.1".into()));
+        assert_eq!(printed(KeyType::Ip, Value::Ip6(Ipv6Addr::LOCALHOST)), None);
+        assert_eq!(printed(KeyType::Ipv6, Value::Ip4(Ipv4Addr::LOCALHOST)), Some("::ffff:127.0.0.1".into()));
+        assert_eq!(printed(KeyType::Integer, text("5abc")), Some("5".into()));
+        assert_eq!(printed(KeyType::Integer, text("abc")), None);
+        assert_eq!(printed(KeyType::String { len_max: 8 }, text("abcdefghijkl")), Some("abcdefgh".into()));
+        assert_eq!(printed(KeyType::Binary { len: 4 }, text("/a")), Some("2F610000".into()));
+        assert_eq!(printed(KeyType::Binary { len: 4 }, text("/=%20")), Some("2F3D2532".into()));
+    }
+
+    #[test]
+    fn keys_print_with_haproxys_escapes() {
+        let mut out = Vec::new();
+        KeyType::String { len_max: 31 }.print(b"a b=\\\"\x01\xff", &mut out);
+        assert_eq!(out, br#"a\ b\=\\"\x01\xFF"#);
+    }
+
+    #[test]
+    fn integers_of_the_runtime_api_are_32_bit_and_unsigned() {
+        for (text, valid) in
+            [("7", true), ("+5", true), ("0005", true), ("-5", false), ("4294967296", false), ("abc", false)]
+        {
+            assert_eq!(KeyType::Integer.parse(text).is_some(), valid, "{text}");
+        }
+    }
+}

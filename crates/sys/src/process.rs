@@ -1,0 +1,183 @@
+//! The process's own identity and rights: user, group, root directory, limits, CPUs.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::ffi::CString;
+use std::io;
+use std::path::Path;
+
+/// Which identity to drop to. `None` leaves that part as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Privileges {
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+/// A step of [`drop_privileges`] or [`change_root`] that failed.
+#[derive(Debug)]
+pub struct StepError {
+    /// The system call.
+    pub step: &'static str,
+    pub source: io::Error,
+}
+
+impl std::fmt::Display for StepError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.step, self.source)
+    }
+}
+
+impl std::error::Error for StepError {}
+
+fn checked(step: &'static str, result: libc::c_int) -> Result<(), StepError> {
+    if result == 0 { Ok(()) } else { Err(StepError { step, source: io::Error::last_os_error() }) }
+}
+
+/// Sets group, then user, for every thread of the process; as root the supplementary groups go first.
+///
+/// # Errors
+/// The step that failed. Groups may already have changed then: exit.
+pub fn drop_privileges(wanted: &Privileges) -> Result<(), StepError> {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && (wanted.gid.is_some() || wanted.uid.is_some()) {
+        // SAFETY: a count of zero makes the kernel ignore the pointer. The C library applies it to all threads.
+        checked("setgroups", unsafe { libc::setgroups(0, std::ptr::null()) })?;
+    }
+    if let Some(gid) = wanted.gid {
+        // SAFETY: takes integers only. The C library's wrapper, unlike the raw call, applies it to all threads.
+        checked("setgid", unsafe { libc::setgid(gid) })?;
+    }
+    if let Some(uid) = wanted.uid {
+        // SAFETY: as for setgid.
+        checked("setuid", unsafe { libc::setuid(uid) })?;
+    }
+    Ok(())
+}
+
+/// chroot, then `chdir("/")` so that no relative path leads out.
+///
+/// # Errors
+/// The step that failed.
+pub fn change_root(path: &Path) -> Result<(), StepError> {
+    let failed = |step| move |errno: rustix::io::Errno| StepError { step, source: errno.into() };
+    rustix::process::chroot(path).map_err(failed("chroot"))?;
+    rustix::process::chdir("/").map_err(failed("chdir"))
+}
+
+/// The process may gain no rights by exec (set-user-id files are run without).
+///
+/// # Errors
+/// What `prctl(2)` says.
+pub fn forbid_new_privileges() -> io::Result<()> {
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// The kernel sends `signal` to this process when the thread that started it ends.
+///
+/// # Errors
+/// What `prctl(2)` says.
+pub fn die_with_parent(signal: rustix::process::Signal) -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(signal))?)
+}
+
+/// Open files: soft and hard limit; `None` is "no limit".
+pub fn file_limits() -> (Option<u64>, Option<u64>) {
+    let limit = getrlimit(Resource::Nofile);
+    (limit.current, limit.maximum)
+}
+
+/// Sets the soft limit of open files, and the hard one too where it is lower (which needs root).
+///
+/// # Errors
+/// What `setrlimit(2)` says.
+pub fn set_file_limit(files: u64) -> io::Result<()> {
+    let hard = getrlimit(Resource::Nofile).maximum.map(|hard| hard.max(files));
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum: hard })?)
+}
+
+/// Limits the address space (`-m`), in bytes.
+///
+/// # Errors
+/// What `setrlimit(2)` says.
+pub fn set_memory_limit(bytes: u64) -> io::Result<()> {
+    Ok(setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) })?)
+}
+
+/// CPUs that the calling thread may run on, ascending.
+///
+/// # Errors
+/// What `sched_getaffinity(2)` says.
+pub fn usable_cpus() -> io::Result<Vec<usize>> {
+    let set = rustix::thread::sched_getaffinity(None)?;
+    Ok((0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+/// Binds the calling thread to CPUs. Those beyond what the kernel's set holds are ignored.
+///
+/// # Errors
+/// What `sched_setaffinity(2)` says: `EINVAL` when none of them exists.
+pub fn bind_thread_to_cpus(cpus: &[u32]) -> io::Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    for cpu in cpus {
+        let cpu = usize::try_from(*cpu).unwrap_or(usize::MAX);
+        if cpu < rustix::thread::CpuSet::MAX_CPU {
+            set.set(cpu);
+        }
+    }
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
+/// Numeric ids of a user: (uid, its first group).
+pub fn user_ids(name: &str) -> Option<(u32, u32)> {
+    let name = CString::new(name).ok()?;
+    let mut buffer = vec![0_u8; NAME_BUFFER_LENGTH];
+    // SAFETY: all zero bytes are a valid `passwd` (integers and null pointers).
+    let mut record: libc::passwd = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    // SAFETY: every pointer is to a live value of the right type, the buffer's length is its own, and the strings that
+    // the record points to are not used after the buffer is gone.
+    let status = unsafe {
+        libc::getpwnam_r(name.as_ptr(), &mut record, buffer.as_mut_ptr().cast(), buffer.len(), &mut found)
+    };
+    (status == 0 && !found.is_null()).then_some((record.pw_uid, record.pw_gid))
+}
+
+/// Numeric id of a group.
+pub fn group_id(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    let mut buffer = vec![0_u8; NAME_BUFFER_LENGTH];
+    // SAFETY: all zero bytes are a valid `group` (integers and null pointers).
+    let mut record: libc::group = unsafe { std::mem::zeroed() };
+    let mut found = std::ptr::null_mut();
+    // SAFETY: as in `user_ids`.
+    let status = unsafe {
+        libc::getgrnam_r(name.as_ptr(), &mut record, buffer.as_mut_ptr().cast(), buffer.len(), &mut found)
+    };
+    (status == 0 && !found.is_null()).then_some(record.gr_gid)
+}
+
+/// Room for one line of the user or group database; longer ones (groups of thousands) are "not found".
+const NAME_BUFFER_LENGTH: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_has_id_zero_and_nobody_knows_a_made_up_name() {
+        assert_eq!(user_ids("root"), Some((0, 0)));
+        assert_eq!(group_id("root"), Some(0));
+        assert_eq!(user_ids("no-such-user-here"), None);
+        assert_eq!(group_id("a\0b"), None);
+    }
+
+    #[test]
+    fn a_thread_can_be_bound_to_one_cpu_it_may_use() {
+        let cpu = u32::try_from(usable_cpus().expect("affinity")[0]).expect("small");
+        std::thread::spawn(move || {
+            bind_thread_to_cpus(&[cpu]).expect("binds");
+            assert_eq!(usable_cpus().expect("affinity"), [cpu as usize]);
+        })
+        .join()
+        .expect("no panic");
+    }
+}

@@ -1,0 +1,18 @@
+//! Scenarios by subject, each run against the real haproxy and against hawser.
+
+mod balance;
+mod configuration;
+mod cookies;
+mod errors;
+mod forwarding;
+mod logs;
+mod process;
+mod proxy_protocol;
+mod retries;
+mod rules;
+mod runtime_api;
+mod servers;
+mod smuggling;
+mod stats_page;
+mod stick;
+mod support;
