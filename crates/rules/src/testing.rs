@@ -219,6 +219,36 @@ impl World {
         world
     }
 
+    /// As the vectors were recorded: a client on 127.0.0.1; rules run on the response where there is one.
+    pub(crate) fn recorded(request: &[u8], response: &[u8]) -> World {
+        let mut world = World::new();
+        world.stream.src = Some(Peer::Inet(([127, 0, 0, 1], 4321).into()));
+        world.stream.dst = Some(Peer::Inet(([127, 0, 0, 1], 80).into()));
+        let limits = http::Limits::default();
+        if !request.is_empty() {
+            let mut head = Head::new();
+            http::parse_request(request, &limits, &mut head).expect("a request");
+            world.request = Some(head);
+            world.payload = body_of(request).to_vec();
+        }
+        if !response.is_empty() {
+            let mut head = Head::new();
+            http::parse_response(response, &limits, &mut head).expect("a response");
+            world.response = Some(head);
+            world.payload = body_of(response).to_vec();
+            world.direction = Direction::Response;
+            world.places = PlaceSet::http_response(world.section);
+        }
+        world
+    }
+
+    /// A condition of words that may have blanks inside.
+    pub(crate) fn condition_of_words(&mut self, words: &[String]) -> Result<Condition, LoadError> {
+        let mut all = vec![word("if", 0)];
+        all.extend(words.iter().map(|text| word(text, 3)));
+        self.with_context(|context| Condition::parse(&all, context))
+    }
+
     pub(crate) fn scope(&self) -> Scope<'_> {
         Scope {
             direction: self.direction,
@@ -279,6 +309,14 @@ impl World {
         let parsed = self.condition(&format!("if {condition}"));
         let parsed = parsed.unwrap_or_else(|error| panic!("{condition}: {}", error.message));
         parsed.matches(&self.scope())
+    }
+}
+
+/// What follows the empty line.
+fn body_of(message: &[u8]) -> &[u8] {
+    match memchr::memmem::find(message, b"\r\n\r\n") {
+        Some(end) => &message[end + 4..],
+        None => b"",
     }
 }
 
