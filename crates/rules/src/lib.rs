@@ -5,7 +5,7 @@
 //! It never opens a socket or reads a clock.
 
 mod acl;
-mod action;
+pub mod action;
 mod args;
 mod cast;
 mod context;
@@ -29,7 +29,7 @@ mod value;
 mod variable_name;
 
 pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict};
-pub use action::{HttpRule, TcpRule};
+pub use action::{HttpAction, HttpRule, Ruleset, StreamAction, TcpAction, TcpRule};
 pub use args::{Arg, Param};
 pub use cast::{cast, exists as cast_exists};
 pub use context::{LoadError, Names, ParseContext, Word};

@@ -57,7 +57,7 @@ pub(crate) struct FixedHost;
 
 impl Host for FixedHost {
     fn proxy_name(&self, proxy: ProxyId) -> &str {
-        if proxy.0 == 0 { "front" } else { "app" }
+        ["front", "app", "none"][proxy.index().min(2)]
     }
 
     fn proxy_number(&self, proxy: ProxyId) -> u32 {
@@ -219,6 +219,36 @@ impl World {
         world
     }
 
+    /// As the vectors were recorded: a client on 127.0.0.1; rules run on the response where there is one.
+    pub(crate) fn recorded(request: &[u8], response: &[u8]) -> World {
+        let mut world = World::new();
+        world.stream.src = Some(Peer::Inet(([127, 0, 0, 1], 4321).into()));
+        world.stream.dst = Some(Peer::Inet(([127, 0, 0, 1], 80).into()));
+        let limits = http::Limits::default();
+        if !request.is_empty() {
+            let mut head = Head::new();
+            http::parse_request(request, &limits, &mut head).expect("a request");
+            world.request = Some(head);
+            world.payload = body_of(request).to_vec();
+        }
+        if !response.is_empty() {
+            let mut head = Head::new();
+            http::parse_response(response, &limits, &mut head).expect("a response");
+            world.response = Some(head);
+            world.payload = body_of(response).to_vec();
+            world.direction = Direction::Response;
+            world.places = PlaceSet::http_response(world.section);
+        }
+        world
+    }
+
+    /// A condition of words that may have blanks inside.
+    pub(crate) fn condition_of_words(&mut self, words: &[String]) -> Result<Condition, LoadError> {
+        let mut all = vec![word("if", 0)];
+        all.extend(words.iter().map(|text| word(text, 3)));
+        self.with_context(|context| Condition::parse(&all, context))
+    }
+
     pub(crate) fn scope(&self) -> Scope<'_> {
         Scope {
             direction: self.direction,
@@ -282,6 +312,14 @@ impl World {
     }
 }
 
+/// What follows the empty line.
+fn body_of(message: &[u8]) -> &[u8] {
+    match memchr::memmem::find(message, b"\r\n\r\n") {
+        Some(end) => &message[end + 4..],
+        None => b"",
+    }
+}
+
 pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
     let base = text.as_ptr() as usize;
     text.split_whitespace().map(|part| word(part, part.as_ptr() as usize - base)).collect()
@@ -302,7 +340,7 @@ fn facts(now: Instant) -> StreamFacts {
         dst: Some(Peer::Inet(([192, 0, 2, 1], 80).into())),
         server_src: Some(Peer::Inet(([10, 9, 9, 9], 5555).into())),
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
-        captured_uri: b"/path?query".to_vec(),
+        captured_uri: b"GET /path?query HTTP/1.1".to_vec(),
         request_captures: vec![Some(b"captured".to_vec()), None],
         captured_method: b"GET".to_vec(),
         request_version: Some(http::Version::Http11),

@@ -1,5 +1,7 @@
 //! Tests that read as the lines of a configuration.
 
+mod vectors;
+
 use crate::testing::World;
 
 const REQUEST: &str = "GET /static/a.png?x=1&y=two HTTP/1.1
