@@ -28,9 +28,12 @@ fn hex<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     Some(Value::string(out))
 }
 
-/// Stops at the first byte that is no digit; keeps the low 64 bits.
+/// Keeps the low 64 bits; a byte that is no digit makes the sample missing.
 fn hex2i<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     let text = super::text::text_of(value);
-    let digits = text.iter().map_while(|byte| crate::regex::hex_digit(*byte));
-    Some(Value::Int(digits.fold(0, |number: i64, digit| number << 4 | i64::from(digit))))
+    let mut number: i64 = 0;
+    for &byte in text.iter() {
+        number = number << 4 | i64::from(crate::regex::hex_digit(byte)?);
+    }
+    Some(Value::Int(number))
 }
