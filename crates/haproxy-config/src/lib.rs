@@ -13,6 +13,7 @@ pub mod model;
 mod names;
 mod parse;
 mod proxy;
+mod scope;
 mod server;
 mod units;
 mod users;

@@ -125,25 +125,20 @@ fn load_sources(options: &LoadOptions, files: Vec<FileId>, sources: Sources, mut
         reader.read(&sources, file, &mut report);
     }
     let (ast, environment) = reader.finish();
-    let model = build(options, &ast, &environment, &sources, &mut report);
+    let model = build(&ast, &environment, &sources, &mut report);
     report.sort();
     Loaded { model: (!report.has_alerts()).then_some(model), report, sources }
 }
 
-fn build(
-    options: &LoadOptions,
-    ast: &Ast,
-    environment: &Environment,
-    sources: &Sources,
-    report: &mut Report,
-) -> Model {
+fn build(ast: &Ast, environment: &Environment, sources: &Sources, report: &mut Report) -> Model {
     let names = Names::collect(ast);
     let mut context = Context {
         report,
         sources,
         names: &names,
         environment,
-        settings: options,
+        patterns: Default::default(),
+        tables: Vec::new(),
         unix_bind: Default::default(),
         base_directory: PathBuf::new(),
     };
@@ -160,7 +155,15 @@ fn build(
         }
     }
     let proxies = proxy::finish(proxies.drafts, &global, &mut context);
-    Model { global, proxies }
+    let mut tables = std::mem::take(&mut context.tables);
+    tables.sort_by_key(|(id, _)| *id);
+    Model {
+        global,
+        proxies,
+        tables: tables.into_iter().map(|(_, table)| table).collect(),
+        patterns: std::mem::take(&mut context.patterns),
+        ..Model::default()
+    }
 }
 
 /// Adds every file to the table; directories give their `*.cfg` files, sorted, hidden ones left out.

@@ -2,10 +2,14 @@
 
 use super::{Draft, LogChoice, balance};
 use crate::language::Word;
-use crate::model::{BalanceKey, CookieMode, Global, Mode, Proxy};
+use crate::model::{
+    BackendTarget, BalanceKey, CookieMode, Global, Mode, Proxy, ServerTarget, UseBackend, UseServer,
+};
 use crate::parse::{Context, Outcome, fail, fail_with_help};
+use crate::scope;
 use crate::server::resolve_track;
-use ::rules::ProxyId;
+use ::rules::log_format::{BuiltIn, Dialect};
+use ::rules::{AclSet, Expr, ParseContext, Place, PlaceSet, ProxyId, ServerId};
 use diag::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
 
@@ -37,8 +41,10 @@ fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> P
         }
         check_servers(&draft, context);
     }
+    routing(&mut draft, context);
     log_targets(&mut draft, global);
     only_http(&mut draft, context);
+    formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.
     if !is_frontend {
@@ -85,12 +91,101 @@ fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
     }
     let choice = draft.balance.clone();
     draft.proxy.hash_balance_factor = choice.factor;
-    draft.proxy.balance = choice.settle(|word| hash_expression(word))?;
+    let section = draft.rule_section();
+    draft.proxy.balance = choice.settle(|word| {
+        let places = Place::ServerChoice.only();
+        let words = [scope::word(word)];
+        let parse = |rules: &mut ParseContext<'_>| Expr::parse(&words, &mut 0, rules);
+        scope::with_rules(context, section, &AclSet::new(), places, parse).map(BalanceKey::Expr)
+    })?;
     Ok(())
 }
 
-fn hash_expression(word: &Word) -> Outcome<BalanceKey> {
-    fail(word.span, "expressions are not read yet")
+/// `use_backend` and `use-server`: a name becomes an id, a format stays one.
+fn routing(draft: &mut Draft, context: &mut Context<'_>) {
+    let section = draft.rule_section();
+    for line in std::mem::take(&mut draft.use_backend) {
+        let places = Place::UseBackend.only();
+        let target = scope::log_format(context, section, places, &line.target, Dialect::PLAIN);
+        let target = target.and_then(|format| match format.as_literal() {
+            Some(_) => backend_of(&line.target, context).map(BackendTarget::Static),
+            None => Ok(BackendTarget::Dynamic(format)),
+        });
+        match target {
+            Ok(target) => {
+                draft.proxy.use_backend.push(UseBackend {
+                    target,
+                    condition: line.condition,
+                    span: line.span,
+                });
+            }
+            Err(error) => context.report.push(*error),
+        }
+    }
+    for line in std::mem::take(&mut draft.use_server) {
+        let places = Place::ServerChoice.only();
+        let target = scope::log_format(context, section, places, &line.target, Dialect::PLAIN);
+        let target = target.and_then(|format| match format.as_literal() {
+            Some(_) => server_of(draft, &line.target, context).map(ServerTarget::Static),
+            None => Ok(ServerTarget::Dynamic(format)),
+        });
+        match target {
+            Ok(target) => draft.proxy.use_server.push(UseServer { target, condition: line.condition }),
+            Err(error) => context.report.push(*error),
+        }
+    }
+}
+
+fn server_of(draft: &Draft, word: &Word, context: &Context<'_>) -> Outcome<ServerId> {
+    match context.names.server(draft.proxy.id, &word.value) {
+        Some(server) => Ok(server),
+        None => {
+            let message = format!("{} has no server `{}`", draft.title(), word.value);
+            let names = draft.proxy.servers.iter().map(|server| server.name.as_str());
+            match diag::nearest(&word.value, names) {
+                Some(near) => fail_with_help(word.span, message, format!("did you mean `{near}`?")),
+                None => fail(word.span, message),
+            }
+        }
+    }
+}
+
+/// Log formats, parsed for the section that uses them.
+fn formats(draft: &mut Draft, context: &mut Context<'_>) {
+    if !draft.proxy.is_frontend {
+        return;
+    }
+    let section = draft.rule_section();
+    let log = Place::Log.only();
+    let built_in = |kind: BuiltIn, span: Span, context: &mut Context<'_>| {
+        scope::with_rules(context, section, &AclSet::new(), log, |rules| kind.parse(span, rules))
+    };
+    let format = match draft.log_choice.clone() {
+        LogChoice::Connection => Ok(None),
+        LogChoice::Tcp(span) => built_in(BuiltIn::Tcp, span, context).map(Some),
+        LogChoice::Http(span) => built_in(BuiltIn::Http, span, context).map(Some),
+        LogChoice::HttpClf(span) => built_in(BuiltIn::Clf, span, context).map(Some),
+        LogChoice::Https(span) => built_in(BuiltIn::Https, span, context).map(Some),
+        LogChoice::Format(word) => scope::log_format(context, section, log, &word, Dialect::LOG).map(Some),
+    };
+    draft.proxy.log_format = format.unwrap_or_else(|error| {
+        context.report.push(*error);
+        None
+    });
+    let mut parse = |word: &Option<Word>, places: PlaceSet, dialect: Dialect| {
+        let word = word.as_ref()?;
+        match scope::log_format(context, section, places, word, dialect) {
+            Ok(format) => Some(format),
+            Err(error) => {
+                context.report.push(*error);
+                None
+            }
+        }
+    };
+    draft.proxy.error_log_format = parse(&draft.error_log_format, log, Dialect::LOG);
+    draft.proxy.log_format_sd = parse(&draft.log_format_sd, log, Dialect::LOG);
+    let request = PlaceSet::http_request(section).with(PlaceSet::tcp_request_content(section));
+    draft.proxy.unique_id_format = parse(&draft.unique_id_format, request, Dialect::UNIQUE_ID);
 }
 
 fn check_servers(draft: &Draft, context: &mut Context<'_>) {

@@ -1,6 +1,6 @@
 //! The table of all keywords of proxy sections, and which sections each belongs to.
 
-use super::{Draft, balance, basics, cookie, errors, logs, options, stats, timeouts};
+use super::{Draft, balance, basics, cookie, errors, logs, options, rules, stats, timeouts};
 use crate::keywords::{Keyword, Parse, Status};
 use crate::language::Word;
 use crate::parse::{Context, Outcome, fail};
@@ -108,6 +108,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static ProxyKeyword> {
         .chain(errors::KEYWORDS)
         .chain(logs::KEYWORDS)
         .chain(options::KEYWORDS)
+        .chain(rules::KEYWORDS)
         .chain(stats::KEYWORDS)
         .chain(timeouts::KEYWORDS)
 }
