@@ -12,12 +12,18 @@ pub const RELEASE_DATE: &str = "2026/11/22";
 
 /// The first line of `haproxy -v`.
 pub fn haproxy_line() -> String {
-    format!("HAProxy version {COMPATIBLE} {RELEASE_DATE} - this is hawser {HAWSER}, compatible with HAProxy 2.6")
+    format!(
+        "HAProxy version {COMPATIBLE} {RELEASE_DATE} - this is hawser {HAWSER}, compatible with HAProxy 2.6"
+    )
 }
 
 /// All of `haproxy -v`.
 pub fn haproxy_text() -> String {
-    format!("{}\nStatus: not HAProxy, but a replacement that takes its configuration\n{}", haproxy_line(), running_on())
+    format!(
+        "{}\nStatus: not HAProxy, but a replacement that takes its configuration\n{}",
+        haproxy_line(),
+        running_on()
+    )
 }
 
 fn running_on() -> String {

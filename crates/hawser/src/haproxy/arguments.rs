@@ -99,14 +99,22 @@ macro_rules! flag {
 
 /// Exact names are tried before glued ones, longest first.
 const FLAGS: &[Flag] = &[
-    flag!("-f", Value::Next("FILE|DIR"), "configuration file, or directory of *.cfg; may be repeated", |a, v| {
-        push(&mut a.files, PathBuf::from(v))
-    }),
+    flag!(
+        "-f",
+        Value::Next("FILE|DIR"),
+        "configuration file, or directory of *.cfg; may be repeated",
+        |a, v| { push(&mut a.files, PathBuf::from(v)) }
+    ),
     flag!("-c", Value::None, "check the configuration and exit: 0 valid, 1 not", |a, _| set(&mut a.check)),
-    flag!("-cc", Value::Next("CONDITION"), "evaluate a condition of .if and exit: 0 true, 1 false", |a, v| {
-        a.condition = Some(v.to_owned());
-        Ok(())
-    }),
+    flag!(
+        "-cc",
+        Value::Next("CONDITION"),
+        "evaluate a condition of .if and exit: 0 true, 1 false",
+        |a, v| {
+            a.condition = Some(v.to_owned());
+            Ok(())
+        }
+    ),
     flag!("--format", Value::Next("text|json"), "form of the report of -c", |a, v| {
         a.format = match v {
             "text" => ReportFormat::Text,
@@ -138,16 +146,27 @@ const FLAGS: &[Flag] = &[
         a.pidfile = Some(PathBuf::from(v));
         Ok(())
     }),
-    flag!("-sf", Value::List("PID"), "these old processes finish (SIGUSR1) once this one has started", |a, v| {
-        old_process(a, OldProcesses::Finish, v)
-    }),
-    flag!("-st", Value::List("PID"), "these old processes end (SIGTERM) once this one has started", |a, v| {
-        old_process(a, OldProcesses::Terminate, v)
-    }),
-    flag!("-x", Value::Next("SOCKET"), "take the listeners over from the process behind this socket", |a, v| {
-        a.transfer_from = Some(PathBuf::from(v));
-        Ok(())
-    }),
+    flag!(
+        "-sf",
+        Value::List("PID"),
+        "these old processes finish (SIGUSR1) once this one has started",
+        |a, v| { old_process(a, OldProcesses::Finish, v) }
+    ),
+    flag!(
+        "-st",
+        Value::List("PID"),
+        "these old processes end (SIGTERM) once this one has started",
+        |a, v| { old_process(a, OldProcesses::Terminate, v) }
+    ),
+    flag!(
+        "-x",
+        Value::Next("SOCKET"),
+        "take the listeners over from the process behind this socket",
+        |a, v| {
+            a.transfer_from = Some(PathBuf::from(v));
+            Ok(())
+        }
+    ),
     flag!("-C", Value::Next("DIR"), "change to this directory first", |a, v| {
         a.working_directory = Some(PathBuf::from(v));
         Ok(())
@@ -185,7 +204,9 @@ const FLAGS: &[Flag] = &[
         }
         v.split(',').try_for_each(|class| push(&mut a.dump_keywords, class.to_owned()))
     }),
-    flag!("-dM", Value::Glued("BYTE,..."), "accepted; memory is never read before it is written", |_, _| Ok(())),
+    flag!("-dM", Value::Glued("BYTE,..."), "accepted; memory is never read before it is written", |_, _| Ok(
+        ()
+    )),
     flag!("-dI", Value::None, "accepted; integrity is not optional here", |_, _| Ok(())),
     flag!("-dG", Value::None, "accepted; addresses are resolved by getaddrinfo", |_, _| Ok(())),
     flag!("-de", Value::None, "accepted; epoll stays", |_, _| Ok(())),
@@ -227,7 +248,9 @@ fn old_process(arguments: &mut Arguments, action: OldProcesses, word: &str) -> R
     for word in word.split_whitespace() {
         match word.parse::<i32>() {
             Ok(pid) if pid > 0 => push(&mut list.1, pid)?,
-            Ok(_) | Err(_) => return alert(format!("{name} option: some bytes unconsumed in PID list {{{word}}}")),
+            Ok(_) | Err(_) => {
+                return alert(format!("{name} option: some bytes unconsumed in PID list {{{word}}}"));
+            }
         }
     }
     Ok(())
@@ -310,8 +333,9 @@ mod tests {
 
     #[test]
     fn the_command_line_of_debians_unit_is_understood() {
-        let arguments = parsed("-Ws -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid -S /run/haproxy-master.sock")
-            .expect("valid");
+        let arguments =
+            parsed("-Ws -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid -S /run/haproxy-master.sock")
+                .expect("valid");
         assert!(arguments.master_worker && arguments.systemd && !arguments.daemon);
         assert_eq!(arguments.files, [PathBuf::from("/etc/haproxy/haproxy.cfg")]);
         assert_eq!(arguments.master_sockets, ["/run/haproxy-master.sock"]);
@@ -356,8 +380,10 @@ mod tests {
     fn every_flag_is_in_the_usage_once() {
         let usage = usage("haproxy");
         for flag in FLAGS {
-            let named = usage.lines().filter(|line| line.split_whitespace().next() == Some(flag.name)).count();
-            let glued = usage.lines().filter(|line| line.trim().starts_with(&format!("{}[", flag.name))).count();
+            let named =
+                usage.lines().filter(|line| line.split_whitespace().next() == Some(flag.name)).count();
+            let glued =
+                usage.lines().filter(|line| line.trim().starts_with(&format!("{}[", flag.name))).count();
             assert_eq!(named + glued, 1, "{}", flag.name);
         }
     }

@@ -1,4 +1,4 @@
-//! `-c`, `-cc`, `-dK`: answers about a configuration, without serving.
+//! `-c`, `-cc`: answers about a configuration, without serving.
 
 use super::arguments::{Arguments, ReportFormat};
 use super::configuration::{self, Loaded};
@@ -35,9 +35,4 @@ pub fn condition(text: &str) -> ExitCode {
             ExitCode::from(UNREADABLE_CONDITION)
         }
     }
-}
-
-/// `-dK`: prints the known keywords of these classes.
-pub fn dump_keywords(classes: &[String]) {
-    print!("{}", configuration::keywords(classes));
 }

@@ -92,7 +92,9 @@ mod tests {
         send_transfer(&master, None).expect("sends");
         let mut client = connect_runtime_api(&master).expect("sends");
         assert!(matches!(receive_from_master(&worker).expect("receives"), FromMaster::NoTransfer));
-        let FromMaster::Client(stream) = receive_from_master(&worker).expect("receives") else { panic!("a client") };
+        let FromMaster::Client(stream) = receive_from_master(&worker).expect("receives") else {
+            panic!("a client")
+        };
         UnixStream::from(stream).write_all(b"hello").expect("writes");
         let mut answer = String::new();
         client.read_to_string(&mut answer).expect("reads");

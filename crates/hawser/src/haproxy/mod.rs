@@ -12,6 +12,7 @@ mod check;
 mod configuration;
 mod control;
 mod daemon;
+mod inherited;
 mod limits;
 mod master;
 mod messages;
@@ -63,7 +64,8 @@ pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
         return check::condition(condition);
     }
     if !arguments.dump_keywords.is_empty() {
-        check::dump_keywords(&arguments.dump_keywords);
+        messages::alert("-dK is not in this build yet.");
+        return ExitCode::FAILURE;
     }
     if arguments.files.is_empty() && !arguments.master_worker {
         return print_usage(program);

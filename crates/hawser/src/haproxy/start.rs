@@ -5,7 +5,7 @@ use super::arguments::Arguments;
 use super::configuration::{self, Loaded};
 use super::control::{self, FromMaster};
 use super::limits::Demand;
-use super::{daemon, messages, notify, old_processes, pidfile};
+use super::{daemon, inherited, messages, notify, old_processes, pidfile};
 use proxy::{BindOptions, Command};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,7 +27,12 @@ const BIND_PAUSE: Duration = Duration::from_millis(10);
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The only process of a start, in the foreground or (with `parent`) in the background.
-pub fn single(arguments: &Arguments, loaded: Loaded, signals: SignalReader, parent: Option<OwnedFd>) -> ExitCode {
+pub fn single(
+    arguments: &Arguments,
+    loaded: Loaded,
+    signals: SignalReader,
+    parent: Option<OwnedFd>,
+) -> ExitCode {
     let inherited = match &arguments.transfer_from {
         None => Vec::new(),
         Some(path) => match take_listeners(path) {
@@ -95,7 +100,9 @@ fn serve(
     parent: Parent,
 ) -> ExitCode {
     if !loaded.has_listeners {
-        messages::alert("[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.");
+        messages::alert(
+            "[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.",
+        );
         return ExitCode::FAILURE;
     }
     let Some(maxconn) = apply_limits(arguments, &loaded) else { return ExitCode::FAILURE };
@@ -119,7 +126,9 @@ fn serve(
         return ExitCode::FAILURE;
     }
     if !global.insecure_setuid_wanted && sys::process::forbid_new_privileges().is_err() {
-        messages::warning("[haproxy.main()] Failed to disable setuid, please report to developers with detailed information about your operating system.");
+        messages::warning(
+            "[haproxy.main()] Failed to disable setuid, please report to developers with detailed information about your operating system.",
+        );
     }
     let (sender, commands) = channel();
     let ended_by = Arc::new(AtomicI32::new(0));
@@ -223,14 +232,7 @@ fn bind(
     let old = arguments.old_processes.as_ref();
     let mut paused = false;
     for attempt in 1..=BIND_ATTEMPTS {
-        let options = BindOptions {
-            inherited: duplicates(&inherited),
-            maxconn,
-            default_maxconn: arguments.default_maxconn,
-            reuse_port: !(arguments.no_reuseport || loaded.model.global.noreuseport),
-            splice: !(arguments.no_splice || loaded.model.global.nosplice),
-            ignore_resolve_failures: arguments.ignore_resolve_failures,
-        };
+        let options = BindOptions { inherited: duplicates(&inherited), maxconn: Some(maxconn) };
         match proxy::bind(Arc::clone(&loaded.model), options) {
             Ok(bound) => return Some(bound),
             Err(_) if attempt < BIND_ATTEMPTS && (paused || old_processes::pause(old)) => {
@@ -248,13 +250,10 @@ fn bind(
     None
 }
 
-fn duplicates(listeners: &[Listener<OwnedFd>]) -> Vec<Listener<OwnedFd>> {
+/// By address as the engine writes it; several sockets may share one.
+fn duplicates(listeners: &[Listener<OwnedFd>]) -> Vec<(String, OwnedFd)> {
     let duplicate = |listener: &Listener<OwnedFd>| {
-        Some(Listener {
-            descriptor: listener.descriptor.try_clone().ok()?,
-            namespace: listener.namespace.clone(),
-            interface: listener.interface.clone(),
-        })
+        Some((inherited::address_of(&listener.descriptor)?, listener.descriptor.try_clone().ok()?))
     };
     listeners.iter().filter_map(duplicate).collect()
 }
@@ -272,7 +271,12 @@ fn spawn_watcher(
         .map(|_| ())
 }
 
-fn watch(signals: &SignalReader, mut channel: Option<OwnedFd>, commands: &Sender<Command>, ended_by: &AtomicI32) {
+fn watch(
+    signals: &SignalReader,
+    mut channel: Option<OwnedFd>,
+    commands: &Sender<Command>,
+    ended_by: &AtomicI32,
+) {
     use rustix::event::{PollFd, PollFlags, poll};
     let is_worker = channel.is_some();
     // Ends with the process, or when the engine no longer listens.
@@ -293,7 +297,9 @@ fn watch(signals: &SignalReader, mut channel: Option<OwnedFd>, commands: &Sender
         }
         if from_master && let Some(open) = &channel {
             match control::receive_from_master(open) {
-                Ok(FromMaster::Client(client)) => wanted.push(Command::RuntimeClient(client)),
+                Ok(FromMaster::Client(client)) => {
+                    wanted.push(Command::RuntimeClient(UnixStream::from(client)))
+                }
                 Ok(FromMaster::Transfer(_) | FromMaster::NoTransfer) => {}
                 Ok(FromMaster::Closed) | Err(_) => {
                     channel = None;
