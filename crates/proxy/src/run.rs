@@ -32,7 +32,7 @@ const ORDERS_MAX: usize = 1024;
 const IDLE_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the process says to the proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Command {
     /// Stop accepting; end when the last connection has ended, or after `hard-stop-after`.
     SoftStop,
@@ -42,6 +42,8 @@ pub enum Command {
     Resume,
     /// Log the state of all proxies.
     DumpStatus,
+    /// A connected client of the runtime API, with all rights: the master's, who relays to workers.
+    RuntimeClient(std::os::unix::net::UnixStream),
 }
 
 /// How far the proxy is on its way to its end.
@@ -218,6 +220,8 @@ fn supervise(
             Ok(Command::Pause) => shared.state.set_all_frontends(FrontendStatus::Paused),
             Ok(Command::Resume) => shared.state.set_all_frontends(FrontendStatus::Open),
             Ok(Command::DumpStatus) => control::log_status(shared),
+            // The runtime API is not served yet: its client sees the end of the stream.
+            Ok(Command::RuntimeClient(client)) => drop(client),
             Err(RecvTimeoutError::Timeout) => {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     let _ = stage.send(Stage::Stopped);
