@@ -278,6 +278,35 @@ fn checks_carry_the_proxy_header_of_their_server() {
     assert_eq!(second.seen.lock().unwrap()[0], b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
 }
 
+#[test]
+fn errors_of_traffic_mark_an_observed_server_down() {
+    let check = Scripted::start(OK);
+    let traffic = Scripted::start(OOPS);
+    let front = closed_port();
+    let text = format!(
+        "{HEAD}listen web\n    bind {front}\n    no log\n    server a {} check port {} inter 10s fastinter 100 \
+         observe layer7 error-limit 3 on-error mark-down\n    server z {} backup\n    log @LOG@ local0 notice\n",
+        traffic.address,
+        check.address.port(),
+        traffic.address
+    );
+    let proxy = Proxy::start(&text, |model| model.proxies[0].check = http_check());
+    std::thread::sleep(Duration::from_millis(200));
+    for _ in 0..3 {
+        let mut client = std::net::TcpStream::connect(front).unwrap();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 500 "), "{answer}");
+    }
+    let line = proxy.line();
+    let expected = "<129>Server web/a is DOWN, reason: Health analyze, info: \"Detected 3 consecutive errors, \
+                    last one was: Wrong http response\". 0 active and 1 backup servers left. Running on backup. ";
+    assert!(line.starts_with(expected), "{line}");
+    // The check still passes, and is now made at `fastinter`.
+    assert!(proxy.line().starts_with("<133>Server web/a is UP, reason: Layer7 check passed, code: 200"));
+}
+
 // row: 95
 #[test]
 fn a_check_may_go_to_another_address() {
