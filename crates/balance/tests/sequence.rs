@@ -277,7 +277,7 @@ fn first_fills_servers_in_the_order_that_haproxy_fills_them() {
 // row: 101, 102, 121, 122, 134, 138, 139, 140, 141
 #[test]
 fn keys_move_and_return_as_they_do_in_haproxy() {
-    assert_eq!(replay("sequences", "hdr(x-key)"), 40);
+    assert_eq!(replay("sequences", "hdr(x-key)"), 46);
     assert_eq!(replay("sequences-generated", "hdr(x-key)"), 12);
     assert_eq!(replay("sequences", "uri whole"), 2);
     assert_eq!(replay("sequences", "hash req.hdr(x-key)"), 2);

@@ -493,6 +493,10 @@ def written_scenarios():
         yield Scenario("keys without servers", "hdr(x-key)", ["a", "b"], ["down a", "down b", "pick-key x", "up b", "pick-key x y"], options)
         limited = ["a weight 2 maxconn 1", "b weight 1 maxconn 2", "c weight 3 maxconn 3"]
         yield Scenario("no key and full servers", "hdr(x-key)", limited, ["pick 6", "hold 3", "pick 9", "hold 2", "pick 6"], options)
+        for server in "ab":
+            # The ring of two has 32 points: the last one had its turn.
+            story = ["pick 32", f"down {server}", f"up {server}", "pick 6"]
+            yield Scenario(f"no key and {server} leaves at the end of the ring", "hdr(x-key)", ["a", "b"], story, options)
         limited = ["a maxconn 1", "b maxconn 1", "c maxconn 1"]
         story = ["hold 1", "down a", "up a", "down b", "up b", "down c", "up c", "pick 6"]
         yield Scenario("no key and a full server to begin with", "hdr(x-key)", limited, story, options)
