@@ -57,7 +57,7 @@ pub(crate) struct FixedHost;
 
 impl Host for FixedHost {
     fn proxy_name(&self, proxy: ProxyId) -> &str {
-        if proxy.0 == 0 { "front" } else { "app" }
+        ["front", "app", "none"][proxy.index().min(2)]
     }
 
     fn proxy_number(&self, proxy: ProxyId) -> u32 {
@@ -350,7 +350,7 @@ fn facts(now: Instant) -> StreamFacts {
         dst: Some(Peer::Inet(([192, 0, 2, 1], 80).into())),
         server_src: Some(Peer::Inet(([10, 9, 9, 9], 5555).into())),
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
-        captured_uri: b"/path?query".to_vec(),
+        captured_uri: b"GET /path?query HTTP/1.1".to_vec(),
         request_captures: vec![Some(b"captured".to_vec()), None],
         captured_method: b"GET".to_vec(),
         request_version: Some(http::Version::Http11),

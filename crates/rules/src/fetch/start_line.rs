@@ -194,9 +194,9 @@ fn captured_method<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::of((!method.is_empty()).then(|| Value::str(method)))
 }
 
-/// The kept URI from its first slash on; a URI without one is kept as it is.
+/// The URI of the kept request line, from its first slash on; a URI without one gives nothing.
 fn captured_uri<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    let uri = &scope.stream.captured_uri[..];
+    let uri = scope.stream.captured_uri.split(|&byte| byte == b' ').nth(1).unwrap_or(b"");
     let path = match uri.first() {
         None => return Fetched::Missing,
         Some(b'/') => uri,

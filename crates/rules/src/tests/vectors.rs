@@ -54,7 +54,8 @@ fn parse(content: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut in_head = false;
     for line in content.lines() {
-        let is_head = line.starts_with('>') || line.starts_with('<') || line.starts_with('#') || line.is_empty();
+        let is_head =
+            line.starts_with('>') || line.starts_with('<') || line.starts_with('#') || line.is_empty();
         if is_head && !in_head {
             blocks.push(Block::default());
         }
@@ -161,7 +162,10 @@ fn every_recorded_answer_of_haproxy_is_ours() {
                 let ours = ours(&mut world, case);
                 if ours != case.answer {
                     let name = file.file_name().expect("a name").to_string_lossy();
-                    wrong.push(format!("{name}: {}\n    haproxy {}\n    ours    {ours}", case.text, case.answer));
+                    wrong.push(format!(
+                        "{name}: {}\n    haproxy {}\n    ours    {ours}",
+                        case.text, case.answer
+                    ));
                 }
             }
         }
@@ -224,7 +228,8 @@ fn refused_lines(config: &Path) -> Vec<usize> {
     for line in text.lines() {
         // What an alert says may go on over lines of its own.
         is_alert = if line.starts_with('[') { line.starts_with("[ALERT]") } else { is_alert };
-        let number = line.split(&marker).nth(1).and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
+        let number =
+            line.split(&marker).nth(1).and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
         lines.extend(number.filter(|_| is_alert));
     }
     lines.sort_unstable();
@@ -295,7 +300,9 @@ fn record_block(block: &mut Block, scratch: &Path) {
         std::fs::write(&config, &text).expect("the configuration");
         let cases = block.cases.iter().enumerate().filter(|(number, _)| !refused[*number]);
         let formats: Vec<String> = cases
-            .map(|(number, _)| format!("%[var(txn.v{number}),concat(),length]:%[var(txn.v{number}),concat(),hex]"))
+            .map(|(number, _)| {
+                format!("%[var(txn.v{number}),concat(),length]:%[var(txn.v{number}),concat(),hex]")
+            })
             .collect();
         std::fs::write(&format, formats.join("\n")).expect("the format");
         let lines = refused_lines(&config);
@@ -331,7 +338,8 @@ fn record_block(block: &mut Block, scratch: &Path) {
             case.answer = "!".into();
             continue;
         }
-        let (length, hex) = found.next().and_then(|line| line.split_once(':')).expect("an answer to each case");
+        let (length, hex) =
+            found.next().and_then(|line| line.split_once(':')).expect("an answer to each case");
         case.answer = if case.text.starts_with("if ") {
             (!length.is_empty()).to_string()
         } else if length.is_empty() {
