@@ -49,7 +49,7 @@ pub enum Edit {
     /// The query stays.
     SetPath(LogFormat),
     SetPathQuery(LogFormat),
-    /// With or without its question mark.
+    /// Without a question mark: one that is given is part of the query.
     SetQuery(LogFormat),
     SetUri(LogFormat),
     /// Without a reason: the usual one of that status.
@@ -168,10 +168,7 @@ impl Edit {
             }
             Edit::SetPath(_) => head.set_path(target_part(text)?),
             Edit::SetPathQuery(_) => head.set_path_and_query(target_part(text)?),
-            Edit::SetQuery(_) => {
-                let text = target_part(text)?;
-                head.set_query(text.strip_prefix(b"?").unwrap_or(text));
-            }
+            Edit::SetQuery(_) => head.set_query(target_part(text)?),
             Edit::SetUri(_) => head.set_uri(target_part(text)?),
             Edit::SetStatus { status, reason } => head.set_status(*status, reason.as_deref()),
             Edit::Normalize(normalizer) => normalizer.apply(head)?,

@@ -36,6 +36,9 @@ use crate::{Condition, LogFormat};
 use diag::Span;
 use std::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// One `http-request`, `http-response` or `http-after-response` rule.
 #[derive(Debug, Clone)]
 pub struct HttpRule {

@@ -81,10 +81,10 @@ frontend front
   http-request set-var(txn.q) "str('a b]d')"
   http-request deny if {{ path /deny }}
   use_backend none if {{ path /nosrv }}
-  default_backend back
+  default_backend app
   log-format "{(format + RAW).replace('"', chr(92) + '"').replace(chr(92)*2 + '"', chr(92) + '"')}"
-backend back
-  server s1 127.0.0.1:{port_s}
+backend app
+  server a 127.0.0.1:{port_s}
 backend none
   balance roundrobin
 ''')
@@ -104,7 +104,6 @@ backend none
                 for request in REQUESTS:
                     client = socket.create_connection(('127.0.0.1', port)); client.settimeout(3)
                     client.sendall(request)
-                    if not request.startswith(b'POST'): client.shutdown(socket.SHUT_WR) if False else None
                     data = b''
                     try:
                         while b'hello' not in data:
@@ -116,6 +115,8 @@ backend none
                     client.close()
                     try: line = log.recv(9000)
                     except OSError: line = b'(none)'
+                    host = b'|' + socket.gethostname().split('.')[0].encode()
+                    line = line.replace(host + b'|', b'|machine|').replace(b'|"' + host[1:] + b'"|', b'|"machine"|')
                     sys.stdout.buffer.write(b'line ' + line.rstrip(b'\n') + b'\n')
             finally:
                 proxy.terminate(); proxy.wait()
