@@ -77,3 +77,46 @@ fn what_haproxy_accepts_and_refuses_so_do_we() {
     assert!(wrong.is_empty(), "{wrong}");
     assert!(count > 900, "the table is there: {count}");
 }
+
+/// Records what HAProxy says now and compares it with the table: `cargo test -p haproxy-config -- --ignored`.
+#[test]
+#[ignore = "runs haproxy 2.6.12 once for each row"]
+fn the_table_says_what_haproxy_says() {
+    let directory = std::env::temp_dir().join(format!("hawser-verdicts-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory can be made");
+    let file = directory.join("row.cfg");
+    let page = directory.join("page.http");
+    std::fs::write(&page, "HTTP/1.0 400 Bad request\r\n\r\nno\n").expect("a page can be written");
+    let mut wrong = String::new();
+    for row in rows() {
+        let text = configuration(&row, page.to_str().expect("UTF-8"));
+        std::fs::write(&file, text).expect("a file can be written");
+        let output = std::process::Command::new("haproxy")
+            .args(["-c", "-f"])
+            .arg(&file)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("haproxy is installed");
+        // 2: valid, but nothing to listen on.
+        let accepted = matches!(output.status.code(), Some(0 | 2));
+        if accepted != row.accepted {
+            let _ = writeln!(wrong, "{}\t{}", row.kind, row.text);
+        }
+    }
+    std::fs::remove_dir_all(&directory).expect("the directory is ours");
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_keyword_has_a_row() {
+    let text: Vec<&str> = rows().map(|row| row.text).collect();
+    let used = |name: &str| {
+        text.iter().any(|line| line.split([' ', '\n']).any(|word| word == name || word.ends_with(&format!("\\n{name}"))))
+    };
+    let missing: Vec<String> = haproxy_config::listing::all()
+        .iter()
+        .filter(|row| !used(row.name))
+        .map(|row| format!("{} {}", row.class, row.name))
+        .collect();
+    assert!(missing.is_empty(), "{} keywords without a row: {missing:#?}", missing.len());
+}

@@ -162,7 +162,11 @@ fn cookielen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<
 }
 
 fn logurilen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.http_logurilen = arguments.positive()? as usize;
+    // 0 is what some write for the default.
+    let length = arguments.count()? as usize;
+    if length > 0 {
+        draft.global.tune.http_logurilen = length;
+    }
     Ok(())
 }
 
