@@ -130,7 +130,6 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     flag("v4v6", Works, v4v6, "IPv4 clients too on `::`"),
     flag("v6only", Works, v6only, "IPv6 clients only"),
     row("verify", TLS, tls_word, "whether client certificates are asked for"),
-    row("ws", ParsedOnly("WebSocket needs no setting here"), tls_word, "WebSocket over HTTP/2"),
 ];
 
 fn v4v6(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {

@@ -54,7 +54,9 @@ pub fn configuration_keywords() -> String {
         let _ = writeln!(out, "\t{row}");
     }
     let _ = writeln!(out, "listen");
-    for row in sorted(proxy::rows().filter(|row| works(row.keyword.status)).map(|row| row.keyword.name.to_owned())) {
+    for row in
+        sorted(proxy::rows().filter(|row| works(row.keyword.status)).map(|row| row.keyword.name.to_owned()))
+    {
         let _ = writeln!(out, "\t{row}");
     }
     lines_of_words(&mut out, "bind <addr>", bind::KEYWORDS);

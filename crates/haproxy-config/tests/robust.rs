@@ -10,13 +10,89 @@ fn vocabulary() -> Vec<String> {
     let mut words: Vec<String> =
         haproxy_config::listing::all().iter().map(|row| row.name.to_owned()).collect();
     let values = [
-        "global", "defaults", "frontend", "backend", "listen", "userlist", "resolvers", "peers", "a", "b", "if", "unless",
-        "{", "}", "!", "path", "src", "TRUE", "127.0.0.1:80", "*:80", "0", "1", "-1", "10", "99999999999999999999",
-        "5s", "1d", "200k", "unix@/x", "[::1]:80", "::", "%[src]", "%ci", "%[", "%{+Q}r", "no", "default", "option",
-        "from", "req.hdr(host)", "str(a),lower", "map(/x)", "\"", "'", "\\", "\\x41", "\"$A\"", "\"${A-b}\"", "#", "(", ")",
-        ",", "len", "table", "type", "ip", "size", "store", "conn_cur", "status", "200", "string", "é", "\u{fffd}", ".if",
-        ".endif", ".else", ".elif", "1-3,5:10", "auto:1/1-4", "0-3", "rdp-cookie(", "hdr(", "random(2)", "set-header",
-        "deny", "return", "track-sc0", "connect", "send", "expect", "GET", "/",
+        "global",
+        "defaults",
+        "frontend",
+        "backend",
+        "listen",
+        "userlist",
+        "resolvers",
+        "peers",
+        "a",
+        "b",
+        "if",
+        "unless",
+        "{",
+        "}",
+        "!",
+        "path",
+        "src",
+        "TRUE",
+        "127.0.0.1:80",
+        "*:80",
+        "0",
+        "1",
+        "-1",
+        "10",
+        "99999999999999999999",
+        "5s",
+        "1d",
+        "200k",
+        "unix@/x",
+        "[::1]:80",
+        "::",
+        "%[src]",
+        "%ci",
+        "%[",
+        "%{+Q}r",
+        "no",
+        "default",
+        "option",
+        "from",
+        "req.hdr(host)",
+        "str(a),lower",
+        "map(/x)",
+        "\"",
+        "'",
+        "\\",
+        "\\x41",
+        "\"$A\"",
+        "\"${A-b}\"",
+        "#",
+        "(",
+        ")",
+        ",",
+        "len",
+        "table",
+        "type",
+        "ip",
+        "size",
+        "store",
+        "conn_cur",
+        "status",
+        "200",
+        "string",
+        "é",
+        "\u{fffd}",
+        ".if",
+        ".endif",
+        ".else",
+        ".elif",
+        "1-3,5:10",
+        "auto:1/1-4",
+        "0-3",
+        "rdp-cookie(",
+        "hdr(",
+        "random(2)",
+        "set-header",
+        "deny",
+        "return",
+        "track-sc0",
+        "connect",
+        "send",
+        "expect",
+        "GET",
+        "/",
     ];
     words.extend(values.map(str::to_owned));
     words
@@ -54,7 +130,9 @@ proptest! {
 /// The bound is for a release build; an unoptimised one is given ten times as long.
 #[test]
 fn ten_thousand_backends_load_within_two_seconds() {
-    let mut text = String::from("defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\nfrontend f\n bind :80\n");
+    let mut text = String::from(
+        "defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\nfrontend f\n bind :80\n",
+    );
     for number in 0..10_000 {
         let _ = writeln!(text, " use_backend app{number} if {{ hdr(host) app{number}.example.com }}");
     }
@@ -68,7 +146,9 @@ fn ten_thousand_backends_load_within_two_seconds() {
     let start = Instant::now();
     let loaded = load_text(&LoadOptions::new(Vec::new()), "large.cfg", &text);
     let took = start.elapsed();
-    let model = loaded.model.unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources, diag::Severity::Alert)));
+    let model = loaded
+        .model
+        .unwrap_or_else(|| panic!("{}", loaded.report.render(&loaded.sources, diag::Severity::Alert)));
     assert_eq!(model.proxies.len(), 10_001);
     let bound = if cfg!(debug_assertions) { Duration::from_secs(20) } else { Duration::from_secs(2) };
     assert!(took < bound, "{took:?}");

@@ -44,7 +44,9 @@ fn configuration(row: &Row<'_>, page: &str) -> String {
         "G" => format!("global\n {text}\n{DEFAULTS}listen x\n bind 127.0.0.1:1\n server s 127.0.0.1:1\n"),
         "D" => format!("{DEFAULTS} {text}\nlisten x\n bind 127.0.0.1:1\n server s 127.0.0.1:1\n{extra}"),
         "F" => {
-            format!("{DEFAULTS}frontend fe\n bind 127.0.0.1:1\n {text}\nbackend be\n server s 127.0.0.1:1\n{extra}")
+            format!(
+                "{DEFAULTS}frontend fe\n bind 127.0.0.1:1\n {text}\nbackend be\n server s 127.0.0.1:1\n{extra}"
+            )
         }
         "B" => format!(
             "{DEFAULTS}listen fe\n bind 127.0.0.1:1\nbackend be\n {text}\n server s 127.0.0.1:1 check\n{extra}"
@@ -111,7 +113,9 @@ fn the_table_says_what_haproxy_says() {
 fn every_keyword_has_a_row() {
     let text: Vec<&str> = rows().map(|row| row.text).collect();
     let used = |name: &str| {
-        text.iter().any(|line| line.split([' ', '\n']).any(|word| word == name || word.ends_with(&format!("\\n{name}"))))
+        text.iter().any(|line| {
+            line.split([' ', '\n']).any(|word| word == name || word.ends_with(&format!("\\n{name}")))
+        })
     };
     let missing: Vec<String> = haproxy_config::listing::all()
         .iter()

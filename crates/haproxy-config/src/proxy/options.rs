@@ -62,7 +62,9 @@ pub(crate) static SWITCHES: &[Switch] = &[
     switch("http-pretend-keepalive", Backend, true, Works, |o| &mut o.http_pretend_keepalive),
     switch("http-use-proxy-header", Frontend, true, Works, |o| &mut o.http_use_proxy_header),
     switch("idle-close-on-response", Frontend, true, Works, |o| &mut o.idle_close_on_response),
-    switch("independant-streams", Both, false, Old("`option independent-streams`"), |o| &mut o.independent_streams),
+    switch("independant-streams", Both, false, Old("`option independent-streams`"), |o| {
+        &mut o.independent_streams
+    }),
     switch("independent-streams", Both, false, Works, |o| &mut o.independent_streams),
     switch("log-health-checks", Backend, false, Works, |o| &mut o.log_health_checks),
     switch("log-separate-errors", Frontend, false, Works, |o| &mut o.log_separate_errors),

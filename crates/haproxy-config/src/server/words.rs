@@ -133,7 +133,12 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     ),
     flag("send-proxy-v2", Works, send_proxy_v2, "start with a PROXY v2 header"),
     flag("send-proxy-v2-ssl", Works, send_proxy_v2_ssl, "PROXY v2 with TLS facts"),
-    flag("send-proxy-v2-ssl-cn", Works, send_proxy_v2_ssl_cn, "PROXY v2 with TLS facts and the client's name"),
+    flag(
+        "send-proxy-v2-ssl-cn",
+        Works,
+        send_proxy_v2_ssl_cn,
+        "PROXY v2 with TLS facts and the client's name",
+    ),
     flag(
         "set-proxy-v2-tlv-fmt",
         Refused("TLVs of one's own are not implemented"),
