@@ -82,9 +82,9 @@ async fn aborted(
     }
     match abort.status {
         Some(status) => {
-            super::log::count_response(client, transaction, status);
-            reply::send_error(client, transaction, status).await;
-            After::Linger
+            // Whatever the request's state is, the next one starts on a fresh connection.
+            transaction.client_keeps_alive &= transaction.retained_body.is_empty();
+            reply::answer_error(client, transaction, status).await
         }
         None => After::Close,
     }
@@ -229,7 +229,7 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
 
 /// Whether the client closed while we wait for something else (`option abortonclose`). Reads ahead what it sends, up
 /// to a bound, since only the end of the stream tells.
-fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
+pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
     const AHEAD_MAX: usize = 16 * 1024;
     while !client.closed && client.input.len() < AHEAD_MAX {
         let deadline = std::mem::take(&mut client.deadline);

@@ -12,7 +12,7 @@ use super::http1::After;
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
 use super::{body, content, reply};
-use haproxy_config::model::{AddressHeader, BackendTarget, BalanceKey, HttpConnection, Network, Proxy};
+use haproxy_config::model::{AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy};
 use http::{FieldKind, Version};
 use rules::{Direction, Peer, ProxyId};
 use std::net::IpAddr;
@@ -170,9 +170,21 @@ fn capture_request(transaction: &mut Transaction, front: &Proxy) {
             .request
             .lines(b"cookie")
             .flat_map(http::cookie::Cookies::new)
-            .find(|cookie| wanted.matches(cookie.name));
-        transaction.facts.cookie_capture_request = found.map(|cookie| wanted.keep(cookie.name, cookie.value));
+            .find(|cookie| is_wanted(wanted, cookie.name));
+        transaction.facts.cookie_capture_request = found.map(|cookie| keep(wanted, cookie.name, cookie.value));
     }
+}
+
+/// Whether `capture cookie` means a cookie of that name.
+pub fn is_wanted(wanted: &CookieCapture, name: &[u8]) -> bool {
+    if wanted.prefix { name.starts_with(wanted.name.as_bytes()) } else { name == wanted.name.as_bytes() }
+}
+
+/// What the log keeps of a cookie: `name=value`, cut.
+pub fn keep(wanted: &CookieCapture, name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut kept = [name, b"=", value].concat();
+    kept.truncate(wanted.length);
+    kept
 }
 
 fn wants_body(front: &Proxy, back: &Proxy) -> bool {

@@ -14,7 +14,6 @@ use rules::stick_table::DataType;
 use rules::{Direction, Peer, Value, ValueType};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -232,8 +231,7 @@ fn redirected(client: &Client, transaction: &Transaction, redirect: &Redirect) -
 fn unauthorized(client: &Client, transaction: &Transaction, realm: &[u8]) -> Answer {
     let via_proxy = transaction.request.authority().is_some();
     let status = if via_proxy { 407 } else { 401 };
-    let message =
-        reply::error_answer(&client.worker, transaction.facts.backend, client.frontend, status, false);
+    let message = reply::error_answer(client, transaction, status, false);
     let mut bytes = Vec::with_capacity(512);
     let connection = reply::connection_field(client, transaction);
     write_unauthorized(&message.bytes, realm, via_proxy, connection, &mut bytes);
@@ -315,7 +313,8 @@ pub fn stream(
         // Tasks of one thread have no priorities among them.
         StreamAction::SetNice(_) => {}
         StreamAction::SetTos(tos) => {
-            let _ = sys::socket_options::set_type_of_service(&client.stream, *tos);
+            let is_ipv6 = matches!(client.dst, Some(Peer::Inet(address)) if address.is_ipv6());
+            let _ = sys::socket_options::set_type_of_service(&client.stream, *tos, is_ipv6);
         }
         StreamAction::SetMark(mark) => {
             let _ = sys::socket_options::set_mark(&client.stream, *mark);
@@ -479,12 +478,19 @@ fn list(client: &mut Client, transaction: &mut Transaction, change: &ListChange,
         client.write_text(transaction, direction, format, &mut value);
     }
     let patterns = &client.worker.plan().model.patterns;
-    let Some(list) = patterns.by_name(&change.list) else { return };
+    let Some(list) = patterns.by_file(&change.list) else { return };
     // A full list or a pattern that does not parse leaves the list as it was; the request goes on.
-    let _ = match change.operation {
-        ListOperation::AddAcl => list.add(&key, None),
-        ListOperation::DelAcl | ListOperation::DelMap => list.delete(&key),
-        ListOperation::SetMap => list.set_or_add(&key, &value),
-    };
-    client.worker.state().process.list_changes.fetch_add(1, Relaxed);
+    match change.operation {
+        ListOperation::AddAcl => {
+            let _ = list.add(&key, None, None);
+        }
+        ListOperation::DelAcl | ListOperation::DelMap => {
+            list.delete(&key);
+        }
+        ListOperation::SetMap => {
+            if !matches!(list.set(&key, &value), Ok(changed) if changed > 0) {
+                let _ = list.add(&key, Some(&value), None);
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Serves one TCP connection.
 pub async fn serve(client: &mut Client) {
     let worker = Rc::clone(&client.worker);
-    let mut transaction = Transaction::take(client.origin());
+    let mut transaction = client.begin();
     let begin = client.handshake_done.unwrap_or(client.accept);
     let times = &mut transaction.facts.times;
     times.request_start = Some(begin);
