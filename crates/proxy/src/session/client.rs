@@ -1,7 +1,7 @@
 //! The client's side of a connection, and what happens to it before its first byte is looked at.
 
-use super::transaction::{Origin, Transaction};
 use super::tracking::{TRACKERS, Trackers};
+use super::transaction::{Origin, Transaction};
 use super::{handshake, http1, tcp};
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
@@ -168,10 +168,10 @@ pub async fn serve(mut client: Client) {
     let worker = Rc::clone(&client.worker);
     let frontend = client.frontend;
     if handshake::handshake(&mut client).await {
-    match worker.plan().settings(frontend).mode {
-        Mode::Http => http1::serve(&mut client).await,
-        Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
-    }
+        match worker.plan().settings(frontend).mode {
+            Mode::Http => http1::serve(&mut client).await,
+            Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
+        }
     }
     if let Some(trackers) = &mut client.trackers {
         super::tracking::release(trackers);

@@ -100,13 +100,16 @@ pub async fn with_server(
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
-    let mut wanted = super::persist::wanted_server(client, transaction, backend);
+    let mut wanted = super::choice::wanted_server(client, transaction, backend);
     let mut avoid = None;
     let http = settings.mode == model::Mode::Http;
     loop {
         let assigned = assign(client, transaction, backend, wanted, avoid).await?;
         let server = Arc::clone(&assigned.server);
         transaction.facts.server = Some(server.id);
+        if let Some(answer) = super::choice::redirection(transaction, &server) {
+            return Ok(reply::answer(client, transaction, answer).await);
+        }
         let failure = match connection(client, transaction, &server, settings).await {
             Ok(connection) if http => {
                 match exchange::exchange(client, transaction, connection, &assigned).await {

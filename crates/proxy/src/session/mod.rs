@@ -10,6 +10,7 @@
 
 mod balancing;
 mod body;
+mod choice;
 mod client;
 mod content;
 mod dispatch;

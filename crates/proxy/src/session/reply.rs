@@ -1,8 +1,8 @@
 //! Answers that the proxy gives itself: error messages, and whatever rules build.
 
 use super::client::Client;
-use super::transaction::Transaction;
 use super::http1::After;
+use super::transaction::Transaction;
 use crate::plan::ProxyPlan;
 use haproxy_config::model::{ErrorContent, HttpConnection};
 use http::{Framing, Limits, Parsed, Version};

@@ -7,8 +7,9 @@ use super::tracking::{self, Holder};
 use super::transaction::Transaction;
 use haproxy_config::model::Proxy;
 use rules::action::{
-    AddressPart, CaptureSlot, Capture, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange, ListOperation, Redirect,
-    Reply, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written, write_unauthorized,
+    AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
+    ListOperation, Redirect, Reply, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written,
+    write_unauthorized,
 };
 use rules::stick_table::DataType;
 use rules::{Direction, Peer, Value, ValueType};
@@ -105,7 +106,9 @@ pub async fn http_request(
             // Responses are not cached: what a cache would have answered comes from the server.
             HttpAction::CacheUse(_) | HttpAction::CacheStore(_) => {}
             HttpAction::Stream(action) => {
-                if stream(client, transaction, action, Direction::Request, Holder::Stream) == Ended::SilentDrop {
+                if stream(client, transaction, action, Direction::Request, Holder::Stream)
+                    == Ended::SilentDrop
+                {
                     return Outcome::Close;
                 }
             }
@@ -115,11 +118,7 @@ pub async fn http_request(
 }
 
 /// Runs `http-response` or `http-after-response` rules of a section. `Outcome::Close` does not happen.
-pub fn http_response(
-    client: &mut Client,
-    transaction: &mut Transaction,
-    list: &[HttpRule],
-) -> Outcome {
+pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &[HttpRule]) -> Outcome {
     let mut strict = true;
     for rule in list {
         if let Some(condition) = &rule.condition
@@ -366,7 +365,9 @@ pub fn stream(
 fn int(client: &Client, transaction: &Transaction, expr: &rules::Expr, direction: Direction) -> Option<i64> {
     match expr.eval_as(&client.scope(transaction, direction), ValueType::Int)? {
         Value::Int(number) => Some(number),
-        Value::Bool(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_) => None,
+        Value::Bool(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_) => {
+            None
+        }
     }
 }
 

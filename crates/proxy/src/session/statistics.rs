@@ -15,3 +15,8 @@ pub async fn serve(
 ) -> After {
     reply::answer_error(client, transaction, 503).await
 }
+
+/// Whether the request is for the statistics: their URI is a prefix of its.
+pub fn matches(request: &http::Head, stats: &Stats) -> bool {
+    request.uri().starts_with(&stats.uri)
+}

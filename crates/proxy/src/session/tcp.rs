@@ -67,6 +67,7 @@ pub async fn relay(
     worker.server_counters(server.slot).sessions.add(1);
     server.sessions_rate.add(now_ms);
     server.last_session_ms.store(now_ms, Relaxed);
+    super::stick::store(client, transaction, backend, &server);
     let mut activity = Activity {
         client: connected,
         server: connected,
