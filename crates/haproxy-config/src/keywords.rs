@@ -130,7 +130,11 @@ pub(crate) fn unknown<'k>(
 ) -> Box<Diagnostic> {
     let mut diagnostic = Diagnostic::alert(word.span, format!("unknown {what} `{}` {place}", word.value));
     if let Some(near) = diag::nearest(&word.value, candidates) {
-        diagnostic = diagnostic.with_help(format!("did you mean `{near}`?"));
+        // `modehttp`: texts copied from web pages lose their blanks.
+        diagnostic = diagnostic.with_help(match word.value.strip_prefix(near) {
+            Some(rest) if !rest.is_empty() => format!("did you mean `{near} {rest}`?"),
+            Some(_) | None => format!("did you mean `{near}`?"),
+        });
     }
     Box::new(diagnostic)
 }
