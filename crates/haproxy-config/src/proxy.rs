@@ -73,7 +73,7 @@ pub(crate) struct Draft {
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
-    /// `dynamic-cookie-key` before `cookie`.
+    /// `dynamic-cookie-key`, wherever `cookie` stands.
     pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,

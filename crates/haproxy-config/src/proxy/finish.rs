@@ -49,6 +49,9 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     rulesets::number_captures(&mut draft, context);
     check_rules(&draft, model, context);
     own_name(&mut draft);
+    if let Some(cookie) = &mut draft.proxy.cookie {
+        cookie.dynamic_key = draft.dynamic_cookie_key.take();
+    }
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
