@@ -7,6 +7,7 @@
 //! ```
 
 mod control;
+mod health;
 mod listen;
 mod logs;
 mod net;

@@ -146,14 +146,15 @@ fn cut_one(word: Word<'_>, start: usize) -> Result<(Raw, usize), LoadError> {
             (b'"' | b'\'', Some(open)) if open == byte => quote = None,
             (b'\\', None | Some(b'"')) => match text.get(at + 1) {
                 Some(&escaped) => {
-                    at += 1;
-                    match escaped {
-                        b'\\' | b' ' | b'"' | b'\'' => out.push(escaped),
-                        b'r' => out.push(b'\r'),
-                        b'n' => out.push(b'\n'),
-                        b't' => out.push(b'\t'),
-                        other => out.extend([b'\\', other]),
-                    }
+                    let (byte, taken) = match escaped {
+                        b'\\' | b' ' | b'"' | b'\'' => (escaped, 1),
+                        b'r' => (b'\r', 1),
+                        b'n' => (b'\n', 1),
+                        b't' => (b'\t', 1),
+                        _other => (b'\\', 0),
+                    };
+                    out.push(byte);
+                    at += taken;
                 }
                 None => out.push(b'\\'),
             },
@@ -180,22 +181,13 @@ pub fn parse(
     required: usize,
     context: &mut ParseContext<'_>,
 ) -> Result<(Vec<Arg>, usize), LoadError> {
-    let given = word.text.get(at) == Some(&b'(');
-    if !given {
-        let mut args = Vec::new();
-        for &param in &params[..required] {
-            let default = default_of(param, context).ok_or_else(|| {
-                let message = format!("missing arguments ({required} expected) in '{keyword}'");
-                LoadError::new(word.span_of(0, at), message)
-            })?;
-            args.push(default);
-        }
-        return Ok((args, at));
+    if word.text.get(at) != Some(&b'(') {
+        return Ok((left_out(word, at, keyword, &params[..required], context)?, at));
     }
     let (raw, end) = cut(word, at)?;
     let mut args = Vec::with_capacity(raw.len());
     let nothing = raw.len() == 1 && raw[0].text.is_empty() && raw[0].start == raw[0].end;
-    if nothing && params.is_empty() {
+    if nothing && (params.is_empty() || (required == 0 && params[0] != Param::Str)) {
         return Ok((args, end));
     }
     if raw.len() > params.len() {
@@ -208,6 +200,10 @@ pub fn parse(
     }
     for (index, (raw, &param)) in raw.iter().zip(params).enumerate() {
         let span = word.span_of(raw.start, raw.end);
+        if raw.text.is_empty() && index >= required && param == Param::Int {
+            args.push(Arg::Absent);
+            continue;
+        }
         let arg = typed(param, &raw.text, context).map_err(|reason| {
             LoadError::new(span, format!("argument {} of '{keyword}': {reason}", index + 1))
         })?;
@@ -220,9 +216,26 @@ pub fn parse(
     Ok((args, end))
 }
 
-/// What a required argument means when there are no parentheses at all: the current section for proxies.
-fn default_of(param: Param, context: &ParseContext<'_>) -> Option<Arg> {
-    typed(param, b"", context).ok().filter(|arg| matches!(arg, Arg::Proxy(_) | Arg::Table(_)))
+/// What required arguments mean when there are no parentheses at all: the current section for proxies, and an empty
+/// text when one text is all that is required.
+fn left_out(
+    word: Word<'_>,
+    at: usize,
+    keyword: &str,
+    required: &[Param],
+    context: &ParseContext<'_>,
+) -> Result<Vec<Arg>, LoadError> {
+    if required == [Param::Str] {
+        return Ok(vec![Arg::Str(Box::default())]);
+    }
+    let defaults: Option<Vec<Arg>> = required
+        .iter()
+        .map(|param| typed(*param, b"", context).ok().filter(|arg| matches!(arg, Arg::Proxy(_) | Arg::Table(_))))
+        .collect();
+    defaults.ok_or_else(|| {
+        let message = format!("missing arguments ({} expected) in '{keyword}'", required.len());
+        LoadError::new(word.span_of(0, at), message)
+    })
 }
 
 fn typed(param: Param, text: &[u8], context: &ParseContext<'_>) -> Result<Arg, String> {
@@ -282,13 +295,11 @@ fn server(text: &[u8], context: &ParseContext<'_>) -> Result<ServerId, String> {
     context.names.server(backend, name).ok_or_else(|| no_such("server", text))
 }
 
-/// A whole text as a number: optional sign, digits, nothing else.
+/// A whole text as a number: optional sign, digits, nothing else. Stays at the limits of 64 bits.
 pub fn parse_int(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    is_number.then(|| cast::leading_int(text))
 }
 
 /// A mask as a bit count (`24`) or dotted (`255.255.255.0`; holes are allowed).

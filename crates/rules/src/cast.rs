@@ -13,8 +13,8 @@ pub fn exists(from: ValueType, to: ValueType) -> bool {
     use ValueType::{Address, Any, Bin, Bool, Int, Ip4, Ip6, Method, Str};
     match (from, to) {
         (Any, _) | (_, Any) => true,
-        (Bool, Bool | Int | Str) => true,
-        (Bool, Address | Ip4 | Ip6 | Bin | Method) => false,
+        (Bool, Bool | Int | Str | Bin) => true,
+        (Bool, Address | Ip4 | Ip6 | Method) => false,
         (Int, Bool | Int | Address | Ip4 | Ip6 | Str | Bin) => true,
         (Int, Method) => false,
         (Address, Bool | Int | Address | Ip4 | Ip6 | Str | Bin | Method) => false,
@@ -52,7 +52,7 @@ fn to_bool(value: Value<'_>) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(value),
         Value::Int(value) => Some(value != 0),
-        Value::Str(text) => Some(leading_int(&text) != 0),
+        Value::Str(text) => (!text.is_empty()).then(|| leading_int(&text) != 0),
         Value::Ip4(_) | Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => None,
     }
 }
@@ -63,7 +63,7 @@ pub fn to_int(value: &Value<'_>) -> Option<i64> {
         Value::Bool(value) => Some(i64::from(*value)),
         Value::Int(value) => Some(*value),
         Value::Ip4(address) => Some(i64::from(u32::from(*address))),
-        Value::Str(text) => Some(leading_int(text)),
+        Value::Str(text) => (!text.is_empty()).then(|| leading_int(text)),
         Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => None,
     }
 }
@@ -72,7 +72,7 @@ fn to_address(value: Value<'_>) -> Option<Value<'_>> {
     match value {
         Value::Ip4(_) | Value::Ip6(_) => Some(value),
         Value::Int(number) => Some(Value::Ip4(Ipv4Addr::from(number as u32))),
-        Value::Str(text) => parse_ip(&text).map(Value::ip),
+        Value::Str(text) => parse_ip4(&text).map(Value::Ip4).or_else(|| parse_ip(&text).map(Value::ip)),
         Value::Bool(_) | Value::Bin(_) | Value::Method(_) => None,
     }
 }
@@ -114,9 +114,9 @@ pub fn to_bytes(value: Value<'_>) -> Option<Cow<'_, [u8]>> {
     match value {
         Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => Some(bytes),
         Value::Int(value) => Some(Cow::Owned(value.to_be_bytes().to_vec())),
+        Value::Bool(value) => Some(Cow::Owned(i64::from(value).to_be_bytes().to_vec())),
         Value::Ip4(address) => Some(Cow::Owned(address.octets().to_vec())),
         Value::Ip6(address) => Some(Cow::Owned(address.octets().to_vec())),
-        Value::Bool(_) => None,
     }
 }
 
@@ -155,14 +155,29 @@ pub fn leading_int(text: &[u8]) -> i64 {
     number
 }
 
+/// As [`leading_int`], in 32 bits that wrap: how numbers in headers, cookies and parameters are read.
+pub fn leading_int32(text: &[u8]) -> i64 {
+    let (negative, digits) = match text.first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        Some(_) | None => (false, text),
+    };
+    let digits = digits.iter().map_while(|byte| byte.is_ascii_digit().then(|| i32::from(byte - b'0')));
+    let number = digits.fold(0_i32, |number, digit| number.wrapping_mul(10).wrapping_add(digit));
+    i64::from(if negative { number.wrapping_neg() } else { number })
+}
+
 /// An address in text, IPv4 first.
 pub fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     text.parse().ok()
 }
 
+/// An IPv4 address at the start of a text; what follows the fourth number does not matter.
 fn parse_ip4(text: &[u8]) -> Option<Ipv4Addr> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let is_part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    let end = text.iter().position(|byte| !is_part(byte)).unwrap_or(text.len());
+    std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
 /// The IPv4 address inside an IPv6 one that only carries it: mapped (`::ffff:a.b.c.d`), compatible (`::a.b.c.d`) or

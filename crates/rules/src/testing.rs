@@ -61,7 +61,7 @@ impl Host for FixedHost {
     }
 
     fn proxy_number(&self, proxy: ProxyId) -> u32 {
-        proxy.0 + 2
+        proxy.0 + 1
     }
 
     fn server_name(&self, server: ServerId) -> &str {
@@ -77,7 +77,7 @@ impl Host for FixedHost {
     }
 
     fn listener(&self, _: ProxyId, index: u32) -> (Option<&str>, u32) {
-        (Some("sock"), index + 1)
+        (None, index + 1)
     }
 
     fn listener_connections(&self, _: ProxyId, _: u32) -> u32 {
@@ -90,25 +90,25 @@ impl Host for FixedHost {
 
     fn backend(&self, _: ProxyId, which: BackendNumber) -> i64 {
         match which {
-            BackendNumber::UsableServers => 2,
-            BackendNumber::Connections => 10,
-            BackendNumber::FreeConnections => 20,
-            BackendNumber::SessionRate => 30,
-            BackendNumber::FreeSlots => -1,
-            BackendNumber::Queued => 5,
+            BackendNumber::UsableServers => 1,
+            BackendNumber::FreeConnections | BackendNumber::FreeSlots => -1,
+            BackendNumber::Connections | BackendNumber::SessionRate | BackendNumber::Queued => 0,
         }
     }
 
     fn frontend(&self, _: ProxyId, which: FrontendNumber) -> i64 {
         match which {
             FrontendNumber::Connections => 1,
-            FrontendNumber::RequestRate => 2,
-            FrontendNumber::SessionRate => 3,
+            FrontendNumber::RequestRate | FrontendNumber::SessionRate => 1,
         }
     }
 
-    fn server(&self, server: ServerId, _: ServerNumber) -> i64 {
-        i64::from(server.index) * 100
+    fn server(&self, _: ServerId, which: ServerNumber) -> i64 {
+        match which {
+            ServerNumber::Weight | ServerNumber::InitialWeight | ServerNumber::UserWeight => 1,
+            ServerNumber::FreeConnections => -1,
+            ServerNumber::Connections | ServerNumber::Queued | ServerNumber::SessionRate => 0,
+        }
     }
 
     fn process(&self, which: ProcessNumber) -> i64 {
@@ -140,6 +140,10 @@ impl Host for FixedHost {
 
     fn is_local(&self, address: IpAddr) -> bool {
         address.is_loopback()
+    }
+
+    fn local_offset(&self, _: i64) -> i32 {
+        0
     }
 
     fn random(&self) -> u64 {
@@ -224,16 +228,22 @@ impl World {
         let mut world = World::new();
         world.stream.src = Some(Peer::Inet(([127, 0, 0, 1], 4321).into()));
         world.stream.dst = Some(Peer::Inet(([127, 0, 0, 1], 80).into()));
+        world.stream.server_src = world.stream.src;
+        world.stream.server_dst = world.stream.dst;
         let limits = http::Limits::default();
         if !request.is_empty() {
             let mut head = Head::new();
             http::parse_request(request, &limits, &mut head).expect("a request");
+            world.stream.captured_uri = head.uri().to_vec();
+            world.stream.captured_method = head.method().to_vec();
+            world.stream.request_version = Some(head.version());
             world.request = Some(head);
             world.payload = body_of(request).to_vec();
         }
         if !response.is_empty() {
             let mut head = Head::new();
             http::parse_response(response, &limits, &mut head).expect("a response");
+            world.stream.response_version = Some(head.version());
             world.response = Some(head);
             world.payload = body_of(response).to_vec();
             world.direction = Direction::Response;

@@ -59,6 +59,13 @@ impl Stream {
         }
     }
 
+    /// Whether nothing waits to be read: no bytes, no end, no error. What waits is lost, so ask only where anything
+    /// makes the connection useless.
+    pub fn is_quiet(&mut self, context: &mut Context<'_>) -> bool {
+        // Readiness may be left over from a read that filled its buffer: only the kernel knows then.
+        self.poll_read_ready(context).is_pending() || self.poll_read(context, &mut [0]).is_pending()
+    }
+
     /// Sends FIN; the other direction stays open.
     pub fn shutdown_write(&self) {
         // An error means that the peer is gone already: the read side tells the same.

@@ -178,6 +178,9 @@ fn retry_decision(
     if stage == Stage::Stale {
         return Ok(Retry::SameServer { wait: false });
     }
+    if let Some(seen) = stage.observation() {
+        worker.shared.observe(server, seen);
+    }
     if let Stage::Connect { .. } = stage {
         worker.server_counters(server.slot).failed_connections.add(1);
     }
@@ -363,9 +366,9 @@ async fn connection(
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
-    if let Some(private) = client.private.take()
+    if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
-        && poll_fn(|context| Poll::Ready(private.stream.poll_read_ready(context).is_pending())).await
+        && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
         return Ok(*private);
@@ -455,6 +458,7 @@ pub async fn open(
     })
     .await;
     let stream = result?;
+    worker.shared.observe(server, checks::Observation::L4Ok);
     transaction.facts.times.connected = Some(Instant::now());
     let peer = match &target {
         Target::Inet(address) => Some(Peer::Inet(*address)),

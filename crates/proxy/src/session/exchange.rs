@@ -42,6 +42,17 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// What `observe` makes of it. A stale connection is nobody's fault; a status was told when it came.
+    pub fn observation(self) -> Option<checks::Observation> {
+        match self {
+            Stage::Connect { .. } => Some(checks::Observation::L4Error),
+            Stage::Empty => Some(checks::Observation::HttpBrokenPipe),
+            Stage::Junk => Some(checks::Observation::HttpResponse),
+            Stage::ResponseTimeout => Some(checks::Observation::HttpReadTimeout),
+            Stage::Stale | Stage::Status(_) => None,
+        }
+    }
+
     /// What the client and the log get when there is no further attempt.
     pub fn abort(self) -> Abort {
         let (status, cause, phase) = match self {
@@ -137,7 +148,7 @@ pub async fn exchange(
     if fresh {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
-    persist::prepare_request(client, transaction, settings, server);
+    persist::prepare_request(transaction, settings);
     transaction.request.write_to(up.pending.buffer());
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
@@ -173,6 +184,7 @@ pub async fn exchange(
         break;
     }
     let status = transaction.response.status();
+    worker.shared.observe(server, checks::Observation::of_status(status));
     if repeatable
         && transaction.facts.retries < settings.retries
         && settings.retry_on.statuses.contains(&status)
@@ -192,7 +204,7 @@ pub async fn exchange(
         && transaction.response.keeps_alive();
     let client_lives = framing != Framing::UntilClose
         && mode != HttpConnection::Close
-        && transaction.request.keeps_alive()
+        && transaction.client_keeps_alive
         && !transaction.response.must_close()
         && !worker.state().is_stopping()
         && up.is_read();

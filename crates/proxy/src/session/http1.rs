@@ -164,6 +164,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     let state = worker.state();
     let now = transaction.facts.times.request_start.unwrap_or(client.accept);
     let done = *transaction.facts.times.request_done.get_or_insert(now);
+    transaction.client_keeps_alive = transaction.request.keeps_alive();
     transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let now_ms = worker.millis(done);
     let front = &state.proxy(client.frontend).frontend;

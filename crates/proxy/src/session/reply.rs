@@ -34,7 +34,13 @@ impl Answer {
 }
 
 /// The error message of `status`, as the backend, else the frontend, configures it.
-pub fn error_answer(worker: &Worker, backend: Option<ProxyId>, frontend: ProxyId, status: u16) -> Answer {
+pub fn error_answer(
+    worker: &Worker,
+    backend: Option<ProxyId>,
+    frontend: ProxyId,
+    status: u16,
+    raw: bool,
+) -> Answer {
     let plan = worker.plan();
     let configured = |plan: &ProxyPlan| plan.errors.get(&status).cloned();
     let content = backend
@@ -49,14 +55,15 @@ pub fn error_answer(worker: &Worker, backend: Option<ProxyId>, frontend: ProxyId
             )
             .into_bytes(),
         ),
-        None => Answer::new(builtin(status)),
+        None => Answer::new(builtin(status, raw)),
     }
 }
 
 /// Sends the error message of `status`; the connection closes afterwards.
 pub async fn send_error(client: &mut Client, transaction: &mut Transaction, status: u16) {
     let worker = std::rc::Rc::clone(&client.worker);
-    let answer = error_answer(&worker, transaction.facts.backend, client.frontend, status);
+    let raw = !transaction.request.is_request() || transaction.request.method().is_empty();
+    let answer = error_answer(&worker, transaction.facts.backend, client.frontend, status, raw);
     transaction.facts.status = answer.status;
     send(client, transaction, &answer).await;
 }
@@ -85,7 +92,17 @@ pub async fn send(client: &mut Client, transaction: &mut Transaction, answer: &A
     transaction.facts.bytes_out += sent as u64;
 }
 
-fn builtin(status: u16) -> Vec<u8> {
-    let reason = http::status::reason(status);
-    format!("HTTP/1.1 {status} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes()
+/// The message that is built in. `raw`: in the shape of answers to requests that could not be read.
+fn builtin(status: u16, raw: bool) -> Vec<u8> {
+    let page = http::page::of(status).or_else(|| http::page::of(500)).expect("500 has a page");
+    let mut bytes = Vec::with_capacity(512);
+    if raw {
+        page.write_raw(&mut bytes);
+    } else {
+        let mut head = http::Head::new();
+        page.start(&mut head);
+        head.write_to(&mut bytes);
+        page.write_body(&mut bytes);
+    }
+    bytes
 }

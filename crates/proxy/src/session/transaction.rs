@@ -1,6 +1,7 @@
 //! One request and its response: the heads, and the facts that rules and logs read. Boxed, and reused by the thread,
 //! so that an idle connection holds none and a busy one allocates nothing.
 
+use super::persist::Presented;
 use http::Head;
 use rules::{Peer, ProxyId, StreamFacts, Times, WallTime};
 use std::cell::RefCell;
@@ -25,6 +26,13 @@ pub struct Transaction {
     pub response: Head,
     /// The body that was sent with the head, kept while the request may have to be sent again.
     pub retained_body: Vec<u8>,
+    /// What the persistence cookie said.
+    pub presented: Presented,
+    /// `force-persist` and `ignore-persist` matched.
+    pub force_persist: bool,
+    pub ignore_persist: bool,
+    /// The client's connection may live on after the response.
+    pub client_keeps_alive: bool,
     /// For text that is evaluated and used at once.
     pub scratch: Vec<u8>,
 }
@@ -55,6 +63,10 @@ impl Transaction {
                 request: Head::new(),
                 response: Head::new(),
                 retained_body: Vec::new(),
+                presented: Presented::default(),
+                force_persist: false,
+                ignore_persist: false,
+                client_keeps_alive: false,
                 scratch: Vec::new(),
             }),
         }
@@ -77,6 +89,9 @@ impl Transaction {
         self.request.clear();
         self.response.clear();
         self.retained_body.clear();
+        self.presented = Presented::default();
+        self.force_persist = false;
+        self.ignore_persist = false;
         let mut captured_uri = std::mem::take(&mut self.facts.captured_uri);
         captured_uri.clear();
         self.facts = StreamFacts { captured_uri, ..facts(origin) };

@@ -143,10 +143,11 @@ fn parse_suites(words: &[Word<'_>], context: &mut ParseContext<'_>) -> Result<Ve
             continue;
         }
         if bangs == 0 && (text == b"||" || text.eq_ignore_ascii_case(b"or")) {
-            if suite.is_empty() || negated {
-                return Err(LoadError::new(word.span, "an ACL is missing before this 'or'"));
+            match suite.is_empty() {
+                // HAProxy takes it and goes on.
+                true => context.warnings.push(LoadError::new(word.span, "an ACL is missing before this 'or'")),
+                false => suites.push(std::mem::take(&mut suite)),
             }
-            suites.push(std::mem::take(&mut suite));
             continue;
         }
         let acl = match text {
@@ -162,11 +163,14 @@ fn parse_suites(words: &[Word<'_>], context: &mut ParseContext<'_>) -> Result<Ve
         suite.push(Term { negated, acl });
         negated = false;
     }
-    if suite.is_empty() || negated {
-        let last = words.last().map_or_else(nowhere, |word| word.span);
+    let last = words.last().map_or_else(nowhere, |word| word.span);
+    if negated || (suites.is_empty() && suite.is_empty()) {
         return Err(LoadError::new(last, "an ACL is missing after this word"));
     }
-    suites.push(suite);
+    match suite.is_empty() {
+        true => context.warnings.push(LoadError::new(last, "an ACL is missing after this 'or'")),
+        false => suites.push(suite),
+    }
     Ok(suites)
 }
 

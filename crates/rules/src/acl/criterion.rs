@@ -132,14 +132,6 @@ impl Criterion {
                     let file = operand(words, &mut at, *word, "a file name")?;
                     matchers.push(load_file(file, &flags, &expr, context)?);
                 }
-                b"-" => {
-                    at -= 1;
-                    break;
-                }
-                other if crate::args::parse_int(other).is_some() => {
-                    at -= 1;
-                    break;
-                }
                 other => {
                     let message = format!(
                         "'{}' is not a flag of ACLs (-i -f -m -M -n -u); put -- before it if it is a pattern",
@@ -319,8 +311,9 @@ fn inline_patterns(words: &[Word<'_>], method: MatchMethod) -> Result<Vec<Vec<u8
             patterns.push(word.text.to_vec());
             continue;
         }
-        if matches!(word.text, b"eq" | b"ge" | b"gt" | b"le" | b"lt") {
-            operator = word.text;
+        if matches!(word.text, b"eq" | b"ge" | b"gt" | b"le" | b"lt" | b"ne") {
+            // HAProxy takes `ne` and then compares for equality.
+            operator = if word.text == b"ne" { b"eq" } else { word.text };
             continue;
         }
         if operator == b"eq" || method == MatchMethod::DottedVersion {

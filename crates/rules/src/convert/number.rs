@@ -44,6 +44,7 @@ fn check_operand(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Conve
     let text = args.text(0).unwrap_or_default();
     args[0] = match parse_int(text) {
         Some(number) => Arg::Int(number),
+        None if text.is_empty() => Arg::Int(0),
         None => match VariableName::parse(text) {
             Ok(name) => Arg::Variable(name),
             Err(reason) => return Err(format!("expected an integer or a variable: {reason}")),

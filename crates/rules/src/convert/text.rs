@@ -151,6 +151,9 @@ fn check_index(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Convert
     if args.int(0) == Some(0) {
         return Err("the index must not be 0: it counts from 1, or from -1 backwards".into());
     }
+    if args.text(1) == Some(b"") {
+        return Err("delimiters are expected".into());
+    }
     Ok(())
 }
 
@@ -188,16 +191,20 @@ fn range_of(
 fn field<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     let text = text_of(value);
     let count = args.int(2).unwrap_or(1);
-    let range = range_of(pieces(&text, args.text(1)?), args.int(0)?, count);
-    let (start, end) = range.unwrap_or((0, 0));
+    let (start, end) = range_of(pieces(&text, args.text(1)?), args.int(0)?, count)?;
     Some(Value::Str(slice(text, start, end)))
 }
 
 fn word<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     let text = text_of(value);
     let count = args.int(2).unwrap_or(1);
-    let words = pieces(&text, args.text(1)?).filter(|(start, end)| end > start);
-    let (start, end) = range_of(words, args.int(0)?, count).unwrap_or((0, 0));
+    let (index, delimiters) = (args.int(0)?, args.text(1)?);
+    let words = pieces(&text, delimiters).filter(|(start, end)| end > start);
+    let (mut start, mut end) = range_of(words, index, count).unwrap_or((0, 0));
+    if count == 0 && end > start {
+        // All the rest, with the delimiters at its end.
+        (start, end) = if index > 0 { (start, text.len()) } else { (0, end) };
+    }
     Some(Value::Str(slice(text, start, end)))
 }
 
@@ -220,28 +227,25 @@ fn regsub<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<
     let (template, global) = (args.text(1)?, args.int(2) == Some(1));
     let text = text_of(value);
     let mut groups = regex.locations();
+    // After the first replacement a part of its own is searched, in which `^` must not match.
+    let is_anchored = regex.source().contains('^');
     let mut out = Vec::new();
     let mut at = 0;
     while at <= text.len() {
-        // The rest is matched as a text of its own: `^` matches after each replacement.
-        let rest = &text[at..];
-        let Some((start, end)) = regex.find(rest, 0, &mut groups) else { break };
-        if at == 0 && start == 0 && end == 0 && rest.is_empty() {
-            expand(template, rest, &groups, &mut out);
+        let base = if is_anchored { 0 } else { at };
+        let Some((start, end)) = regex.find(&text[base..], at - base, &mut groups) else { break };
+        out.extend_from_slice(&text[at..base + start]);
+        expand(template, &text[base..], &groups, &mut out);
+        let was_at_end = at == text.len();
+        at = base + end;
+        if !global || was_at_end {
             break;
         }
-        out.extend_from_slice(&rest[..start]);
-        expand(template, rest, &groups, &mut out);
-        at += end;
-        if !global {
-            break;
-        }
-        if start == end {
+        if start == end
+            && let Some(&byte) = text.get(at)
+        {
             // An empty match consumes one byte, or it would repeat for ever.
-            match text.get(at) {
-                Some(&byte) => out.push(byte),
-                None => break,
-            }
+            out.push(byte);
             at += 1;
         }
     }
@@ -304,12 +308,10 @@ fn add_item<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<
     Some(Value::string(out))
 }
 
-/// Where the port of a Host header starts: after the last colon, when only digits follow it and it is outside of
-/// brackets.
+/// Where the port of a Host header starts: after the last colon, unless that is inside of brackets.
 fn port_at(host: &[u8]) -> Option<usize> {
-    let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let colon = host.len().checked_sub(digits + 1)?;
-    (host[colon] == b':' && (host[0] != b'[' || host[..colon].contains(&b']'))).then_some(colon + 1)
+    let last = host.iter().rposition(|byte| matches!(byte, b':' | b']'))?;
+    (host[last] == b':').then_some(last + 1)
 }
 
 fn host_only<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
@@ -320,7 +322,11 @@ fn host_only<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<
 
 fn port_only<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     let text = text_of(value);
-    Some(Value::Int(port_at(&text).map_or(0, |port| cast::leading_int(&text[port..]))))
+    let port = port_at(&text).map_or(&b""[..], |port| &text[port..]);
+    // What is no digit is taken for one, as in HAProxy: the port of `a:b` is 50.
+    let digit = |byte: &u8| u32::from(*byte).wrapping_sub(u32::from(b'0'));
+    let number = port.iter().fold(0_u32, |number, byte| number.wrapping_mul(10).wrapping_add(digit(byte)));
+    Some(Value::Int(i64::from(number)))
 }
 
 fn length<'a>(value: Value<'a>, _: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
@@ -343,14 +349,13 @@ fn strcmp<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<Va
 
 fn bytes<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     let bytes = cast::to_bytes(value)?;
-    let start = usize::try_from(args.int(0)?).ok()?;
+    // Negative numbers are beyond any length.
+    let start = usize::try_from(args.int(0)?).unwrap_or(usize::MAX);
     if start >= bytes.len() {
         return Some(Value::Bin(Cow::Borrowed(b"")));
     }
-    let end = match args.int(1) {
-        None => bytes.len(),
-        Some(length) => start.saturating_add(usize::try_from(length).ok()?).min(bytes.len()),
-    };
+    let length = args.int(1).map_or(usize::MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    let end = start.saturating_add(length).min(bytes.len());
     Some(Value::Bin(slice(bytes, start, end)))
 }
 
@@ -396,10 +401,7 @@ fn language<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Valu
             continue;
         }
         let base = tag.split(|byte| *byte == b'-').next().unwrap_or_default();
-        let found = known
-            .split(|byte| *byte == b';')
-            .find(|name| *name == tag)
-            .or_else(|| known.split(|byte| *byte == b';').find(|name| *name == base));
+        let found = known.split(|byte| *byte == b';').find(|name| *name == tag || *name == base);
         if let Some(name) = found {
             best = Some((quality, name));
         }
@@ -467,10 +469,10 @@ fn set_var<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<V
         let condition = CONDITIONS.iter().find(|(name, _)| name.as_bytes() == word);
         condition.is_none_or(|(_, holds)| holds(present.as_ref(), &value))
     };
-    if (1..args.len()).filter_map(|index| args.text(index)).all(holds) {
-        scope.variables.set(name, value.clone().into_owned());
+    if !(1..args.len()).filter_map(|index| args.text(index)).all(holds) {
+        return None;
     }
-    Some(value)
+    scope.variables.set(name, value.clone().into_owned()).then_some(value)
 }
 
 fn unset_var<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<Value<'a>> {

@@ -104,7 +104,7 @@ fn constant_bytes<'a>(args: &'a [Arg], _: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn check_bytes(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {
-    let text = args.text(0).unwrap_or_default();
+    let text = args.text(0).filter(|text| !text.is_empty()).ok_or("hexadecimal digits are expected")?;
     args[0] = Arg::Str(parse_hex(text)?.into());
     Ok(())
 }

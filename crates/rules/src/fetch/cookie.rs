@@ -3,7 +3,7 @@
 use super::start_line::{request, response};
 use super::{Fetch, Fetched, MESSAGE, REQUEST, RESPONSE, Visitor, Walk};
 use crate::args::{Arg, Arguments, Param};
-use crate::cast::leading_int;
+use crate::cast::leading_int32;
 use crate::place::PlaceSet;
 use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Fetch] = &[
         .also(&["cook_val"]),
     row("res.cook", ValueType::Str, RESPONSE, res_cook, "Value of a cookie set by the response.")
         .each(each_res_cook)
-        .also(&["scook", "set-cookie"]),
+        .also(&["scook"]),
     row("res.cook_cnt", ValueType::Int, RESPONSE, res_cook_cnt, "Number of such cookies of the response.")
         .also(&["scook_cnt"]),
     row("res.cook_val", ValueType::Int, RESPONSE, res_cook_val, "Value of such a cookie as a number.")
@@ -44,13 +44,15 @@ pub(super) const ROWS: &[Fetch] = &[
 
 /// Values of the cookies of that name (any, when empty), in order, until the visitor has enough.
 ///
-/// A `Set-Cookie` line has one cookie; what follows are its attributes.
+/// A `Set-Cookie` value has one cookie; what follows are its attributes.
 fn visit_cookies<'a>(head: &'a Head, side: Direction, name: &[u8], visit: &mut dyn FnMut(&'a [u8]) -> bool) {
     let (header, is_list): (&[u8], bool) = match side {
         Direction::Request => (b"cookie", true),
         Direction::Response => (b"set-cookie", false),
     };
-    for line in head.lines(header) {
+    // Attributes are taken for cookies when any cookie will do, as in HAProxy.
+    let takes_all = is_list || name.is_empty();
+    for line in head.values(header) {
         let mut rest = line;
         while !rest.is_empty() {
             let (pair, after) = next_pair(rest, is_list);
@@ -61,7 +63,7 @@ fn visit_cookies<'a>(head: &'a Head, side: Direction, name: &[u8], visit: &mut d
             {
                 return;
             }
-            if !is_list {
+            if !takes_all {
                 break;
             }
             rest = after;
@@ -125,7 +127,7 @@ fn text<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a> 
 }
 
 fn number<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
-    read(args, scope, side).map_or_else(|nothing| nothing, |bytes| Fetched::int(leading_int(bytes)))
+    read(args, scope, side).map_or_else(|nothing| nothing, |bytes| Fetched::int(leading_int32(bytes)))
 }
 
 fn count<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
@@ -175,7 +177,7 @@ fn req_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_req_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(args, scope, Direction::Request, &mut |bytes| visit(Value::Int(leading_int(bytes))))
+    walk(args, scope, Direction::Request, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
 }
 
 fn res_cook<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -195,7 +197,7 @@ fn res_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_res_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(args, scope, Direction::Response, &mut |bytes| visit(Value::Int(leading_int(bytes))))
+    walk(args, scope, Direction::Response, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
 }
 
 fn cookie<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

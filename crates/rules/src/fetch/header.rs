@@ -3,7 +3,7 @@
 use super::start_line::{request, response};
 use super::{Fetch, Fetched, MESSAGE, REQUEST, RESPONSE, Visitor, Walk};
 use crate::args::{Arg, ArgList, Arguments, Param};
-use crate::cast::leading_int;
+use crate::cast::leading_int32;
 use crate::context::ParseContext;
 use crate::place::PlaceSet;
 use crate::scope::{Direction, Scope};
@@ -147,7 +147,7 @@ fn walk<'a>(
         }
         return Walk::Done;
     }
-    let name = args.text(0).unwrap_or_default();
+    let Some(name) = args.text(0) else { return Walk::Done };
     match (cut, name) {
         (Cut::Commas, b"") => all_values(head).into_iter().all(visit),
         (Cut::Lines, b"") => head.fields().map(|(_, line)| line).all(visit),
@@ -159,7 +159,7 @@ fn walk<'a>(
 
 fn read<'a>(head: Result<&'a Head, Fetched<'a>>, args: &'a [Arg], cut: Cut) -> Result<&'a [u8], Fetched<'a>> {
     let head = head?;
-    let name = args.text(0).unwrap_or_default();
+    let name = args.text(0).ok_or(Fetched::Missing)?;
     let occurrence = match args.int(1) {
         // Without an occurrence the last one counts.
         None | Some(0) => -1,
@@ -199,7 +199,7 @@ fn as_text(bytes: &[u8]) -> Option<Value<'_>> {
 }
 
 fn as_int(bytes: &[u8]) -> Option<Value<'_>> {
-    Some(Value::Int(leading_int(bytes)))
+    Some(Value::Int(leading_int32(bytes)))
 }
 
 /// The message that a rule of this direction reads.
@@ -255,7 +255,7 @@ fn req_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_req_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(request(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(leading_int(bytes))))
+    walk(request(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
 }
 
 fn req_hdr_ip<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -291,7 +291,7 @@ fn res_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_res_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(response(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(leading_int(bytes))))
+    walk(response(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
 }
 
 fn res_hdr_ip<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -322,7 +322,7 @@ fn res_hdrs_bin<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     binary_block(response(scope))
 }
 
-/// An address as proxies write it: IPv4 with or without a port, IPv6 with or without brackets.
+/// An address as proxies write it: IPv4 with or without a port, IPv6 without brackets.
 fn forwarded_address(text: &[u8]) -> Option<Value<'_>> {
     let text = std::str::from_utf8(text).ok()?;
     if let Ok(address) = text.parse::<Ipv4Addr>() {
@@ -334,8 +334,7 @@ fn forwarded_address(text: &[u8]) -> Option<Value<'_>> {
         let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         return (digits && port.parse::<u16>().is_ok()).then_some(Value::Ip4(address));
     }
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    bare.parse::<Ipv6Addr>().ok().map(Value::Ip6)
+    text.parse::<Ipv6Addr>().ok().map(Value::Ip6)
 }
 
 fn number_of<'a>(head: Result<&'a Head, Fetched<'a>>, args: &'a [Arg], cut: Cut) -> Fetched<'a> {
@@ -358,7 +357,8 @@ fn names<'a>(head: Result<&'a Head, Fetched<'a>>, args: &'a [Arg]) -> Fetched<'a
         Ok(head) => head,
         Err(nothing) => return nothing,
     };
-    let separator = args.text(0).and_then(|text| text.first()).copied().unwrap_or(b',');
+    // An empty argument is the NUL that ends it in HAProxy.
+    let separator = args.text(0).map_or(b',', |text| text.first().copied().unwrap_or(0));
     let mut out = Vec::new();
     for (index, (name, _)) in head.fields().enumerate() {
         if index > 0 {

@@ -2,7 +2,7 @@
 
 use super::{Fetch, Fetched, KEPT, REQUEST, RESPONSE, SERVER_CONNECTION};
 use crate::args::{Arg, Arguments, Param};
-use crate::scope::Scope;
+use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
 use http::{Head, Version};
 use std::borrow::Cow;
@@ -68,9 +68,13 @@ pub(super) const ROWS: &[Fetch] = &[
     ),
 ];
 
-/// The request, or the reason that there is none.
+/// The request, or the reason that there is none. It is gone once the response is dealt with.
 pub(super) fn request<'a>(scope: &Scope<'a>) -> Result<&'a Head, Fetched<'a>> {
-    scope.request.ok_or(if scope.payload_final { Fetched::Missing } else { Fetched::Wait })
+    let request = match scope.direction {
+        Direction::Request => scope.request,
+        Direction::Response => None,
+    };
+    request.ok_or(if scope.payload_final { Fetched::Missing } else { Fetched::Wait })
 }
 
 /// The response, or the reason that there is none.
@@ -93,7 +97,11 @@ fn of_response<'a>(scope: &Scope<'a>, read: impl FnOnce(&'a Head) -> Option<Valu
 }
 
 fn method<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    of_request(scope, |head| Some(Value::Method(Cow::Borrowed(head.method()))))
+    match (scope.request, &scope.stream.captured_method[..]) {
+        (Some(head), _) => Fetched::Ready(Value::Method(Cow::Borrowed(head.method()))),
+        (None, b"") => request(scope).map_or_else(|nothing| nothing, |_| Fetched::Missing),
+        (None, kept) => Fetched::Ready(Value::Method(Cow::Borrowed(kept))),
+    }
 }
 
 /// The path with query when there is one: `*` and an authority have none.
@@ -142,7 +150,10 @@ fn status<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn proto_http<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    of_request(scope, |_| Some(Value::Bool(true)))
+    match scope.request {
+        Some(_) => Fetched::bool(true),
+        None => request(scope).map_or_else(|nothing| nothing, |_| Fetched::Missing),
+    }
 }
 
 fn first_request<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

@@ -3,7 +3,7 @@
 use super::start_line::{path_and_query, path_of, request};
 use super::{Fetch, Fetched, REQUEST, Visitor, Walk};
 use crate::args::{Arg, Arguments, Param};
-use crate::cast::leading_int;
+use crate::cast::leading_int32;
 use crate::scope::{Peer, Scope};
 use crate::value::{Value, ValueType};
 use balance::hash::{avalanche, sdbm};
@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("base32", ValueType::Int, REQUEST, base32, "A 32-bit hash of `base`.").http(),
     Fetch::new("base32+src", ValueType::Bin, REQUEST, base32_src, "`base32` and the client's address.")
         .http(),
-    Fetch::new("url32", ValueType::Int, REQUEST, url32, "A 32-bit hash of Host header and URI.").http(),
+    Fetch::new("url32", ValueType::Int, REQUEST, url32, "A 32-bit hash of Host header, path and query string.").http(),
     Fetch::new("url32+src", ValueType::Bin, REQUEST, url32_src, "`url32` and the client's address.").http(),
     Fetch::new("url_ip", ValueType::Ip4, REQUEST, url_ip, "The address in an absolute URI.").http(),
     Fetch::new("url_port", ValueType::Int, REQUEST, url_port, "The port in an absolute URI.").http(),
@@ -77,7 +77,7 @@ fn hash_of_base(head: &Head) -> u32 {
 }
 
 fn hash_of_url(head: &Head) -> u32 {
-    hash_with_host(head, head.uri())
+    hash_with_host(head, path_and_query(head).unwrap_or_default())
 }
 
 fn base32<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -116,7 +116,7 @@ fn url_address(uri: &[u8]) -> Option<(Ipv4Addr, u16)> {
     let end = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.').unwrap_or(rest.len());
     let address: Ipv4Addr = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
     let port = match rest.get(end) {
-        Some(b':') => leading_int(&rest[end + 1..]) as u16,
+        Some(b':') => leading_int32(&rest[end + 1..]) as u16,
         Some(_) | None if uri[..colon].eq_ignore_ascii_case(b"https") => 443,
         Some(_) | None => 80,
     };
@@ -180,9 +180,9 @@ fn each_url_param<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>
 }
 
 fn urlp_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    first(args, scope).map_or_else(|nothing| nothing, |bytes| Fetched::int(leading_int(bytes)))
+    first(args, scope).map_or_else(|nothing| nothing, |bytes| Fetched::int(leading_int32(bytes)))
 }
 
 fn each_urlp_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(args, scope, &mut |bytes| visit(Value::Int(leading_int(bytes))))
+    walk(args, scope, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
 }

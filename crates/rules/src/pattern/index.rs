@@ -242,6 +242,9 @@ fn same_method(method: &[u8], pattern: &[u8], fold: bool) -> bool {
 
 /// Whether `part` stands in `text` between delimiters or ends.
 fn has_part(text: &[u8], part: &[u8], delimiters: &[u8], fold: bool) -> bool {
+    if part.is_empty() {
+        return false;
+    }
     let is_delimiter = |at: usize| text.get(at).is_none_or(|byte| delimiters.contains(byte));
     let mut at = 0;
     while at + part.len() <= text.len() {

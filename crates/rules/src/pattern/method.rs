@@ -128,7 +128,9 @@ pub(crate) fn operator_range(operator: &[u8], operand: &[u8]) -> Option<Result<V
         b"lt" => |n| format!(":{}", n.saturating_sub(1)),
         _other => return None,
     };
-    let number = parse_int(operand).ok_or_else(|| {
+    // Of a range the first number counts.
+    let first = operand.split(|byte| *byte == b':').next().unwrap_or_default();
+    let number = parse_int(first).ok_or_else(|| {
         format!(
             "'{}' is not a number: an operator compares with one integer",
             String::from_utf8_lossy(operand)

@@ -59,9 +59,12 @@ fn range(text: &[u8], number: fn(&[u8]) -> Option<i64>) -> Option<Pattern> {
         None => number(text).map(|only| Pattern::Range(only, only)),
         Some(colon) => {
             let (from, to) = (&text[..colon], &text[colon + 1..]);
-            let from = if from.is_empty() { Some(i64::MIN) } else { number(from) };
-            let to = if to.is_empty() { Some(i64::MAX) } else { number(to) };
-            Some(Pattern::Range(from?, to?))
+            if from.is_empty() && to.is_empty() {
+                return None;
+            }
+            let from = if from.is_empty() { i64::MIN } else { number(from)? };
+            let to = if to.is_empty() { i64::MAX } else { number(to)? };
+            (from <= to).then_some(Pattern::Range(from, to))
         }
     }
 }
@@ -109,6 +112,7 @@ fn short_ip4(text: &[u8]) -> Option<Ipv4Addr> {
         })
         .collect();
     match parts?[..] {
+        [a] => Some(Ipv4Addr::new(0, 0, 0, a)),
         [a, b] => Some(Ipv4Addr::new(a, 0, 0, b)),
         [a, b, c] => Some(Ipv4Addr::new(a, b, 0, c)),
         [a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),

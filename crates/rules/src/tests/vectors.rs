@@ -201,6 +201,10 @@ fn rule(case: &Case, number: usize, is_response: bool) -> String {
             let words: Vec<String> = condition_words(condition).iter().map(|word| quote(word)).collect();
             format!("    {set} set-var(txn.v{number}) str(1) if {}", words.join(" "))
         }
+        // HAProxy loses the name of unusual methods in variables.
+        None if matches!(&*case.text, "method" | "capture.req.method") || case.text.starts_with("meth(") => {
+            format!("    {set} set-var(txn.v{number}) {},concat()", quote(&case.text))
+        }
         None => format!("    {set} set-var(txn.v{number}) {}", quote(&case.text)),
     }
 }
