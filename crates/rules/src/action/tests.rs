@@ -313,6 +313,29 @@ fn every_action_of_haproxy_is_known_where_it_is_known_there() {
 }
 
 #[test]
+fn servers_that_redirect_send_get_and_head_away() {
+    // row: 104
+    let answer = |request: &str| {
+        let mut out = Vec::new();
+        let world = World::with_request(request);
+        let head = world.request.as_ref().expect("a request");
+        write_server_redirect(b"http://www.m.com", head, &mut out)
+            .then(|| String::from_utf8(out).expect("ASCII"))
+    };
+    // Recorded from HAProxy 2.6.12.
+    assert_eq!(
+        answer("GET /a/b?c=d HTTP/1.1\nHost: h").as_deref(),
+        Some(
+            "HTTP/1.1 302 Found\r\ncache-control: no-cache\r\ncontent-length: 0\r\n\
+             location: http://www.m.com/a/b?c=d\r\nconnection: close\r\n\r\n"
+        )
+    );
+    assert!(answer("HEAD /a HTTP/1.1\nHost: h").is_some());
+    assert_eq!(answer("POST /a HTTP/1.1\nHost: h\nContent-Length: 0"), None);
+    assert_eq!(answer("OPTIONS * HTTP/1.1\nHost: h"), None);
+}
+
+#[test]
 fn conditions_follow_the_words_of_an_action() {
     let mut world = World::with_request(REQUESTS[0]);
     let rule = http_rule(&mut world, "http-request set-header X-A if if { path /p/q }").expect("valid");

@@ -64,7 +64,9 @@ impl Converter {
 
 /// All rows, group by group.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS, date::ROWS, net::ROWS].into_iter().flatten()
+    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS, date::ROWS, net::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// The row of that name.

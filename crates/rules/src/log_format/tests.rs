@@ -222,6 +222,19 @@ fn unix_clients_and_applets_have_names() {
 }
 
 #[test]
+fn ipv6_addresses_print_in_text_and_in_hexadecimal() {
+    let mut world = World::new();
+    let format =
+        parse(&mut world, "%ci|%cp|%{+X}ci|%{+X}cp|%{+Q}ci|%{+X,+Q}ci", Dialect::LOG).expect("valid");
+    world.stream.src = Some(Peer::Inet("[::1]:55900".parse().expect("an address")));
+    // Recorded from HAProxy 2.6.12.
+    assert_eq!(
+        written(&world, &format, &mut context()),
+        "::1|55900|00000000000000000000000000000001|DA5C|\"::1\"|00000000000000000000000000000001"
+    );
+}
+
+#[test]
 fn formats_in_messages_print_nothing_for_what_is_missing_and_escape_control_characters() {
     // Recorded from `http-request return status 200 hdr X-A …` of HAProxy 2.6.12.
     let mut world = World::with_request("GET /p?x=1 HTTP/1.1\nHost: h");
@@ -295,6 +308,10 @@ fn built_in_lines_are_those_of_haproxy() {
         String::from_utf8_lossy(&out),
         "127.0.0.1:45720 [22/Nov/2026:17:54:01.401] front/1: Truncated PROXY protocol header received"
     );
+    out.clear();
+    world.stream.src = Some(Peer::Unix);
+    put_default_line(&world.scope(), false, &mut out);
+    assert_eq!(String::from_utf8_lossy(&out), "Connect to unix:1 (front/TCP)");
     for built_in in [BuiltIn::Tcp, BuiltIn::Http, BuiltIn::Clf] {
         assert!(parse(&mut world, built_in.text(), Dialect::LOG).is_ok());
     }
