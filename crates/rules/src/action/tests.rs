@@ -440,3 +440,73 @@ fn mistakes_say_what_would_be_right() {
         assert_eq!(refused(line.trim()), expected, "{line}");
     }
 }
+
+#[test]
+fn no_line_makes_the_parser_panic() {
+    const WORDS: [&str; 40] = [
+        "if",
+        "unless",
+        "{",
+        "}",
+        "TRUE",
+        "!",
+        "or",
+        "src",
+        "path",
+        "int(1)",
+        "a",
+        "",
+        "0",
+        "-1",
+        "99999999999",
+        "30s",
+        "id",
+        "len",
+        "table",
+        "app",
+        "status",
+        "404",
+        "content-type",
+        "text/plain",
+        "string",
+        "lf-string",
+        "%[path]",
+        "hdr",
+        "errorfile",
+        "nofile",
+        "location",
+        "code",
+        "301",
+        "-m",
+        "reg",
+        "(",
+        "realm",
+        "time",
+        "at-least",
+        "full",
+    ];
+    const ARGUMENTS: [&str; 10] =
+        ["", "(", ")", "()", "(0)", "(0,0)", "(txn.a)", "(txn.a,ifset)", "(a,b,c,d)", "(,)"];
+    let mut next = crate::log_format::tests::random(11);
+    let mut accepted = 0;
+    for _ in 0..40_000 {
+        let keyword = keywords()[next(keywords().len())].name;
+        let argument = if next(2) == 0 { "" } else { ARGUMENTS[next(ARGUMENTS.len())] };
+        let mut words = vec![format!("{keyword}{argument}")];
+        words.extend((0..next(6)).map(|_| WORDS[next(WORDS.len())].to_owned()));
+        let words: Vec<Word<'_>> = words.iter().map(|text| word(text, 0)).collect();
+        let ruleset = Ruleset::ALL[next(Ruleset::ALL.len())];
+        let mut world = World::with_request(REQUESTS[0]);
+        let is_ok = world.with_context(|context| match ruleset {
+            Ruleset::HttpRequest | Ruleset::HttpResponse | Ruleset::HttpAfterResponse => {
+                parse_http_rule(ruleset, &words, context).is_ok()
+            }
+            Ruleset::TcpRequestConnection
+            | Ruleset::TcpRequestSession
+            | Ruleset::TcpRequestContent
+            | Ruleset::TcpResponseContent => parse_tcp_rule(ruleset, &words, context).is_ok(),
+        });
+        accepted += usize::from(is_ok);
+    }
+    assert!(accepted > 300, "only {accepted} lines were accepted");
+}

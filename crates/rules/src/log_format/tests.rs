@@ -348,3 +348,51 @@ fn a_line_of_httplog_costs_less_than_a_microsecond() {
     println!("{each:?} for {}", String::from_utf8_lossy(&out));
     assert!(each < Duration::from_micros(1), "{each:?}");
 }
+
+/// A fixed sequence of pseudo-random numbers: the same inputs in every run.
+pub(crate) fn random(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
+#[test]
+fn no_format_and_no_zone_makes_it_panic() {
+    const PIECES: [&str; 28] = [
+        "%", "%%", "{", "}", "+", "-", "Q", "X", "E", "M", ",", " ", "[", "]", "(", ")", "\"", "'", "\\",
+        "ci", "hr", "o", "src", "path", "str(a)", "int(-1)", "\u{e9}", "HPO",
+    ];
+    let mut next = random(7);
+    let mut world = World::with_request("GET /a?b HTTP/1.1\nHost: h");
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let text: String = (0..next(9)).map(|_| PIECES[next(PIECES.len())]).collect();
+        for dialect in [Dialect::LOG, Dialect::MESSAGE, Dialect::UNIQUE_ID, Dialect::PLAIN] {
+            world.warnings.clear();
+            let parsed = world.with_context(|context| LogFormat::parse(word(&text, 0), dialect, context));
+            match parsed {
+                Ok(format) => {
+                    written(&world, &format, &mut context());
+                    accepted += 1;
+                }
+                Err(error) => assert!(error.span.end as usize <= text.len(), "{text}"),
+            }
+        }
+    }
+    assert!(accepted > 1_000);
+    for _ in 0..20_000 {
+        let mut file = b"TZif2".to_vec();
+        file.extend((0..next(160)).map(|_| [0, 0, 0, 1, 2, 6, 255, b'\n', b'A', b'-', b'3'][next(11)]));
+        if let Some(zone) = Zone::from_tzif(&file) {
+            zone.offset(1_795_369_782);
+        }
+        let rule: String = (0..next(24))
+            .map(|_| ["CET", "-1", "M3.5.0", "J60", "/", ":", ",", "<", ">", "0"][next(10)])
+            .collect();
+        if let Some(zone) = Zone::from_posix(&rule) {
+            zone.offset(1_795_369_782);
+        }
+    }
+}

@@ -277,3 +277,57 @@ fn an_update_costs_less_than_half_a_microsecond() {
     println!("{each:?} to track, count twice and release among 100,000 keys");
     assert!(each < Duration::from_nanos(500), "{each:?}");
 }
+
+#[test]
+fn no_table_line_and_no_command_makes_it_panic() {
+    const WORDS: [&str; 32] = [
+        "type",
+        "ip",
+        "ipv6",
+        "integer",
+        "string",
+        "binary",
+        "len",
+        "4",
+        "size",
+        "1k",
+        "10",
+        "0",
+        "expire",
+        "1s",
+        "nopurge",
+        "store",
+        "gpc0",
+        "gpc(3)",
+        "gpc_rate(2,10s)",
+        "http_req_rate(1ms)",
+        "gpc0,",
+        "(",
+        "conn_rate(0)",
+        "key",
+        "data.gpc0",
+        "data.",
+        "eq",
+        "gt",
+        "1",
+        "-1",
+        "99999999999999999999",
+        "10.0.0.1",
+    ];
+    let mut next = crate::log_format::tests::random(13);
+    let t0 = Instant::now();
+    let fixed = table("type string len 4 size 10 store gpc0,gpc_rate(2,10s)", t0);
+    for _ in 0..20_000 {
+        let words: Vec<&str> = (0..next(9)).map(|_| WORDS[next(WORDS.len())]).collect();
+        if let Ok(config) = StickTableConfig::parse(&words, &mut Vec::new()) {
+            let table = StickTable::new(config, t0);
+            let key = Value::Int(7);
+            if let Some(key) = table.key(&key) {
+                table.access(&key, t0, Access::Create, |entry| entry.add(DataType::Gpc0, 0, 1));
+            }
+        }
+        let action = [TableAction::Show, TableAction::Set, TableAction::Clear][next(3)];
+        let _ = fixed.run_command(action, "t", &words, t0, &mut Vec::new());
+        assert!(fixed.used() <= 10);
+    }
+}
