@@ -409,7 +409,6 @@ fn mistakes_say_what_would_be_right() {
             "http-request set-log-level loud",
             "unknown log level 'loud': it must be silent or one of emerg, alert, crit, err, warning, notice, info, debug",
         ),
-        ("http-request set-tos 256", "a TOS value must be 0..=255, found '256'"),
         ("http-request redirect", "'redirect' needs 'location', 'prefix' or 'scheme'"),
         (
             "http-request redirect location /x code 304",
@@ -509,4 +508,48 @@ fn no_line_makes_the_parser_panic() {
         accepted += usize::from(is_ok);
     }
     assert!(accepted > 300, "only {accepted} lines were accepted");
+}
+
+#[test]
+fn lines_are_accepted_and_refused_as_haproxy_does() {
+    // Where we are stricter or wider on purpose.
+    const DIFFERENT: [&str; 11] = [
+        // Reads the name of the list from the next word, and then has no key.
+        "http-request add-acl %[src]",
+        // Names of other sections: checked once all of them are read.
+        "http-request deny status 404 errorfiles nope",
+        "http-request do-resolve(txn.ip,nodns) hdr(host)",
+        "http-request cache-use nope",
+        // Does nothing, or crashes, there.
+        "http-request do-resolve(ip,dns) hdr(host)",
+        "http-request sc-inc-gpc(100,0)",
+        "http-request sc-inc-gpc0",
+        "http-request sc-set-gpt(0,0)",
+        "http-request set-nice x",
+        "http-request set-var-fmt(txn.a)",
+        "http-request track-sc src table app",
+    ];
+    let recorded = include_str!("../../tests/vectors/rule_lines.txt");
+    let mut differences = Vec::new();
+    for line in recorded.lines() {
+        let (verdict, line) = line.split_once(' ').expect("a verdict and a line");
+        let mut world = World::new();
+        let ours = match Ruleset::ALL
+            .into_iter()
+            .find(|set| line.starts_with("tcp-") && line.starts_with(set.name()))
+        {
+            Some(ruleset) => {
+                if ruleset == Ruleset::TcpResponseContent {
+                    world.section.is_backend = true;
+                }
+                tcp_rule(&mut world, ruleset, line[ruleset.name().len()..].trim_start()).err()
+            }
+            None => http_rule(&mut world, line).err(),
+        };
+        let is_same = (verdict == "ok") == ours.is_none();
+        if is_same == DIFFERENT.contains(&line) {
+            differences.push(format!("haproxy {verdict}: {line}: {:?}", ours.map(|error| error.message)));
+        }
+    }
+    assert!(differences.is_empty(), "{differences:#?}");
 }
