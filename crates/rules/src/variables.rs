@@ -152,6 +152,12 @@ impl StreamVariables {
         }
     }
 
+    /// Serves another connection from here on: `session` is that one's.
+    pub fn attach(&mut self, session: Rc<VariableSet>) {
+        self.session = session;
+        self.begin_request();
+    }
+
     /// The response begins: `req.*` are gone, `res.*` can be set.
     pub fn begin_response(&self) {
         if !self.in_response.replace(true) {

@@ -12,7 +12,9 @@ use super::http1::After;
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
 use super::{body, content, reply};
-use haproxy_config::model::{AddressHeader, BackendTarget, BalanceKey, HttpConnection, Network, Proxy};
+use haproxy_config::model::{
+    AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy,
+};
 use http::{FieldKind, Version};
 use rules::{Direction, Peer, ProxyId};
 use std::net::IpAddr;
@@ -75,7 +77,7 @@ async fn section(client: &mut Client, transaction: &mut Transaction, settings: &
     }
     if matches!(outcome, Outcome::Next)
         && let Some(stats) = &settings.stats
-        && crate::stats::matches(&transaction.request, stats)
+        && super::statistics::matches(&transaction.request, stats)
     {
         return Some(super::statistics::serve(client, transaction, settings, stats).await);
     }
@@ -161,7 +163,11 @@ fn capture_request(transaction: &mut Transaction, front: &Proxy) {
         return;
     }
     for capture in &front.request_captures {
-        let value = if capture.name.is_empty() { None } else { transaction.request.nth_line(capture.name.as_bytes(), -1) };
+        let value = if capture.name.is_empty() {
+            None
+        } else {
+            transaction.request.nth_line(capture.name.as_bytes(), -1)
+        };
         let kept = value.map(|value| value[..value.len().min(capture.length)].to_vec());
         transaction.facts.request_captures.push(kept);
     }
@@ -170,9 +176,22 @@ fn capture_request(transaction: &mut Transaction, front: &Proxy) {
             .request
             .lines(b"cookie")
             .flat_map(http::cookie::Cookies::new)
-            .find(|cookie| wanted.matches(cookie.name));
-        transaction.facts.cookie_capture_request = found.map(|cookie| wanted.keep(cookie.name, cookie.value));
+            .find(|cookie| is_wanted(wanted, cookie.name));
+        transaction.facts.cookie_capture_request =
+            found.map(|cookie| keep(wanted, cookie.name, cookie.value));
     }
+}
+
+/// Whether `capture cookie` means a cookie of that name.
+pub fn is_wanted(wanted: &CookieCapture, name: &[u8]) -> bool {
+    if wanted.prefix { name.starts_with(wanted.name.as_bytes()) } else { name == wanted.name.as_bytes() }
+}
+
+/// What the log keeps of a cookie: `name=value`, cut.
+pub fn keep(wanted: &CookieCapture, name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut kept = [name, b"=", value].concat();
+    kept.truncate(wanted.length);
+    kept
 }
 
 fn wants_body(front: &Proxy, back: &Proxy) -> bool {

@@ -7,14 +7,14 @@ use super::tracking::{self, Holder};
 use super::transaction::Transaction;
 use haproxy_config::model::Proxy;
 use rules::action::{
-    AddressPart, CaptureSlot, Capture, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange, ListOperation, Redirect,
-    Reply, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written, write_unauthorized,
+    AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
+    ListOperation, Redirect, Reply, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written,
+    write_unauthorized,
 };
 use rules::stick_table::DataType;
 use rules::{Direction, Peer, Value, ValueType};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -106,7 +106,9 @@ pub async fn http_request(
             // Responses are not cached: what a cache would have answered comes from the server.
             HttpAction::CacheUse(_) | HttpAction::CacheStore(_) => {}
             HttpAction::Stream(action) => {
-                if stream(client, transaction, action, Direction::Request, Holder::Stream) == Ended::SilentDrop {
+                if stream(client, transaction, action, Direction::Request, Holder::Stream)
+                    == Ended::SilentDrop
+                {
                     return Outcome::Close;
                 }
             }
@@ -116,11 +118,7 @@ pub async fn http_request(
 }
 
 /// Runs `http-response` or `http-after-response` rules of a section. `Outcome::Close` does not happen.
-pub fn http_response(
-    client: &mut Client,
-    transaction: &mut Transaction,
-    list: &[HttpRule],
-) -> Outcome {
+pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &[HttpRule]) -> Outcome {
     let mut strict = true;
     for rule in list {
         if let Some(condition) = &rule.condition
@@ -232,8 +230,7 @@ fn redirected(client: &Client, transaction: &Transaction, redirect: &Redirect) -
 fn unauthorized(client: &Client, transaction: &Transaction, realm: &[u8]) -> Answer {
     let via_proxy = transaction.request.authority().is_some();
     let status = if via_proxy { 407 } else { 401 };
-    let message =
-        reply::error_answer(&client.worker, transaction.facts.backend, client.frontend, status, false);
+    let message = reply::error_answer(client, transaction, status, false);
     let mut bytes = Vec::with_capacity(512);
     let connection = reply::connection_field(client, transaction);
     write_unauthorized(&message.bytes, realm, via_proxy, connection, &mut bytes);
@@ -315,7 +312,8 @@ pub fn stream(
         // Tasks of one thread have no priorities among them.
         StreamAction::SetNice(_) => {}
         StreamAction::SetTos(tos) => {
-            let _ = sys::socket_options::set_type_of_service(&client.stream, *tos);
+            let is_ipv6 = matches!(client.dst, Some(Peer::Inet(address)) if address.is_ipv6());
+            let _ = sys::socket_options::set_type_of_service(&client.stream, *tos, is_ipv6);
         }
         StreamAction::SetMark(mark) => {
             let _ = sys::socket_options::set_mark(&client.stream, *mark);
@@ -367,7 +365,9 @@ pub fn stream(
 fn int(client: &Client, transaction: &Transaction, expr: &rules::Expr, direction: Direction) -> Option<i64> {
     match expr.eval_as(&client.scope(transaction, direction), ValueType::Int)? {
         Value::Int(number) => Some(number),
-        Value::Bool(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_) => None,
+        Value::Bool(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_) => {
+            None
+        }
     }
 }
 
@@ -479,12 +479,19 @@ fn list(client: &mut Client, transaction: &mut Transaction, change: &ListChange,
         client.write_text(transaction, direction, format, &mut value);
     }
     let patterns = &client.worker.plan().model.patterns;
-    let Some(list) = patterns.by_name(&change.list) else { return };
+    let Some(list) = patterns.by_file(&change.list) else { return };
     // A full list or a pattern that does not parse leaves the list as it was; the request goes on.
-    let _ = match change.operation {
-        ListOperation::AddAcl => list.add(&key, None),
-        ListOperation::DelAcl | ListOperation::DelMap => list.delete(&key),
-        ListOperation::SetMap => list.set_or_add(&key, &value),
-    };
-    client.worker.state().process.list_changes.fetch_add(1, Relaxed);
+    match change.operation {
+        ListOperation::AddAcl => {
+            let _ = list.add(&key, None, None);
+        }
+        ListOperation::DelAcl | ListOperation::DelMap => {
+            list.delete(&key);
+        }
+        ListOperation::SetMap => {
+            if !matches!(list.set(&key, &value), Ok(changed) if changed > 0) {
+                let _ = list.add(&key, Some(&value), None);
+            }
+        }
+    }
 }

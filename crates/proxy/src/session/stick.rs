@@ -63,7 +63,9 @@ pub fn store(client: &Client, transaction: &mut Transaction, backend: ProxyId, s
     }
     let now = Instant::now();
     for (position, value) in &stores {
-        let Some(table) = client.worker.state().tables.get(rules[*position].table.0 as usize) else { continue };
+        let Some(table) = client.worker.state().tables.get(rules[*position].table.0 as usize) else {
+            continue;
+        };
         if let Some(key) = table.key(value) {
             let name = server.settings.cookie.as_deref().unwrap_or(server.name());
             table.access(&key, now, Access::Create, |entry| entry.set_server(server.settings.puid, name));

@@ -32,14 +32,14 @@ pub fn track(
     holder: Holder,
 ) {
     let index = usize::from(counter);
-    if index >= TRACKERS || client.trackers(index).is_some() || transaction.trackers[index].is_some() {
+    if index >= TRACKERS || client.tracker(index).is_some() || transaction.trackers[index].is_some() {
         return;
     }
     let Some(table) = client.worker.state().tables.get(table.0 as usize).map(Arc::clone) else { return };
     let Some(key) = table.key(value) else { return };
     let now = Instant::now();
     let Some(mut tracked) = table.track(&key, now) else { return };
-    let http = holder == Holder::Stream && transaction.request.is_request();
+    let http = holder == Holder::Stream && !transaction.request.method().is_empty();
     tracked.update(now, |entry| {
         entry.add(DataType::ConnCur, 0, 1);
         entry.add(DataType::ConnCnt, 0, 1);
@@ -61,7 +61,7 @@ pub fn track(
 
 /// Counts on every entry that the stream or its connection tracks.
 pub fn count(client: &mut Client, transaction: &mut Transaction, items: &[(DataType, u64)]) {
-    if !client.tracks() && transaction.trackers.iter().all(Option::is_none) {
+    if client.trackers.is_none() && transaction.trackers.iter().all(Option::is_none) {
         return;
     }
     let now = Instant::now();
