@@ -55,6 +55,8 @@ pub trait Names {
     fn server(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
     /// A stick table: of a proxy of that name, or `peers/table`.
     fn table(&self, name: &[u8]) -> Option<TableId>;
+    /// The stick table of a proxy itself, for `src_conn_rate` without a table.
+    fn own_table(&self, proxy: ProxyId) -> Option<TableId>;
     fn userlist(&self, name: &[u8]) -> Option<UserlistId>;
     /// An environment variable, as of the point in the configuration that is being parsed.
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>>;

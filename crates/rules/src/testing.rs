@@ -11,9 +11,11 @@ use crate::{
 };
 use diag::{FileId, Span};
 use http::Head;
+use crate::{StickTable, Tracked};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Frontend 0 `front`, backend 1 `app` with servers `a` (up) and `b` (down), userlist 0 `people`.
@@ -26,6 +28,7 @@ pub(crate) struct World {
     pub(crate) payload_final: bool,
     pub(crate) wall: Duration,
     pub(crate) variables: MapOfVariables,
+    pub(crate) tracked: Vec<Option<Tracked>>,
     pub(crate) files: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) patterns: PatternStore,
     pub(crate) acls: AclSet,
@@ -130,6 +133,10 @@ impl Host for FixedHost {
         Some(ServerId { proxy, index: index as u32 })
     }
 
+    fn table(&self, _: TableId) -> Option<&Arc<StickTable>> {
+        None
+    }
+
     fn is_stopping(&self) -> bool {
         false
     }
@@ -178,6 +185,10 @@ impl Names for FixedNames {
         (name == b"app").then_some(TableId(0))
     }
 
+    fn own_table(&self, _: ProxyId) -> Option<TableId> {
+        None
+    }
+
     fn userlist(&self, name: &[u8]) -> Option<UserlistId> {
         (name == b"people").then_some(UserlistId(0))
     }
@@ -202,6 +213,7 @@ impl World {
             payload_final: true,
             wall: Duration::from_micros(1_700_000_000_123_456),
             variables: MapOfVariables::default(),
+            tracked: Vec::new(),
             files: HashMap::new(),
             patterns: PatternStore::new(),
             acls: AclSet::new(),
@@ -228,6 +240,7 @@ impl World {
         let mut world = World::new();
         world.stream.src = Some(Peer::Inet(([127, 0, 0, 1], 4321).into()));
         world.stream.dst = Some(Peer::Inet(([127, 0, 0, 1], 80).into()));
+        world.stream.is_http = true;
         world.stream.server_src = world.stream.src;
         world.stream.server_dst = world.stream.dst;
         let limits = http::Limits::default();
@@ -269,6 +282,7 @@ impl World {
             payload_final: self.payload_final,
             host: &FixedHost,
             variables: &self.variables,
+            tracked: &self.tracked,
             now: self.now,
             wall: WallTime(self.wall),
         }

@@ -6,6 +6,7 @@ mod date;
 mod hash;
 mod map;
 mod net;
+mod table;
 mod number;
 mod text;
 
@@ -64,7 +65,7 @@ impl Converter {
 
 /// All rows, group by group.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS, date::ROWS, net::ROWS].into_iter().flatten()
+    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS, date::ROWS, net::ROWS, table::DATA, table::ROWS].into_iter().flatten()
 }
 
 /// The row of that name.
