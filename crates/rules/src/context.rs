@@ -78,6 +78,9 @@ pub struct ParseContext<'c> {
     pub section: Section,
     /// Where the expression will run.
     pub places: PlaceSet,
+    /// File and line that are being parsed: where lists of patterns are said to be used.
+    pub file: &'c str,
+    pub line: u32,
     /// What loads but should be looked at: an ACL that can never match where it is used.
     pub warnings: &'c mut Vec<LoadError>,
 }

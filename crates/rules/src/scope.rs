@@ -96,8 +96,6 @@ pub struct StreamFacts {
     pub unique_id: Option<Vec<u8>>,
     /// A PROXY protocol header came on the client's connection.
     pub proxy_header: bool,
-    /// Method of the request, kept for the response and the log (`capture.req.method`).
-    pub captured_method: Vec<u8>,
     /// HTTP version of the request and of the response, once known.
     pub request_version: Option<Version>,
     pub response_version: Option<Version>,
@@ -145,7 +143,6 @@ impl StreamFacts {
             cookie_capture_response: None,
             unique_id: None,
             proxy_header: false,
-            captured_method: Vec::new(),
             request_version: None,
             response_version: None,
             priority_class: 0,

@@ -9,9 +9,9 @@ use crate::{
     Condition, Expr, LoadError, Names, ParseContext, PatternStore, PlaceSet, ProxyId, Section, ServerId,
     TableId, UserlistId, Value, VariableName, Word,
 };
+use crate::{StickTable, Tracked};
 use diag::{FileId, Span};
 use http::Head;
-use crate::{StickTable, Tracked};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -80,7 +80,7 @@ impl Host for FixedHost {
     }
 
     fn listener(&self, _: ProxyId, index: u32) -> (Option<&str>, u32) {
-        (None, index + 1)
+        ((index == 0).then_some("sock"), 1)
     }
 
     fn listener_connections(&self, _: ProxyId, _: u32) -> u32 {
@@ -241,14 +241,15 @@ impl World {
         world.stream.src = Some(Peer::Inet(([127, 0, 0, 1], 4321).into()));
         world.stream.dst = Some(Peer::Inet(([127, 0, 0, 1], 80).into()));
         world.stream.is_http = true;
+        world.stream.listener = 1;
         world.stream.server_src = world.stream.src;
         world.stream.server_dst = world.stream.dst;
         let limits = http::Limits::default();
         if !request.is_empty() {
             let mut head = Head::new();
             http::parse_request(request, &limits, &mut head).expect("a request");
-            world.stream.captured_uri = head.uri().to_vec();
-            world.stream.captured_method = head.method().to_vec();
+            world.stream.captured_uri =
+                [head.method(), b" ", head.uri(), b" ", head.version().as_bytes()].concat();
             world.stream.request_version = Some(head.version());
             world.request = Some(head);
             world.payload = body_of(request).to_vec();
@@ -299,6 +300,8 @@ impl World {
             acls: &acls,
             section: self.section,
             places: self.places,
+            file: "test.cfg",
+            line: 1,
             warnings: &mut self.warnings,
         };
         run(&mut context)
@@ -366,7 +369,6 @@ fn facts(now: Instant) -> StreamFacts {
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
         captured_uri: b"GET /path?query HTTP/1.1".to_vec(),
         request_captures: vec![Some(b"captured".to_vec()), None],
-        captured_method: b"GET".to_vec(),
         request_version: Some(http::Version::Http11),
         ..StreamFacts::new(
             ProxyId(0),

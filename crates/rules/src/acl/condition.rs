@@ -145,7 +145,9 @@ fn parse_suites(words: &[Word<'_>], context: &mut ParseContext<'_>) -> Result<Ve
         if bangs == 0 && (text == b"||" || text.eq_ignore_ascii_case(b"or")) {
             match suite.is_empty() {
                 // HAProxy takes it and goes on.
-                true => context.warnings.push(LoadError::new(word.span, "an ACL is missing before this 'or'")),
+                true => {
+                    context.warnings.push(LoadError::new(word.span, "an ACL is missing before this 'or'"))
+                }
                 false => suites.push(std::mem::take(&mut suite)),
             }
             continue;
@@ -186,7 +188,7 @@ fn anonymous(
     if inside.is_empty() {
         return Err(LoadError::new(brace.span, "an anonymous ACL needs a criterion between its braces"));
     }
-    let criterion = Criterion::parse(inside, "anonymous", context)?;
+    let criterion = Criterion::parse(inside, context)?;
     Ok(Arc::new(Acl { name: Box::default(), criteria: vec![criterion] }))
 }
 
@@ -203,6 +205,6 @@ fn named(name: &[u8], word: Word<'_>, context: &mut ParseContext<'_>) -> Result<
     };
     let words: Vec<Word<'_>> =
         definition.iter().map(|text| Word { text: text.as_bytes(), span: word.span }).collect();
-    let criterion = Criterion::parse(&words, &shown, context)?;
+    let criterion = Criterion::parse(&words, context)?;
     Ok(Arc::new(Acl { name: name.into(), criteria: vec![criterion] }))
 }

@@ -18,16 +18,34 @@ const CHUNK_MAX: i64 = 8;
 
 pub(super) const ROWS: &[Converter] = &[
     Converter::new("hex", ValueType::Bin, ValueType::Str, hex, "Upper-case hexadecimal."),
-    Converter::new("hex2i", ValueType::Str, ValueType::Int, hex2i, "The number that hexadecimal digits spell."),
+    Converter::new(
+        "hex2i",
+        ValueType::Str,
+        ValueType::Int,
+        hex2i,
+        "The number that hexadecimal digits spell.",
+    ),
     Converter::new("base64", ValueType::Bin, ValueType::Str, base64, "Base64, padded."),
     Converter::new("b64dec", ValueType::Str, ValueType::Bin, b64dec, "Decodes padded base64."),
     Converter::new("ub64enc", ValueType::Bin, ValueType::Str, ub64enc, "Base64 for URLs, not padded."),
     Converter::new("ub64dec", ValueType::Str, ValueType::Bin, ub64dec, "Decodes base64 for URLs."),
-    Converter::new("url_dec", ValueType::Str, ValueType::Str, url_dec, "Decodes %XX, and + in query strings.")
-        .takes(&[Param::Int], 0),
-    Converter::new("url_enc", ValueType::Str, ValueType::Str, url_enc, "Encodes as %XX what a query must not have.")
-        .takes(&[Param::Str], 1)
-        .check(check_url_enc),
+    Converter::new(
+        "url_dec",
+        ValueType::Str,
+        ValueType::Str,
+        url_dec,
+        "Decodes %XX, and + in query strings.",
+    )
+    .takes(&[Param::Int], 0),
+    Converter::new(
+        "url_enc",
+        ValueType::Str,
+        ValueType::Str,
+        url_enc,
+        "Encodes as %XX what a query must not have.",
+    )
+    .takes(&[Param::Str], 1)
+    .check(check_url_enc),
     Converter::new("json", ValueType::Str, ValueType::Str, json, "Escapes for a JSON string.")
         .takes(&[Param::Str], 1)
         .check(check_json),
@@ -72,7 +90,8 @@ const URL_DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 fn encode64(bytes: &[u8], digits: &[u8; 64]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         let group = (0..4).map(|digit| digits[(bits >> (18 - 6 * digit) & 63) as usize]);
         out.extend(group.take(chunk.len() + 1));
     }
@@ -157,7 +176,9 @@ fn url_dec<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value
 fn check_url_enc(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
     match args.text(0) {
         None | Some(b"" | b"query") => Ok(()),
-        Some(other) => Err(format!("unknown encoding '{}': only query is known", String::from_utf8_lossy(other))),
+        Some(other) => {
+            Err(format!("unknown encoding '{}': only query is known", String::from_utf8_lossy(other)))
+        }
     }
 }
 

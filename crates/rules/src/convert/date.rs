@@ -16,13 +16,29 @@ pub(super) const ROWS: &[Converter] = &[
         .check(check_unit),
     Converter::new("utime", ValueType::Int, ValueType::Str, utime, "A date in GMT, by a format of strftime.")
         .takes(DATE, 1),
-    Converter::new("ltime", ValueType::Int, ValueType::Str, ltime, "A date in local time, by a format of strftime.")
-        .takes(DATE, 1),
+    Converter::new(
+        "ltime",
+        ValueType::Int,
+        ValueType::Str,
+        ltime,
+        "A date in local time, by a format of strftime.",
+    )
+    .takes(DATE, 1),
 ];
 
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 
@@ -158,7 +174,9 @@ impl Calendar {
             match byte {
                 b'%' => match rest.next() {
                     // The modifiers of alternative forms change nothing in the C locale.
-                    Some(b'E' | b'O') => rest.next().map_or(Ok(()), |conversion| self.put(*conversion, out))?,
+                    Some(b'E' | b'O') => {
+                        rest.next().map_or(Ok(()), |conversion| self.put(*conversion, out))?
+                    }
                     Some(&conversion) => self.put(conversion, out)?,
                     None => out.push('%'),
                 },

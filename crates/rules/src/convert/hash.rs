@@ -32,8 +32,12 @@ pub(super) const ROWS: &[Converter] = &[
     number("xxh64", hash_xxh64, "xxHash, 64 bits, with a seed."),
     number("xxh3", hash_xxh3, "XXH3, 64 bits, with a seed."),
     bytes("sha1", sha1, "SHA-1 digest."),
-    bytes("sha2", sha2, "SHA-2 digest of 224, 256, 384 or 512 bits.").takes(&[Param::Int], 0).check(check_sha2),
-    bytes("digest", digest, "Digest by the algorithm of that name.").takes(&[Param::Str], 1).check(check_digest),
+    bytes("sha2", sha2, "SHA-2 digest of 224, 256, 384 or 512 bits.")
+        .takes(&[Param::Int], 0)
+        .check(check_sha2),
+    bytes("digest", digest, "Digest by the algorithm of that name.")
+        .takes(&[Param::Str], 1)
+        .check(check_digest),
     bytes("hmac", keyed, "HMAC by an algorithm, with a key in base64 or a variable.")
         .takes(&[Param::Str, Param::Str], 2)
         .check(check_hmac),
@@ -147,10 +151,26 @@ fn hmac_of<D: Digest + hmac::digest::block_api::BlockSizeUser>(key: &[u8], messa
 const ALGORITHMS: &[Algorithm] = &[
     Algorithm { names: &["md5"], plain: plain::<md5::Md5>, keyed: hmac_of::<md5::Md5> },
     Algorithm { names: &["sha1", "sha-1"], plain: plain::<sha1::Sha1>, keyed: hmac_of::<sha1::Sha1> },
-    Algorithm { names: &["sha224", "sha-224", "sha2-224"], plain: plain::<sha2::Sha224>, keyed: hmac_of::<sha2::Sha224> },
-    Algorithm { names: &["sha256", "sha-256", "sha2-256"], plain: plain::<sha2::Sha256>, keyed: hmac_of::<sha2::Sha256> },
-    Algorithm { names: &["sha384", "sha-384", "sha2-384"], plain: plain::<sha2::Sha384>, keyed: hmac_of::<sha2::Sha384> },
-    Algorithm { names: &["sha512", "sha-512", "sha2-512"], plain: plain::<sha2::Sha512>, keyed: hmac_of::<sha2::Sha512> },
+    Algorithm {
+        names: &["sha224", "sha-224", "sha2-224"],
+        plain: plain::<sha2::Sha224>,
+        keyed: hmac_of::<sha2::Sha224>,
+    },
+    Algorithm {
+        names: &["sha256", "sha-256", "sha2-256"],
+        plain: plain::<sha2::Sha256>,
+        keyed: hmac_of::<sha2::Sha256>,
+    },
+    Algorithm {
+        names: &["sha384", "sha-384", "sha2-384"],
+        plain: plain::<sha2::Sha384>,
+        keyed: hmac_of::<sha2::Sha384>,
+    },
+    Algorithm {
+        names: &["sha512", "sha-512", "sha2-512"],
+        plain: plain::<sha2::Sha512>,
+        keyed: hmac_of::<sha2::Sha512>,
+    },
     Algorithm { names: &["sha3-224"], plain: plain::<sha3::Sha3_224>, keyed: hmac_of::<sha3::Sha3_224> },
     Algorithm { names: &["sha3-256"], plain: plain::<sha3::Sha3_256>, keyed: hmac_of::<sha3::Sha3_256> },
     Algorithm { names: &["sha3-384"], plain: plain::<sha3::Sha3_384>, keyed: hmac_of::<sha3::Sha3_384> },
@@ -158,7 +178,9 @@ const ALGORITHMS: &[Algorithm] = &[
 ];
 
 fn algorithm(name: &[u8]) -> Option<usize> {
-    ALGORITHMS.iter().position(|known| known.names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)))
+    ALGORITHMS
+        .iter()
+        .position(|known| known.names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)))
 }
 
 fn check_digest(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converter) -> Result<(), String> {
@@ -179,7 +201,11 @@ fn digest<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<
     Some(digest_of((chosen(args)?.plain)(), &cast::to_bytes(value)?))
 }
 
-fn check_hmac(args: &mut ArgList, context: &mut ParseContext<'_>, row: &'static Converter) -> Result<(), String> {
+fn check_hmac(
+    args: &mut ArgList,
+    context: &mut ParseContext<'_>,
+    row: &'static Converter,
+) -> Result<(), String> {
     check_digest(args, context, row)?;
     let key = args.text(1).unwrap_or_default();
     args[1] = match VariableName::parse(key) {

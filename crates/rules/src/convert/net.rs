@@ -8,10 +8,28 @@ use crate::value::{Value, ValueType};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) const ROWS: &[Converter] = &[
-    Converter::new("ipmask", ValueType::Address, ValueType::Ip4, ipmask, "Masks an address; IPv6 by its own mask.")
-        .takes(&[Param::Mask4, Param::Mask6], 1),
-    Converter::new("nbsrv", ValueType::Str, ValueType::Int, nbsrv, "Usable servers of the backend of that name."),
-    Converter::new("srv_queue", ValueType::Str, ValueType::Int, srv_queue, "Queue of the server `[backend/]name`."),
+    Converter::new(
+        "ipmask",
+        ValueType::Address,
+        ValueType::Ip4,
+        ipmask,
+        "Masks an address; IPv6 by its own mask.",
+    )
+    .takes(&[Param::Mask4, Param::Mask6], 1),
+    Converter::new(
+        "nbsrv",
+        ValueType::Str,
+        ValueType::Int,
+        nbsrv,
+        "Usable servers of the backend of that name.",
+    ),
+    Converter::new(
+        "srv_queue",
+        ValueType::Str,
+        ValueType::Int,
+        srv_queue,
+        "Queue of the server `[backend/]name`.",
+    ),
 ];
 
 /// Without a mask for IPv6 an address of it must carry an IPv4 one.

@@ -67,7 +67,7 @@ fn table<'a>(args: &[Arg], scope: &Scope<'a>) -> Option<&'a Arc<StickTable>> {
 /// A key that the table does not have counts 0; data that it does not store makes the sample missing.
 fn look_up(value: &Value<'_>, args: &[Arg], scope: &Scope<'_>, data: DataType, index: u32) -> Option<u64> {
     let table = table(args, scope)?;
-    let Some(key) = table.key(value) else { return None };
+    let key = table.key(value)?;
     match table.access(&key, scope.now, Access::Peek, |entry| entry.get(data, index)) {
         None => Some(0),
         Some(stored) => stored,

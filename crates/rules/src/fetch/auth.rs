@@ -11,11 +11,18 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("http_auth", ValueType::Bool, REQUEST, valid, "Whether user and password are in a user list.")
         .takes(&[Param::Userlist], 1)
         .http(),
-    Fetch::new("http_auth_group", ValueType::Str, REQUEST, user_if_valid, "The user, if the password is right.")
-        .takes(&[Param::Userlist], 1)
-        .http(),
+    Fetch::new(
+        "http_auth_group",
+        ValueType::Str,
+        REQUEST,
+        user_if_valid,
+        "The user, if the password is right.",
+    )
+    .takes(&[Param::Userlist], 1)
+    .http(),
     Fetch::new("http_auth_user", ValueType::Str, REQUEST, user, "The user of Basic credentials.").http(),
-    Fetch::new("http_auth_pass", ValueType::Str, REQUEST, password, "The password of Basic credentials.").http(),
+    Fetch::new("http_auth_pass", ValueType::Str, REQUEST, password, "The password of Basic credentials.")
+        .http(),
     Fetch::new("http_auth_type", ValueType::Str, REQUEST, scheme, "The scheme: Basic, Bearer.").http(),
     Fetch::new("http_auth_bearer", ValueType::Str, REQUEST, bearer, "The token of Bearer credentials.")
         .takes(&[Param::Str], 0)

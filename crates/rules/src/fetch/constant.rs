@@ -62,7 +62,13 @@ pub(super) const ROWS: &[Fetch] = &[
         .takes(&[Param::Str, Param::Str], 1)
         .check(check_variable),
     Fetch::new("unique-id", ValueType::Str, ANYWHERE, unique_id, "The request's unique id."),
-    Fetch::new("internal.strm.is_htx", ValueType::Bool, INTERNAL, is_http, "Whether the stream is in HTTP mode."),
+    Fetch::new(
+        "internal.strm.is_htx",
+        ValueType::Bool,
+        INTERNAL,
+        is_http,
+        "Whether the stream is in HTTP mode.",
+    ),
     Fetch::new("wait_end", ValueType::Bool, INTERNAL, wait_end, "True once nobody waits for more data."),
 ];
 

@@ -104,7 +104,8 @@ const OTHERS: &[Fetch] = &[
     row("sc1_trackers", trackers::<1>, "How many track the same key.").takes(TABLE, 0),
     row("sc2_trackers", trackers::<2>, "How many track the same key.").takes(TABLE, 0),
     row("sc_trackers", trackers::<NUMBERED>, "How many track the same key.").takes(NUMBER_TABLE, 1),
-    row("src_updt_conn_cnt", update_connections, "Counts a connection of the client's address.").takes(TABLE, 1),
+    row("src_updt_conn_cnt", update_connections, "Counts a connection of the client's address.")
+        .takes(TABLE, 1),
     row("table_cnt", table_used, "Entries in use in a table.").takes(TABLE, 1),
     row("table_avl", table_free, "Entries free in a table.").takes(TABLE, 1),
 ];
@@ -180,7 +181,10 @@ fn rate_of(data: DataType) -> Option<DataType> {
 }
 
 /// A key without an entry counts 0; a table that does not store the data makes the sample missing.
-fn counter<'a, const WHO: u8, const DO: u8, const DATA: u8>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+fn counter<'a, const WHO: u8, const DO: u8, const DATA: u8>(
+    args: &'a [Arg],
+    scope: &Scope<'a>,
+) -> Fetched<'a> {
     let data = DATA_TYPES[DATA as usize].0;
     let is_array = DO >= READ_AT;
     let index = if is_array { number(args, 0).and_then(|index| u32::try_from(index).ok()) } else { Some(0) };
@@ -215,10 +219,14 @@ fn tracked<'a, const WHO: u8>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a>
 
 fn trackers<'a, const WHO: u8>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     let slot = slot_of(WHO, args, false);
-    let Some(tracked) = slot.and_then(|slot| scope.tracked.get(slot)?.as_ref()) else { return Fetched::Missing };
+    let Some(tracked) = slot.and_then(|slot| scope.tracked.get(slot)?.as_ref()) else {
+        return Fetched::Missing;
+    };
     match table(args, scope) {
         None => Fetched::int(i64::from(tracked.trackers())),
-        Some(table) => Fetched::int(tracked.with_key(|key| table.trackers(key, scope.now).map_or(0, i64::from))),
+        Some(table) => {
+            Fetched::int(tracked.with_key(|key| table.trackers(key, scope.now).map_or(0, i64::from)))
+        }
     }
 }
 

@@ -7,17 +7,48 @@ use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
 
 pub(super) const ROWS: &[Fetch] = &[
-    Fetch::new("req.ssl_sni", ValueType::Str, REQUEST, sni, "The server name in a TLS hello.").also(&["req_ssl_sni"]),
+    Fetch::new("req.ssl_sni", ValueType::Str, REQUEST, sni, "The server name in a TLS hello.")
+        .also(&["req_ssl_sni"]),
     Fetch::new("req.ssl_alpn", ValueType::Str, REQUEST, alpn, "The first protocol that a TLS hello offers."),
-    Fetch::new("req.ssl_ec_ext", ValueType::Bool, REQUEST, elliptic, "Whether a TLS hello lists elliptic curves."),
+    Fetch::new(
+        "req.ssl_ec_ext",
+        ValueType::Bool,
+        REQUEST,
+        elliptic,
+        "Whether a TLS hello lists elliptic curves.",
+    ),
     Fetch::new("req.ssl_st_ext", ValueType::Int, REQUEST, ticket, "Session tickets: 0 no, 1 empty, 2 sent."),
-    Fetch::new("req.ssl_hello_type", ValueType::Int, REQUEST, request_type, "Type of the TLS hello of a client.")
-        .also(&["req_ssl_hello_type"]),
-    Fetch::new("res.ssl_hello_type", ValueType::Int, RESPONSE, response_type, "Type of the TLS hello of a server.")
-        .also(&["rep_ssl_hello_type"]),
-    Fetch::new("req.ssl_ver", ValueType::Int, REQUEST, version, "TLS version of a hello: major × 65536 + minor.")
-        .also(&["req_ssl_ver"]),
-    Fetch::new("ssl_fc", ValueType::Bool, super::FRONTEND, over_tls, "Whether the client's connection is TLS."),
+    Fetch::new(
+        "req.ssl_hello_type",
+        ValueType::Int,
+        REQUEST,
+        request_type,
+        "Type of the TLS hello of a client.",
+    )
+    .also(&["req_ssl_hello_type"]),
+    Fetch::new(
+        "res.ssl_hello_type",
+        ValueType::Int,
+        RESPONSE,
+        response_type,
+        "Type of the TLS hello of a server.",
+    )
+    .also(&["rep_ssl_hello_type"]),
+    Fetch::new(
+        "req.ssl_ver",
+        ValueType::Int,
+        REQUEST,
+        version,
+        "TLS version of a hello: major × 65536 + minor.",
+    )
+    .also(&["req_ssl_ver"]),
+    Fetch::new(
+        "ssl_fc",
+        ValueType::Bool,
+        super::FRONTEND,
+        over_tls,
+        "Whether the client's connection is TLS.",
+    ),
 ];
 
 /// Record type of handshake messages (RFC 8446 §5.1).
@@ -157,16 +188,16 @@ fn ticket<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     })
 }
 
-fn hello_type(bytes: &[u8]) -> Result<Option<Value<'static>>, Nothing> {
+fn hello_type(bytes: &[u8]) -> Result<Option<Value<'_>>, Nothing> {
     message(bytes).map(|(kind, _)| Some(Value::Int(i64::from(kind))))
 }
 
 fn request_type<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    answer(scope, Direction::Request, |bytes| hello_type(bytes))
+    answer(scope, Direction::Request, hello_type)
 }
 
 fn response_type<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    answer(scope, Direction::Response, |bytes| hello_type(bytes))
+    answer(scope, Direction::Response, hello_type)
 }
 
 /// The version that the client's hello names, not that of the record around it.

@@ -26,7 +26,8 @@ const fn counted(name: &'static str, places: PlaceSet, eval: super::Eval) -> Fet
 }
 
 pub(super) const ROWS: &[Fetch] = &[
-    Fetch::new("req.len", ValueType::Int, REQUEST, req_len, "Bytes of the request so far.").also(&["req_len"]),
+    Fetch::new("req.len", ValueType::Int, REQUEST, req_len, "Bytes of the request so far.")
+        .also(&["req_len"]),
     Fetch::new("res.len", ValueType::Int, RESPONSE, res_len, "Bytes of the response so far."),
     slice("req.payload", REQUEST, req_payload),
     slice("res.payload", RESPONSE, res_payload),
@@ -37,9 +38,15 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("req.rdp_cookie", ValueType::Str, REQUEST, rdp_cookie, "A cookie of the RDP protocol.")
         .takes(&[Param::Str], 0)
         .also(&["rdp_cookie"]),
-    Fetch::new("req.rdp_cookie_cnt", ValueType::Int, REQUEST, rdp_cookie_count, "Whether there is one, 1 or 0.")
-        .takes(&[Param::Str], 0)
-        .also(&["rdp_cookie_cnt"]),
+    Fetch::new(
+        "req.rdp_cookie_cnt",
+        ValueType::Int,
+        REQUEST,
+        rdp_cookie_count,
+        "Whether there is one, 1 or 0.",
+    )
+    .takes(&[Param::Str], 0)
+    .also(&["rdp_cookie_cnt"]),
 ];
 
 /// The raw bytes of that side; HTTP messages have none.
@@ -122,7 +129,8 @@ fn check_counted(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), Str
     let (number, is_relative) = match args.text(2) {
         None => (0, true),
         Some(text) => {
-            let number = parse_int(text).ok_or("the third argument must be a number, with a sign if relative")?;
+            let number =
+                parse_int(text).ok_or("the third argument must be a number, with a sign if relative")?;
             (number, text.starts_with(b"+") || text.starts_with(b"-"))
         }
     };
