@@ -33,6 +33,8 @@ const SIGNALS: &[Signal] = &[
     Signal::INT,
     Signal::TERM,
     Signal::HUP,
+    // HAProxy dumps its memory pools; there are none here, and the default would end the process.
+    Signal::QUIT,
     Signal::USR1,
     Signal::USR2,
     Signal::TTIN,
