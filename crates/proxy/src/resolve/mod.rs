@@ -1,0 +1,59 @@
+//! Run-time name resolution (`resolvers`): asks name servers for the addresses and services of server names, and moves
+//! servers with the answers.
+//!
+//! ```text
+//!  name ─► Resolution (pure: when to ask, what is known) ─► Answered ─► assign (pure: who gets what) ─► State, logs
+//!                 ▲ replies                                 Lost ─────► maintenance "resolution"
+//!  name servers ──┘  (one UDP socket each)
+//! ```
+
+mod assignment;
+mod initial;
+mod message;
+mod nameserver;
+mod resolution;
+mod resolver;
+
+pub use initial::{initialize, unresolved};
+pub use nameserver::Counters;
+pub use resolver::run;
+
+use haproxy_config::Model;
+
+/// What other threads may look at: `show resolvers`.
+#[derive(Debug, Default)]
+pub struct Resolve {
+    pub sections: Vec<SectionView>,
+}
+
+/// One `resolvers` section.
+#[derive(Debug)]
+pub struct SectionView {
+    pub name: String,
+    pub nameservers: Vec<NameserverView>,
+}
+
+#[derive(Debug)]
+pub struct NameserverView {
+    pub name: String,
+    pub target: nameserver::Server,
+    pub counters: Counters,
+}
+
+impl Resolve {
+    /// Lists the name servers; reads `/etc/resolv.conf` for the sections that want it. Call before a chroot.
+    pub fn new(model: &Model) -> Resolve {
+        let sections = model
+            .resolvers
+            .iter()
+            .map(|section| SectionView {
+                name: section.name.clone(),
+                nameservers: nameserver::list(section)
+                    .into_iter()
+                    .map(|(name, target)| NameserverView { name, target, counters: Counters::default() })
+                    .collect(),
+            })
+            .collect();
+        Resolve { sections }
+    }
+}
