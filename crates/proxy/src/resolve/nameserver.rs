@@ -137,7 +137,11 @@ impl Link {
         received: &mpsc::Sender<Received>,
     ) -> io::Result<()> {
         match self {
-            Link::Udp(socket) => socket.try_send(query).map(|_| ()),
+            // Past tokio, which would want to be polled first: a full send buffer is a lost packet like any other.
+            Link::Udp(socket) => {
+                rustix::net::send(socket.as_ref(), query, rustix::net::SendFlags::DONTWAIT)?;
+                Ok(())
+            }
             Link::Tcp { address, pending } => {
                 let permit = Arc::clone(pending)
                     .try_acquire_owned()
