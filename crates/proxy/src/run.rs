@@ -66,7 +66,7 @@ pub struct BindOptions {
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
 pub struct Bound {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,

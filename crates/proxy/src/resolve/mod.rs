@@ -19,11 +19,19 @@ pub use nameserver::Counters;
 pub use resolver::run;
 
 use haproxy_config::Model;
+use parking_lot::Mutex;
+use rules::ServerId;
+use tokio::sync::mpsc;
 
-/// What other threads may look at: `show resolvers`.
-#[derive(Debug, Default)]
+/// Servers waiting to be resolved out of turn at most.
+const HASTENED_MAX: usize = 1024;
+
+/// What other threads see of name resolution: `show resolvers` reads it.
+#[derive(Debug)]
 pub struct Resolve {
     pub sections: Vec<SectionView>,
+    hasten: mpsc::Sender<ServerId>,
+    hastened: Mutex<Option<mpsc::Receiver<ServerId>>>,
 }
 
 /// One `resolvers` section.
@@ -54,6 +62,13 @@ impl Resolve {
                     .collect(),
             })
             .collect();
-        Resolve { sections }
+        let (hasten, hastened) = mpsc::channel(HASTENED_MAX);
+        Resolve { sections, hasten, hastened: Mutex::new(Some(hastened)) }
+    }
+
+    /// Resolves the name of a server soon: it cannot be reached, so it may have moved.
+    pub fn hasten(&self, server: ServerId) {
+        // When so many wait already, this one is resolved in its turn.
+        let _ = self.hasten.try_send(server);
     }
 }

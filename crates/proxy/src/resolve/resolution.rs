@@ -131,6 +131,11 @@ impl Resolution {
         }
     }
 
+    /// A query is unanswered.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::Asking { .. })
+    }
+
     pub fn poll_timeout(&self) -> Instant {
         match self.phase {
             Phase::Idle { until } | Phase::Asking { until, .. } => until,

@@ -68,6 +68,7 @@ struct Resolver {
 
 /// Resolves until `stage` says stop. Call on the control thread, in its `LocalSet`.
 pub async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
+    let Some(mut hastened) = shared.resolve.hastened.lock().take() else { return };
     let (sender, mut received) = mpsc::channel(RECEIVED_MAX);
     let mut resolver = Resolver::new(shared, sender);
     resolver.register_all(Instant::now());
@@ -84,6 +85,7 @@ pub async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
                 }
             }
             Some(answer) = received.recv() => resolver.handle_answer(Instant::now(), &answer),
+            Some(server) = hastened.recv() => resolver.hasten(Instant::now(), server),
             () = tokio::time::sleep_until(next.into()) => resolver.handle_timers(Instant::now()),
         }
     }
@@ -186,6 +188,15 @@ impl Resolver {
         }
     }
 
+    fn hasten(&mut self, now: Instant, user: ServerId) {
+        for index in 0..self.entries.len() {
+            if let Some(entry) = self.entries[index].as_mut().filter(|entry| entry.users.contains(&user)) {
+                entry.resolution.hasten(now);
+                self.set_timer(index);
+            }
+        }
+    }
+
     fn handle_timers(&mut self, now: Instant) {
         while let Some(&Reverse((due, index))) = self.timers.peek() {
             if due > now {
@@ -197,7 +208,14 @@ impl Resolver {
                 continue;
             }
             entry.due = None;
+            let waited = entry.resolution.is_asking();
+            let section = entry.key.section;
             let event = entry.resolution.handle_timeout(now);
+            if waited {
+                for nameserver in &self.shared.resolve.sections[section].nameservers {
+                    nameserver.counters.timeouts.fetch_add(1, Relaxed);
+                }
+            }
             self.after(now, index, event, None);
         }
     }
@@ -293,7 +311,7 @@ impl Resolver {
     }
 
     // Deals the addresses of a name to its servers, backend by backend.
-    fn place_addresses(&mut self, index: usize, nameserver: Option<usize>) {
+    fn place_addresses(&mut self, index: usize, mut nameserver: Option<usize>) {
         let Some(entry) = &self.entries[index] else { return };
         let addresses: Vec<IpAddr> = entry.resolution.addresses().collect();
         let mut by_backend: BTreeMap<rules::ProxyId, Vec<ServerId>> = BTreeMap::new();
@@ -325,6 +343,9 @@ impl Resolver {
                 match address {
                     Some(address) => {
                         if self.move_server(server, address, &host, &source) {
+                            if let Some(position) = nameserver.take() {
+                                section.nameservers[position].counters.updates.fetch_add(1, Relaxed);
+                            }
                             "DNS cache".clone_into(&mut source);
                         }
                     }
