@@ -17,6 +17,7 @@ mod registry;
 mod run;
 mod session;
 mod state;
+pub mod stats;
 pub mod syslog;
 mod upstream;
 mod worker;
