@@ -14,6 +14,7 @@ mod names;
 mod parse;
 mod proxy;
 mod scope;
+mod sections;
 mod server;
 mod units;
 mod users;

@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::names::Names;
 use crate::parse::Context;
 use crate::proxy::{self, ProxyReader};
+use crate::sections;
 use diag::{Diagnostic, FileId, Report, Sources};
 use std::path::{Path, PathBuf};
 
@@ -148,22 +149,22 @@ fn build(ast: &Ast, environment: &Environment, sources: &Sources, report: &mut R
         global.read(section, &mut context);
     }
     let global = global.finish(&mut context);
+    let mut model = Model { global, ..Model::default() };
+    sections::check_duplicates(&ast.sections, &mut context);
     let mut proxies = ProxyReader::default();
     for section in &ast.sections {
         if section.kind == SectionKind::Defaults || section.kind.is_proxy() {
             proxies.read(section, &mut context);
+        } else {
+            sections::read(section, &mut model, &mut context);
         }
     }
-    let proxies = proxy::finish(proxies.drafts, &global, &mut context);
+    model.proxies = proxy::finish(proxies.drafts, &model, &mut context);
     let mut tables = std::mem::take(&mut context.tables);
     tables.sort_by_key(|(id, _)| *id);
-    Model {
-        global,
-        proxies,
-        tables: tables.into_iter().map(|(_, table)| table).collect(),
-        patterns: std::mem::take(&mut context.patterns),
-        ..Model::default()
-    }
+    model.tables = tables.into_iter().map(|(_, table)| table).collect();
+    model.patterns = std::mem::take(&mut context.patterns);
+    model
 }
 
 /// Adds every file to the table; directories give their `*.cfg` files, sorted, hidden ones left out.

@@ -5,17 +5,21 @@ mod balance;
 mod basics;
 mod checks;
 mod cookie;
-mod errors;
+pub(crate) mod errors;
+mod filters;
 mod finish;
+mod legacy;
 mod logs;
 mod options;
 mod rules;
+pub(crate) mod rulesets;
 mod stats;
 mod table;
 mod timeouts;
 
 pub(crate) use finish::finish;
 pub(crate) use options::SWITCHES;
+pub(crate) use rules::parse_table;
 pub(crate) use table::{ProxyKeyword, find, names, rows};
 
 use crate::keywords;
@@ -60,12 +64,33 @@ pub(crate) struct Draft {
     /// `use_backend` and `use-server` lines: their targets are resolved when all sections are read.
     pub use_backend: Vec<Routing>,
     pub use_server: Vec<Routing>,
+    pub checks: DraftChecks,
+    /// The rule set that runs last of those seen so far.
+    pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
     /// `dynamic-cookie-key` before `cookie`.
     pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
+}
+
+/// The check lines of a section.
+#[derive(Debug, Clone)]
+pub(crate) struct DraftChecks {
+    pub kind: checks::CheckKind,
+    pub http: ::checks::Ruleset,
+    pub tcp: ::checks::Ruleset,
+}
+
+impl Default for DraftChecks {
+    fn default() -> Self {
+        DraftChecks {
+            kind: checks::CheckKind::default(),
+            http: ::checks::Ruleset::new(::checks::RecipeKind::Http),
+            tcp: ::checks::Ruleset::new(::checks::RecipeKind::Tcp),
+        }
+    }
 }
 
 /// A line that sends what matches somewhere.
@@ -103,6 +128,8 @@ impl Draft {
             acls: AclSet::new(),
             use_backend: Vec::new(),
             use_server: Vec::new(),
+            checks: DraftChecks::default(),
+            latest_turn: None,
             error_sections: Vec::new(),
             dynamic_cookie_key: None,
             spans: Spans::default(),
@@ -210,6 +237,8 @@ impl ProxyReader {
             }
             None => Draft::new(kind, id, name_text, header.span),
         };
+        // Rules of defaults ran their turns there.
+        draft.latest_turn = None;
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = &name {

@@ -202,6 +202,9 @@ fn accepted_one(
         closed: false,
         private: None,
         counted: false,
+        trackers: None,
+        proxy_header: false,
+        variables: None,
     };
     tokio::task::spawn_local(serve(client));
 }

@@ -230,7 +230,9 @@ fn left_out(
     }
     let defaults: Option<Vec<Arg>> = required
         .iter()
-        .map(|param| typed(*param, b"", context).ok().filter(|arg| matches!(arg, Arg::Proxy(_) | Arg::Table(_))))
+        .map(|param| {
+            typed(*param, b"", context).ok().filter(|arg| matches!(arg, Arg::Proxy(_) | Arg::Table(_)))
+        })
         .collect();
     defaults.ok_or_else(|| {
         let message = format!("missing arguments ({} expected) in '{keyword}'", required.len());

@@ -317,6 +317,8 @@ pub trait Host {
     fn hostname(&self) -> &str;
     /// Whether the address is one of this machine's.
     fn is_local(&self, address: IpAddr) -> bool;
+    /// Offset of local time from GMT at that second since the epoch, in seconds.
+    fn local_offset(&self, second: i64) -> i32;
     /// 64 random bits; not for secrets.
     fn random(&self) -> u64;
     /// Whether a userlist has this user with this password.

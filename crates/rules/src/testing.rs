@@ -142,6 +142,10 @@ impl Host for FixedHost {
         address.is_loopback()
     }
 
+    fn local_offset(&self, _: i64) -> i32 {
+        0
+    }
+
     fn random(&self) -> u64 {
         0x1234_5678_9abc_def0
     }

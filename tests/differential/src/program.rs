@@ -64,7 +64,7 @@ pub struct Instance {
 /// What every scenario gets before its own text. The second program of a pair must not differ by threads.
 const GLOBAL: &str = "global
     nbthread 1
-    maxconn 1000
+    maxconn 2000
     stats socket $(dir)/cli.sock mode 600 level admin
 ";
 

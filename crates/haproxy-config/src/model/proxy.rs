@@ -450,18 +450,20 @@ pub struct StickRule {
 }
 
 /// What is sent instead of a built-in error message of this status.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ErrorReply {
     pub status: u16,
     pub content: ErrorContent,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ErrorContent {
     /// A whole response, head and body, as it goes out.
     Raw(std::sync::Arc<[u8]>),
     /// `errorloc302` / `errorloc303`.
     Redirect { status: u16, location: String },
+    /// `http-error` that is made of parts; its status is that of the error.
+    Reply(std::sync::Arc<rules::action::Reply>),
 }
 
 /// `stats …` of one proxy.

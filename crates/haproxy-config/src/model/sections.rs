@@ -142,7 +142,7 @@ pub struct Cache {
 }
 
 /// `http-errors NAME`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct HttpErrors {
     pub name: String,
     pub replies: Vec<ErrorReply>,

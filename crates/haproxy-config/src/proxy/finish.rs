@@ -1,29 +1,28 @@
 //! From drafts to proxies: names become ids, and what only the whole configuration can tell is told.
 
-use super::{Draft, LogChoice, balance};
+use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
-    BackendTarget, BalanceKey, CookieMode, Global, Mode, Proxy, ServerTarget, UseBackend, UseServer,
+    BackendTarget, BalanceKey, CookieMode, Global, Mode, Model, Proxy, ServerTarget, UseBackend, UseServer,
 };
 use crate::parse::{Context, Outcome, fail, fail_with_help};
 use crate::scope;
 use crate::server::resolve_track;
 use ::rules::log_format::{BuiltIn, Dialect};
-use ::rules::{AclSet, Expr, ParseContext, Place, PlaceSet, ProxyId, ServerId};
+use ::rules::{AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction};
 use diag::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
 
 /// Turns every draft into a proxy. Mistakes are reported; the result is only good when there were none.
-pub(crate) fn finish(drafts: Vec<Draft>, global: &Global, context: &mut Context<'_>) -> Vec<Proxy> {
-    let mut proxies: Vec<Proxy> =
-        drafts.into_iter().map(|draft| finish_one(draft, global, context)).collect();
+pub(crate) fn finish(drafts: Vec<Draft>, model: &Model, context: &mut Context<'_>) -> Vec<Proxy> {
+    let mut proxies: Vec<Proxy> = drafts.into_iter().map(|draft| finish_one(draft, model, context)).collect();
     number(&mut proxies, context);
     check_modes(&proxies, context);
     check_track_cycles(&proxies, context);
     proxies
 }
 
-fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> Proxy {
+fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Proxy {
     let is_frontend = draft.proxy.is_frontend;
     let is_backend = draft.proxy.is_backend;
     if is_frontend {
@@ -31,6 +30,7 @@ fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> P
         context.report_error(outcome);
     }
     if is_backend {
+        draft.proxy.check = super::checks::recipe(&draft.checks);
         let outcome = settle_balance(&mut draft, context);
         context.report_error(outcome);
         for (index, track) in std::mem::take(&mut draft.tracks) {
@@ -42,7 +42,11 @@ fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> P
         check_servers(&draft, context);
     }
     routing(&mut draft, context);
-    log_targets(&mut draft, global);
+    error_sections(&mut draft, model);
+    rulesets::resolve_error_files(&mut draft, &model.http_errors, context);
+    rulesets::number_captures(&mut draft, context);
+    check_rules(&draft, model, context);
+    log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
     formats(&mut draft, context);
     advise(&draft, context);
@@ -99,6 +103,41 @@ fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
         scope::with_rules(context, section, &AclSet::new(), places, parse).map(BalanceKey::Expr)
     })?;
     Ok(())
+}
+
+/// `errorfiles`: messages of http-errors sections, unless the proxy has one of its own.
+fn error_sections(draft: &mut Draft, model: &Model) {
+    for (index, wanted) in std::mem::take(&mut draft.error_sections) {
+        let Some(section) = model.http_errors.get(index as usize) else { continue };
+        for reply in &section.replies {
+            let known = draft.proxy.errors.iter().any(|known| known.status == reply.status);
+            if !known && (wanted.is_empty() || wanted.contains(&reply.status)) {
+                draft.proxy.errors.push(reply.clone());
+            }
+        }
+    }
+}
+
+/// What rules name must be there.
+fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
+    for (action, span) in rulesets::stream_actions(draft) {
+        if let StreamAction::Track(track) = action {
+            if track.table.is_none() && draft.proxy.stick_table.is_none() {
+                let message = format!("this rule tracks into the table of {}, which has none", draft.title());
+                context.report.push(
+                    Diagnostic::alert(span, message).with_help("add `stick-table`, or name one with `table`"),
+                );
+            }
+        }
+    }
+    for rule in draft.proxy.http_request.iter().chain(&draft.proxy.http_response) {
+        let (HttpAction::CacheUse(name) | HttpAction::CacheStore(name)) = &rule.action else { continue };
+        if model.caches.iter().any(|cache| *cache.name == **name) {
+            context.warn(rule.span, "caches are read but nothing is cached yet");
+        } else {
+            context.report.push(Diagnostic::alert(rule.span, format!("there is no cache `{name}`")));
+        }
+    }
 }
 
 /// `use_backend` and `use-server`: a name becomes an id, a format stays one.
@@ -245,11 +284,11 @@ fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
         return;
     }
     let title = draft.title();
+    let section_span = draft.proxy.span;
     let mut ignored = |span: Option<Span>, what: &str| {
         let message = format!("`{what}` is ignored: {title} is not in HTTP mode");
-        context.report.push(
-            Diagnostic::warning(span.unwrap_or(draft.proxy.span), message).with_help("add `mode http`"),
-        );
+        let span = span.unwrap_or(section_span);
+        context.report.push(Diagnostic::warning(span, message).with_help("add `mode http`"));
     };
     if draft.proxy.forwardfor.take().is_some() {
         ignored(draft.spans.forwardfor, "option forwardfor");
@@ -263,6 +302,20 @@ fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
     if draft.proxy.stats.take().is_some() {
         ignored(draft.spans.stats, "stats");
     }
+    let mut rules_dropped = |name: &str, first: Option<Span>| {
+        if let Some(span) = first {
+            ignored(Some(span), name);
+        }
+    };
+    let proxy = &mut draft.proxy;
+    rules_dropped("http-request", proxy.http_request.first().map(|rule| rule.span));
+    rules_dropped("http-response", proxy.http_response.first().map(|rule| rule.span));
+    rules_dropped("http-after-response", proxy.http_after_response.first().map(|rule| rule.span));
+    rules_dropped("redirect", proxy.redirects.first().map(|rule| rule.span));
+    proxy.http_request.clear();
+    proxy.http_response.clear();
+    proxy.http_after_response.clear();
+    proxy.redirects.clear();
     match draft.log_choice {
         LogChoice::Http(span) | LogChoice::HttpClf(span) | LogChoice::Https(span)
             if draft.proxy.is_frontend =>

@@ -1,5 +1,6 @@
 //! ACLs and everything with a condition that is no rule of a rule set: routing, persistence, redirects, captures.
 
+use super::rulesets::Turn;
 use super::table::InDefaults::{Named, No, Yes};
 use super::table::Side::{Backend, Both, Frontend};
 use super::table::{ProxyKeyword, entry};
@@ -102,6 +103,7 @@ fn use_backend(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Contex
     let target = arguments.expect("the name of a backend")?.clone();
     let places = Place::UseBackend.only();
     let condition = condition(draft, arguments, places, context)?;
+    draft.take_turn(Turn::UseBackend, arguments.span(), context);
     draft.use_backend.push(super::Routing { target, condition, span: arguments.span() });
     Ok(())
 }
@@ -110,6 +112,7 @@ fn use_server(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context
     let target = arguments.expect("the name of a server")?.clone();
     let places = Place::ServerChoice.only();
     let condition = needed_condition(draft, arguments, places, context)?;
+    draft.take_turn(Turn::UseServer, arguments.span(), context);
     draft.use_server.push(super::Routing { target, condition: Some(condition), span: arguments.span() });
     Ok(())
 }
@@ -131,6 +134,7 @@ fn ignore_persist(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Con
 fn monitor(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
     arguments.choice(&[("fail", ())])?;
     let condition = needed_condition(draft, arguments, Place::FrontendHttpRequest.only(), context)?;
+    draft.take_turn(Turn::MonitorFail, arguments.span(), context);
     draft.proxy.monitor_fail.push(condition);
     Ok(())
 }
@@ -293,9 +297,4 @@ fn table_of(
             }
         },
     }
-}
-
-/// `stats http-request …`.
-pub(super) fn stats_http_request(_: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    fail(arguments.span(), "rules are not read yet")
 }

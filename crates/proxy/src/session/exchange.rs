@@ -6,12 +6,14 @@ use super::flow::{Flow, FlowError};
 use super::http1::After;
 use super::log;
 use super::persist;
+use super::reply;
+use super::rules::Outcome;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
-use http::{FieldKind, Framing, ParseError, Parsed, Version};
+use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
@@ -149,6 +151,10 @@ pub async fn exchange(
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
     persist::prepare_request(transaction, settings);
+    transaction.request.filter_te();
+    if let Some(name) = &settings.http_send_name_header {
+        transaction.request.set(name.as_bytes(), server.name().as_bytes());
+    }
     transaction.request.write_to(up.pending.buffer());
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
@@ -191,8 +197,12 @@ pub async fn exchange(
     {
         return Err(Failure::Server(Stage::Status(status)));
     }
+    let asked = transaction.request.upgrade().is_some();
+    if status == 101 && !transaction.response.is_valid_switch(asked) {
+        return Err(Failure::Abort(Stage::Junk.abort()));
+    }
     transaction.facts.status = status;
-    log::count_response(client, transaction, status);
+    transaction.facts.response_version = Some(transaction.response.version());
 
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
@@ -208,10 +218,16 @@ pub async fn exchange(
         && !transaction.response.must_close()
         && !worker.state().is_stopping()
         && up.is_read();
-    super::response::finish_head(client, transaction, settings, server);
-    if !tunnels {
-        set_connection(transaction, client_lives);
+    match super::response::process(client, transaction, settings, server) {
+        Outcome::Next => {}
+        Outcome::Answer(answer) => return Ok(reply::answer(client, transaction, answer).await),
+        Outcome::Error(status) => return Ok(reply::answer_error(client, transaction, status).await),
+        Outcome::Close => return Ok(After::Close),
     }
+    if !tunnels {
+        transaction.response.set_response_connection(client_lives, transaction.request.version());
+    }
+    log::count_response(client, transaction, status);
     transaction.response.write_to(down.pending.buffer());
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -280,19 +296,6 @@ fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Pro
     }
     let worker = &client.worker;
     worker.idle.borrow_mut().put(connection, Instant::now());
-}
-
-/// Says in the response whether the client's connection lives on, in the words of the client's version.
-fn set_connection(transaction: &mut Transaction, lives: bool) {
-    let response = &mut transaction.response;
-    if response.has(FieldKind::Connection) {
-        response.strip_connection_tokens();
-    }
-    match (lives, transaction.request.version()) {
-        (false, Version::Http10 | Version::Http11 | Version::Http2) => response.add(b"connection", b"close"),
-        (true, Version::Http10) => response.add(b"connection", b"keep-alive"),
-        (true, Version::Http11 | Version::Http2) => {}
-    }
 }
 
 /// What of the body came with the head goes out with it.

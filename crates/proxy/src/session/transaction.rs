@@ -2,10 +2,16 @@
 //! so that an idle connection holds none and a busy one allocates nothing.
 
 use super::persist::Presented;
+use super::tracking::{self, TRACKERS, Trackers};
+use crate::worker::Worker;
 use http::Head;
-use rules::{Peer, ProxyId, StreamFacts, Times, WallTime};
+use rules::{
+    Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet, WallTime,
+};
 use std::cell::RefCell;
-use std::time::Instant;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Transactions kept per thread for reuse.
 const POOLED_MAX: usize = 256;
@@ -19,7 +25,14 @@ thread_local! {
     static POOL: RefCell<Vec<Box<Transaction>>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Debug)]
+/// Timeouts that `set-timeout` changed; `None`: as configured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ChangedTimeouts {
+    pub client: Option<Duration>,
+    pub server: Option<Duration>,
+    pub tunnel: Option<Duration>,
+}
+
 pub struct Transaction {
     pub facts: StreamFacts,
     pub request: Head,
@@ -33,6 +46,18 @@ pub struct Transaction {
     pub ignore_persist: bool,
     /// The client's connection may live on after the response.
     pub client_keeps_alive: bool,
+    pub variables: StreamVariables,
+    /// Entries of stick tables that this stream tracks.
+    pub trackers: Trackers,
+    /// Keys of the request that wait for a server to be stored with: position of the rule, sample.
+    pub stick_stores: Vec<(usize, Value<'static>)>,
+    /// `set-log-level`: `Some(None)` is "no line".
+    pub log_level: Option<Option<u8>>,
+    pub timeouts: ChangedTimeouts,
+    /// `disable-l7-retry`.
+    pub no_l7_retry: bool,
+    /// Rules need not wait for more of the client's bytes.
+    pub payload_final: bool,
     /// For text that is evaluated and used at once.
     pub scratch: Vec<u8>,
 }
@@ -48,14 +73,16 @@ pub struct Origin {
     pub accept_wall: WallTime,
     pub handshake_done: Option<Instant>,
     pub request_index: u32,
+    pub proxy_header: bool,
 }
 
 impl Transaction {
     /// A fresh transaction, from the pool where it has one.
-    pub fn take(origin: Origin) -> Box<Transaction> {
+    pub fn take(worker: &Worker, origin: Origin, session: &Rc<VariableSet>) -> Box<Transaction> {
         match POOL.with(|pool| pool.borrow_mut().pop()) {
             Some(mut transaction) => {
                 transaction.restart(origin);
+                transaction.variables.attach(Rc::clone(session));
                 transaction
             }
             None => Box::new(Transaction {
@@ -67,12 +94,24 @@ impl Transaction {
                 force_persist: false,
                 ignore_persist: false,
                 client_keeps_alive: false,
+                variables: StreamVariables::new(
+                    Arc::clone(&worker.state().process.variables),
+                    Rc::clone(session),
+                    VariableLimits::default(),
+                ),
+                trackers: [const { None }; TRACKERS],
+                stick_stores: Vec::new(),
+                log_level: None,
+                timeouts: ChangedTimeouts::default(),
+                no_l7_retry: false,
+                payload_final: true,
                 scratch: Vec::new(),
             }),
         }
     }
 
-    pub fn give(transaction: Box<Transaction>) {
+    pub fn give(mut transaction: Box<Transaction>) {
+        tracking::release(&mut transaction.trackers);
         let capacity = transaction.request.capacity() + transaction.response.capacity();
         if capacity > HEAD_CAPACITY_MAX {
             return;
@@ -92,6 +131,11 @@ impl Transaction {
         self.presented = Presented::default();
         self.force_persist = false;
         self.ignore_persist = false;
+        self.stick_stores.clear();
+        self.log_level = None;
+        self.timeouts = ChangedTimeouts::default();
+        self.no_l7_retry = false;
+        self.payload_final = true;
         let mut captured_uri = std::mem::take(&mut self.facts.captured_uri);
         captured_uri.clear();
         self.facts = StreamFacts { captured_uri, ..facts(origin) };
@@ -104,6 +148,7 @@ fn facts(origin: Origin) -> StreamFacts {
         dst: origin.dst,
         listener: origin.listener,
         request_index: origin.request_index,
+        proxy_header: origin.proxy_header,
         ..StreamFacts::new(
             origin.frontend,
             Times {

@@ -165,6 +165,16 @@ impl Host for State {
         UdpSocket::bind((address, 0)).is_ok()
     }
 
+    fn local_offset(&self, second: i64) -> i32 {
+        static ZONE: OnceLock<rules::log_format::Zone> = OnceLock::new();
+        let zone = ZONE.get_or_init(|| {
+            let named = std::env::var("TZ").ok().and_then(|text| rules::log_format::Zone::from_posix(&text));
+            let read = || rules::log_format::Zone::from_tzif(&std::fs::read("/etc/localtime").ok()?);
+            named.or_else(read).unwrap_or_else(rules::log_format::Zone::utc)
+        });
+        zone.offset(second)
+    }
+
     fn random(&self) -> u64 {
         RandomState::new().hash_one(0_u8)
     }

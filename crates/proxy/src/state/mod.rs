@@ -33,6 +33,8 @@ pub struct State {
     /// One block per worker thread.
     pub workers: Box<[Arc<WorkerCounters>]>,
     pub process: ProcessState,
+    /// By `TableId`.
+    pub tables: Box<[Arc<rules::StickTable>]>,
 }
 
 /// The live side of one proxy section.
@@ -96,6 +98,8 @@ pub struct ProcessState {
     pub stopping: AtomicBool,
     pub next_stream: AtomicU64,
     pub dropped_logs: AtomicU64,
+    /// `proc.*`.
+    pub variables: Arc<rules::ProcessVariables>,
     /// Told when the process has room for a connection again.
     pub room: Notify,
 }
@@ -161,8 +165,14 @@ impl State {
                 stopping: AtomicBool::new(false),
                 next_stream: AtomicU64::new(0),
                 dropped_logs: AtomicU64::new(0),
+                variables: Arc::new(rules::ProcessVariables::new(0)),
                 room: Notify::new(),
             },
+            tables: model
+                .tables
+                .iter()
+                .map(|table| Arc::new(rules::StickTable::new(table.config.clone(), clock.started())))
+                .collect(),
             model,
             clock,
             proxies,

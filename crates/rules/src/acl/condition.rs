@@ -145,7 +145,9 @@ fn parse_suites(words: &[Word<'_>], context: &mut ParseContext<'_>) -> Result<Ve
         if bangs == 0 && (text == b"||" || text.eq_ignore_ascii_case(b"or")) {
             match suite.is_empty() {
                 // HAProxy takes it and goes on.
-                true => context.warnings.push(LoadError::new(word.span, "an ACL is missing before this 'or'")),
+                true => {
+                    context.warnings.push(LoadError::new(word.span, "an ACL is missing before this 'or'"))
+                }
                 false => suites.push(std::mem::take(&mut suite)),
             }
             continue;

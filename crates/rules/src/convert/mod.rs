@@ -1,9 +1,11 @@
 //! The table of converters: one row a keyword, one small function each.
 //! Owns how one value becomes another; reads the scope only for variables and tables, and changes only variables.
 
-mod codec;
+pub(crate) mod codec;
+mod date;
 mod hash;
 mod map;
+mod net;
 mod number;
 mod text;
 
@@ -62,7 +64,9 @@ impl Converter {
 
 /// All rows, group by group.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS].into_iter().flatten()
+    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS, date::ROWS, net::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// The row of that name.

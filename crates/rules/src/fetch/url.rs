@@ -19,7 +19,14 @@ pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("base32", ValueType::Int, REQUEST, base32, "A 32-bit hash of `base`.").http(),
     Fetch::new("base32+src", ValueType::Bin, REQUEST, base32_src, "`base32` and the client's address.")
         .http(),
-    Fetch::new("url32", ValueType::Int, REQUEST, url32, "A 32-bit hash of Host header, path and query string.").http(),
+    Fetch::new(
+        "url32",
+        ValueType::Int,
+        REQUEST,
+        url32,
+        "A 32-bit hash of Host header, path and query string.",
+    )
+    .http(),
     Fetch::new("url32+src", ValueType::Bin, REQUEST, url32_src, "`url32` and the client's address.").http(),
     Fetch::new("url_ip", ValueType::Ip4, REQUEST, url_ip, "The address in an absolute URI.").http(),
     Fetch::new("url_port", ValueType::Int, REQUEST, url_port, "The port in an absolute URI.").http(),
