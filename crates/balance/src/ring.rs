@@ -65,7 +65,7 @@ impl Ring {
         if let Some(last) = self.last.filter(|last| !stays(last)) {
             // Round robin moves on to the next point that stays, as if that one had just had its turn.
             let after = place_after(points, last);
-            self.last = points[after..].iter().copied().find(stays);
+            self.last = points[after..].iter().chain(&points[..after]).copied().find(stays);
         }
         points.retain(stays);
     }
@@ -111,6 +111,9 @@ impl Ring {
     }
 
     /// The server of the point after the last one used, skipping full ones, `avoid` only when no other is left.
+    ///
+    /// HAProxy 2.6 gives up when the very first point after a time without active servers belongs to a full one, and
+    /// answers 503 until it is free; that is not followed either.
     pub fn next(
         &mut self,
         backup: bool,

@@ -219,7 +219,10 @@ impl Group {
     fn join(&mut self, places: &mut [Place], server: ServerIndex, weight: i64) {
         let place = &mut places[server.position()];
         place.weight = weight;
-        place.next = self.position + (self.next_weight + self.current_weight - self.position) / weight;
+        // HAProxy divides without signs in 32 bits. So in a window that is overrun, because weights have shrunk since it
+        // began, the first turn comes to lie far away, and a change of weight before the switch does not bring it near.
+        let ahead = (self.next_weight + self.current_weight - self.position) as u32 / weight as u32;
+        place.next = i64::from((self.position as u32).wrapping_add(ahead) as i32);
         self.place(places, server);
     }
 

@@ -15,7 +15,7 @@ use crate::{
     PortSource, Recipe, RecipeKind, SetVariable, Step, Text,
 };
 use http::{Head, Method};
-use rules::{Expr, LogFormat};
+use rules::{Expr, LogFormat, VariableName};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ pub trait Environment {
     /// Evaluates an expression to a number; `None` when it gives none.
     fn number(&mut self, expr: &Expr, seen: Seen<'_>) -> Option<i64>;
     fn set_variable(&mut self, variable: &SetVariable, seen: Seen<'_>);
-    fn unset_variable(&mut self, name: &str);
+    fn unset_variable(&mut self, name: &VariableName);
     /// Value of `X-Haproxy-Server-State`; `None` without `http-check send-state`.
     fn server_state(&mut self) -> Option<String>;
 }
@@ -69,7 +69,7 @@ impl Environment for LiteralOnly {
 
     fn set_variable(&mut self, _: &SetVariable, _: Seen<'_>) {}
 
-    fn unset_variable(&mut self, _: &str) {}
+    fn unset_variable(&mut self, _: &VariableName) {}
 
     fn server_state(&mut self) -> Option<String> {
         None

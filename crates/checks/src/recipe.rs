@@ -4,7 +4,7 @@
 //! list, plus a [`Match`] where bytes need arithmetic. A recipe describes; [`crate::Conversation`] carries it out.
 
 use crate::{CheckStatus, Pattern};
-use rules::{Expr, LogFormat};
+use rules::{Expr, LogFormat, VariableName};
 use std::net::IpAddr;
 
 /// What a health check of a backend sends and expects. The default connects and closes (L4OK).
@@ -34,7 +34,7 @@ pub enum Step {
     Expect(Box<Expect>),
     SetVariable(SetVariable),
     UnsetVariable {
-        name: String,
+        name: VariableName,
     },
     /// Named in the report when a later rule without own comment fails.
     Comment(String),
@@ -179,8 +179,8 @@ pub enum FieldMatch {
 /// `set-var(name) expr`, `set-var-fmt(name) fmt`.
 #[derive(Debug, Clone)]
 pub struct SetVariable {
-    /// With its scope: `check.x`, `sess.x` or `proc.x`.
-    pub name: String,
+    /// In scope `check`, `sess` or `proc`.
+    pub name: VariableName,
     pub value: VariableValue,
 }
 

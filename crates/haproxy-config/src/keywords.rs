@@ -136,3 +136,8 @@ pub struct Listed {
 pub(crate) fn list<P>(class: &'static str, table: &'static [Keyword<P>]) -> impl Iterator<Item = Listed> {
     table.iter().map(move |row| Listed { class, name: row.name, status: row.status, summary: row.summary })
 }
+
+/// Names as [`diag::nearest`] takes them.
+pub(crate) fn list_names(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str)
+}

@@ -13,6 +13,8 @@ pub mod model;
 mod names;
 mod parse;
 mod proxy;
+mod scope;
+mod sections;
 mod server;
 mod units;
 mod users;

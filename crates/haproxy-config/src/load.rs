@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::names::Names;
 use crate::parse::Context;
 use crate::proxy::{self, ProxyReader};
+use crate::sections;
 use diag::{Diagnostic, FileId, Report, Sources};
 use std::path::{Path, PathBuf};
 
@@ -125,25 +126,20 @@ fn load_sources(options: &LoadOptions, files: Vec<FileId>, sources: Sources, mut
         reader.read(&sources, file, &mut report);
     }
     let (ast, environment) = reader.finish();
-    let model = build(options, &ast, &environment, &sources, &mut report);
+    let model = build(&ast, &environment, &sources, &mut report);
     report.sort();
     Loaded { model: (!report.has_alerts()).then_some(model), report, sources }
 }
 
-fn build(
-    options: &LoadOptions,
-    ast: &Ast,
-    environment: &Environment,
-    sources: &Sources,
-    report: &mut Report,
-) -> Model {
+fn build(ast: &Ast, environment: &Environment, sources: &Sources, report: &mut Report) -> Model {
     let names = Names::collect(ast);
     let mut context = Context {
         report,
         sources,
         names: &names,
         environment,
-        settings: options,
+        patterns: Default::default(),
+        tables: Vec::new(),
         unix_bind: Default::default(),
         base_directory: PathBuf::new(),
     };
@@ -153,14 +149,22 @@ fn build(
         global.read(section, &mut context);
     }
     let global = global.finish(&mut context);
+    let mut model = Model { global, ..Model::default() };
+    sections::check_duplicates(&ast.sections, &mut context);
     let mut proxies = ProxyReader::default();
     for section in &ast.sections {
         if section.kind == SectionKind::Defaults || section.kind.is_proxy() {
             proxies.read(section, &mut context);
+        } else {
+            sections::read(section, &mut model, &mut context);
         }
     }
-    let proxies = proxy::finish(proxies.drafts, &global, &mut context);
-    Model { global, proxies }
+    model.proxies = proxy::finish(proxies.drafts, &model, &mut context);
+    let mut tables = std::mem::take(&mut context.tables);
+    tables.sort_by_key(|(id, _)| *id);
+    model.tables = tables.into_iter().map(|(_, table)| table).collect();
+    model.patterns = std::mem::take(&mut context.patterns);
+    model
 }
 
 /// Adds every file to the table; directories give their `*.cfg` files, sorted, hidden ones left out.

@@ -40,16 +40,7 @@ pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) ->
         if arguments.take("len") {
             log.max_length = arguments.integer(LENGTH_RANGE)? as usize;
         } else if arguments.take("format") {
-            log.format = arguments.choice(&[
-                ("local", LogFormatKind::Local),
-                ("rfc3164", LogFormatKind::Rfc3164),
-                ("rfc5424", LogFormatKind::Rfc5424),
-                ("priority", LogFormatKind::Priority),
-                ("short", LogFormatKind::Short),
-                ("timed", LogFormatKind::Timed),
-                ("iso", LogFormatKind::Iso),
-                ("raw", LogFormatKind::Raw),
-            ])?;
+            log.format = format(arguments)?;
         } else if arguments.take("sample") {
             log.sample = Some(sample(arguments.expect("ranges and a size, such as 1-3:10")?)?);
         } else {
@@ -66,6 +57,20 @@ pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) ->
     }
     arguments.end()?;
     Ok(log)
+}
+
+/// The next word as the name of a message format.
+pub(crate) fn format(arguments: &mut Arguments<'_>) -> Outcome<LogFormatKind> {
+    arguments.choice(&[
+        ("local", LogFormatKind::Local),
+        ("rfc3164", LogFormatKind::Rfc3164),
+        ("rfc5424", LogFormatKind::Rfc5424),
+        ("priority", LogFormatKind::Priority),
+        ("short", LogFormatKind::Short),
+        ("timed", LogFormatKind::Timed),
+        ("iso", LogFormatKind::Iso),
+        ("raw", LogFormatKind::Raw),
+    ])
 }
 
 /// The number of a log level by name.

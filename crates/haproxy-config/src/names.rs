@@ -2,7 +2,7 @@
 
 use crate::language::{Ast, Line, Section, SectionKind};
 use diag::Span;
-use rules::{ProxyId, ServerId};
+use rules::{ProxyId, ServerId, TableId};
 use std::collections::HashMap;
 
 /// Servers one `server-template` may make.
@@ -16,7 +16,6 @@ pub(crate) struct ProxyName {
     pub span: Span,
     /// Servers by name, with their position. Of equal names the first is kept.
     pub servers: HashMap<String, u32>,
-    pub has_stick_table: bool,
 }
 
 impl ProxyName {
@@ -39,8 +38,10 @@ pub(crate) struct Names {
     /// Names of the other sections, by kind, in order.
     others: HashMap<(SectionKind, String), u32>,
     counts: HashMap<SectionKind, u32>,
-    /// Tables inside of `peers` sections: `section/table`.
-    peers_tables: HashMap<String, u32>,
+    /// Stick tables by name: their proxy's, or `section/table` inside of `peers`.
+    tables: HashMap<String, TableId>,
+    /// All names of tables, indexed by [`TableId`].
+    table_names: Vec<String>,
 }
 
 impl Names {
@@ -55,7 +56,9 @@ impl Names {
                 names.others.entry((section.kind, name.clone())).or_insert(*count);
                 *count += 1;
                 if section.kind == SectionKind::Peers {
-                    names.add_peers_tables(section, &name);
+                    for line in section.lines.iter().filter(|line| line.text(0) == "table") {
+                        names.add_table(format!("{name}/{}", line.text(1)));
+                    }
                 }
             }
         }
@@ -69,7 +72,6 @@ impl Names {
             kind: section.kind,
             span: section.header.span,
             servers: servers_of(section),
-            has_stick_table: section.lines.iter().any(|line| line.text(0) == "stick-table"),
         };
         if proxy.is_frontend() {
             self.frontends.entry(name.clone()).or_insert(id);
@@ -78,13 +80,15 @@ impl Names {
             self.backends.entry(name).or_insert(id);
         }
         self.proxies.push(proxy);
+        if section.lines.iter().any(|line| line.text(0) == "stick-table") {
+            self.add_table(section.header.text(1).to_owned());
+        }
     }
 
-    fn add_peers_tables(&mut self, section: &Section, name: &str) {
-        for line in section.lines.iter().filter(|line| line.text(0) == "table") {
-            let index = self.peers_tables.len() as u32;
-            self.peers_tables.entry(format!("{name}/{}", line.text(1))).or_insert(index);
-        }
+    fn add_table(&mut self, name: String) {
+        let id = TableId(self.table_names.len() as u32);
+        self.tables.entry(name.clone()).or_insert(id);
+        self.table_names.push(name);
     }
 
     pub fn frontend(&self, name: &str) -> Option<ProxyId> {
@@ -95,25 +99,19 @@ impl Names {
         self.backends.get(name).copied()
     }
 
-    /// A proxy with either side; the backend when two share the name.
-    pub fn any_proxy(&self, name: &str) -> Option<ProxyId> {
-        self.backend(name).or_else(|| self.frontend(name))
-    }
-
     pub fn server(&self, backend: ProxyId, name: &str) -> Option<ServerId> {
         let index = *self.proxies.get(backend.index())?.servers.get(name)?;
         Some(ServerId { proxy: backend, index })
     }
 
-    /// The proxy that owns the stick table of this name: tables are named after their proxy.
-    pub fn table(&self, name: &str) -> Option<ProxyId> {
-        let has_table = |id: &ProxyId| self.proxies[id.index()].has_stick_table;
-        self.backend(name).filter(has_table).or_else(|| self.frontend(name).filter(has_table))
+    /// The stick table of this name: tables are named after their proxy, or `section/table`.
+    pub fn table(&self, name: &str) -> Option<TableId> {
+        self.tables.get(name).copied()
     }
 
-    /// Position of a table `section/table` among the tables of all `peers` sections.
-    pub fn peers_table(&self, name: &str) -> Option<u32> {
-        self.peers_tables.get(name).copied()
+    /// Names of all tables, indexed by their id.
+    pub fn table_names(&self) -> &[String] {
+        &self.table_names
     }
 
     /// Position of a section among those of its kind (`userlist`, `resolvers`, …).

@@ -31,7 +31,10 @@ pub(crate) struct Context<'a> {
     pub names: &'a Names,
     /// The environment as the files left it.
     pub environment: &'a Environment,
-    pub settings: &'a crate::LoadOptions,
+    /// Every list of patterns and every map of the configuration.
+    pub patterns: rules::PatternStore,
+    /// Stick tables as they are met.
+    pub tables: Vec<(rules::TableId, crate::model::Table)>,
     pub unix_bind: crate::bind::UnixBind,
     /// What relative file names in the configuration start from (`default-path`); empty: the working directory.
     pub base_directory: std::path::PathBuf,

@@ -5,25 +5,29 @@ mod balance;
 mod basics;
 mod checks;
 mod cookie;
-mod errors;
+pub(crate) mod errors;
+mod filters;
 mod finish;
+mod legacy;
 mod logs;
 mod options;
 mod rules;
+pub(crate) mod rulesets;
 mod stats;
 mod table;
 mod timeouts;
 
 pub(crate) use finish::finish;
 pub(crate) use options::SWITCHES;
+pub(crate) use rules::parse_table;
 pub(crate) use table::{ProxyKeyword, find, names, rows};
 
 use crate::keywords;
 use crate::language::{Section, SectionKind, Word};
-use crate::model::Proxy;
+use crate::model::{Mode, Proxy};
 use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
 use crate::server::{ParsedServer, ServerDraft, invalid_character};
-use ::rules::ProxyId;
+use ::rules::{AclSet, Condition, PlaceSet, ProxyId};
 use diag::{Diagnostic, Span};
 use std::collections::HashMap;
 
@@ -54,12 +58,48 @@ pub(crate) struct Draft {
     pub log_choice: LogChoice,
     pub log_format_sd: Option<Word>,
     pub error_log_format: Option<Word>,
+    pub unique_id_format: Option<Word>,
+    /// ACLs of the section.
+    pub acls: AclSet,
+    /// `use_backend` and `use-server` lines: their targets are resolved when all sections are read.
+    pub use_backend: Vec<Routing>,
+    pub use_server: Vec<Routing>,
+    pub checks: DraftChecks,
+    /// The rule set that runs last of those seen so far.
+    pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
     /// `dynamic-cookie-key` before `cookie`.
     pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
+}
+
+/// The check lines of a section.
+#[derive(Debug, Clone)]
+pub(crate) struct DraftChecks {
+    pub kind: checks::CheckKind,
+    pub http: ::checks::Ruleset,
+    pub tcp: ::checks::Ruleset,
+}
+
+impl Default for DraftChecks {
+    fn default() -> Self {
+        DraftChecks {
+            kind: checks::CheckKind::default(),
+            http: ::checks::Ruleset::new(::checks::RecipeKind::Http),
+            tcp: ::checks::Ruleset::new(::checks::RecipeKind::Tcp),
+        }
+    }
+}
+
+/// A line that sends what matches somewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Routing {
+    /// A name, or a log-format that makes one.
+    pub target: Word,
+    pub condition: Option<Condition>,
+    pub span: Span,
 }
 
 /// Places of lines that are judged once the whole section is known.
@@ -84,6 +124,12 @@ impl Draft {
             log_choice: LogChoice::default(),
             log_format_sd: None,
             error_log_format: None,
+            unique_id_format: None,
+            acls: AclSet::new(),
+            use_backend: Vec::new(),
+            use_server: Vec::new(),
+            checks: DraftChecks::default(),
+            latest_turn: None,
             error_sections: Vec::new(),
             dynamic_cookie_key: None,
             spans: Spans::default(),
@@ -100,6 +146,21 @@ impl Draft {
 
     pub fn has_backend(&self) -> bool {
         matches!(self.kind, SectionKind::Backend | SectionKind::Listen)
+    }
+
+    /// The section as the rule engine sees it. A defaults section stands for every proxy that starts from it.
+    pub fn rule_section(&self) -> ::rules::Section {
+        ::rules::Section {
+            proxy: (!self.is_defaults()).then_some(self.proxy.id),
+            is_frontend: self.has_frontend() || self.is_defaults(),
+            is_backend: self.has_backend() || self.is_defaults(),
+            is_http: self.proxy.mode == Mode::Http,
+        }
+    }
+
+    /// Where `http-request` rules of this section run.
+    pub fn request_places(&self) -> PlaceSet {
+        PlaceSet::http_request(self.rule_section())
     }
 
     /// `backend 'web'`, for messages.
@@ -131,9 +192,15 @@ impl ProxyReader {
     /// Reads one section; mistakes are reported and reading goes on.
     pub fn read(&mut self, section: &Section, context: &mut Context<'_>) {
         let mut draft = self.start(section, context);
-        for line in &section.lines {
-            let mut arguments = Arguments::new(line);
-            let outcome = read_line(&mut draft, &mut arguments, context);
+        // Other lines are read in the light of these, wherever they stand: first the mode, then the ACLs.
+        for first in ["mode", "acl"] {
+            for line in section.lines.iter().filter(|line| line.text(0) == first) {
+                let outcome = read_line(&mut draft, &mut Arguments::new(line), context);
+                context.report_error(outcome);
+            }
+        }
+        for line in section.lines.iter().filter(|line| !["mode", "acl"].contains(&line.text(0))) {
+            let outcome = read_line(&mut draft, &mut Arguments::new(line), context);
             context.report_error(outcome);
         }
         if draft.is_defaults() {
@@ -170,6 +237,8 @@ impl ProxyReader {
             }
             None => Draft::new(kind, id, name_text, header.span),
         };
+        // Rules of defaults ran their turns there.
+        draft.latest_turn = None;
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = &name {

@@ -1,1 +1,30 @@
-fn main() {}
+//! The program: which of the replaced programs it is being, and nothing else.
+#![forbid(unsafe_code)]
+
+mod haproxy;
+mod personality;
+mod version;
+
+use personality::Personality;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
+    match personality::choose(&program, &mut arguments) {
+        Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
+        Ok(Personality::Help) => {
+            print!("{}", personality::help());
+            ExitCode::SUCCESS
+        }
+        Ok(Personality::Version) => {
+            println!("hawser {}", version::HAWSER);
+            ExitCode::SUCCESS
+        }
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -53,21 +53,69 @@ const NAME_MAX: usize = 20;
 /// Most rows that share length and first letter.
 const BUCKET_MAX: usize = 2;
 
-/// Rows by length and first letter: name lengths are spread well enough that a bucket holds at most two.
-static BUCKETS: [[[u8; BUCKET_MAX]; 26]; NAME_MAX + 1] = buckets();
+/// A name as three words that cover all its bytes, overlapping: to compare names in three steps instead of twenty.
+type Words = [u64; 3];
 
-const fn buckets() -> [[[u8; BUCKET_MAX]; 26]; NAME_MAX + 1] {
-    // A row is stored as its index + 1; 0 is an empty place.
-    let mut table = [[[0u8; BUCKET_MAX]; 26]; NAME_MAX + 1];
+/// Eight bytes of a name that has them.
+const fn eight(name: &[u8], from: usize) -> u64 {
+    match name.split_at(from).1.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => 0,
+    }
+}
+
+/// Four bytes of a name that has them.
+const fn four(name: &[u8], from: usize) -> u64 {
+    match name.split_at(from).1.first_chunk() {
+        Some(bytes) => u32::from_le_bytes(*bytes) as u64,
+        None => 0,
+    }
+}
+
+/// Words of a name of 1 to 24 bytes.
+const fn words(name: &[u8]) -> Words {
+    let len = name.len();
+    match len {
+        0 => [0; 3],
+        1..4 => [name[0] as u64 | (name[len / 2] as u64) << 8 | (name[len - 1] as u64) << 16, 0, 0],
+        4..8 => [four(name, 0) | four(name, len - 4) << 32, 0, 0],
+        8..=16 => [eight(name, 0), eight(name, len - 8), 0],
+        _ => [eight(name, 0), eight(name, len - 8), eight(name, 8)],
+    }
+}
+
+/// A row ready to compare.
+#[derive(Clone, Copy)]
+struct Row {
+    kind: FieldKind,
+    words: Words,
+    /// Bits in which a name may differ: 0x20 where a letter stands.
+    case: Words,
+}
+
+const EMPTY: Row = Row { kind: FieldKind::Other, words: [u64::MAX; 3], case: [0; 3] };
+
+/// Rows by length and first letter: name lengths are spread well enough that a bucket holds at most two.
+static BUCKETS: [[[Row; BUCKET_MAX]; 32]; NAME_MAX + 1] = buckets();
+
+const fn buckets() -> [[[Row; BUCKET_MAX]; 32]; NAME_MAX + 1] {
+    let mut table = [[[EMPTY; BUCKET_MAX]; 32]; NAME_MAX + 1];
     let mut row = 0;
     while row < KINDS.len() {
-        let name = KINDS[row].1;
-        let letter = (name[0] - b'a') as usize;
+        let (kind, name) = KINDS[row];
+        let mut case = [0u8; NAME_MAX];
+        let mut at = 0;
+        while at < name.len() {
+            case[at] = if name[at].is_ascii_alphabetic() { 0x20 } else { 0 };
+            at += 1;
+        }
+        let letter = (name[0] & 0x1f) as usize;
         let mut place = 0;
-        while table[name.len()][letter][place] != 0 {
+        while table[name.len()][letter][place].kind as u8 != FieldKind::Other as u8 {
             place += 1;
         }
-        table[name.len()][letter][place] = row as u8 + 1;
+        let case = words(case.split_at(name.len()).0);
+        table[name.len()][letter][place] = Row { kind, words: words(name), case };
         row += 1;
     }
     table
@@ -78,20 +126,23 @@ impl FieldKind {
     #[inline]
     pub fn of(name: &[u8]) -> FieldKind {
         let Some(&first) = name.first() else { return FieldKind::Other };
-        let letter = (first | 0x20).wrapping_sub(b'a') as usize;
-        if letter >= 26 || name.len() > NAME_MAX {
+        if name.len() > NAME_MAX {
             return FieldKind::Other;
         }
-        for &place in &BUCKETS[name.len()][letter] {
-            if place == 0 {
-                break;
-            }
-            let (kind, known) = KINDS[place as usize - 1];
-            if name.eq_ignore_ascii_case(known) {
-                return kind;
-            }
+        let [one, two] = &BUCKETS[name.len()][(first & 0x1f) as usize];
+        if one.kind == FieldKind::Other {
+            return FieldKind::Other;
         }
-        FieldKind::Other
+        let found = words(name);
+        // Exact: where no letter stands, no bit may differ; where one stands, only its case.
+        let same = |row: &Row| {
+            (0..3).fold(0, |differ, at| differ | (row.words[at] ^ found[at]) & !row.case[at]) == 0
+        };
+        match (same(one), same(two)) {
+            (true, _) => one.kind,
+            (false, true) => two.kind,
+            (false, false) => FieldKind::Other,
+        }
     }
 
     /// The bit of this kind in a set of kinds.
@@ -110,6 +161,20 @@ mod tests {
         for &(kind, name) in KINDS {
             assert_eq!(FieldKind::of(name), kind);
             assert_eq!(FieldKind::of(&name.to_ascii_uppercase()), kind);
+        }
+    }
+
+    #[test]
+    fn a_byte_that_differs_in_one_bit_makes_another_name() {
+        for &(kind, name) in KINDS {
+            for at in 0..name.len() {
+                for bit in 0..8 {
+                    let mut other = name.to_vec();
+                    other[at] ^= 1 << bit;
+                    let same = other.eq_ignore_ascii_case(name);
+                    assert_eq!(FieldKind::of(&other) == kind, same, "{:?}", String::from_utf8_lossy(&other));
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! ```
 
 mod control;
+mod health;
 mod listen;
 mod logs;
 mod net;
@@ -16,6 +17,7 @@ mod registry;
 mod run;
 mod session;
 mod state;
+pub mod stats;
 pub mod syslog;
 mod upstream;
 mod worker;

@@ -43,6 +43,8 @@ pub struct Timeouts {
     pub client_fin: Option<Duration>,
     pub server_fin: Option<Duration>,
     pub tarpit: Option<Duration>,
+    /// `client-hs`.
+    pub handshake: Option<Duration>,
 }
 
 impl Timeouts {
@@ -59,6 +61,7 @@ impl Timeouts {
             client_fin: timeouts.client_fin,
             server_fin: timeouts.server_fin,
             tarpit: timeouts.tarpit.or(timeouts.connect),
+            handshake: timeouts.client_hs.or(timeouts.client),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a model to running threads, and back to silence.
 
 use crate::control;
+use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
 use crate::plan::Plan;
@@ -31,7 +32,7 @@ const ORDERS_MAX: usize = 1024;
 const IDLE_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the process says to the proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Command {
     /// Stop accepting; end when the last connection has ended, or after `hard-stop-after`.
     SoftStop,
@@ -41,6 +42,8 @@ pub enum Command {
     Resume,
     /// Log the state of all proxies.
     DumpStatus,
+    /// A connected client of the runtime API, with all rights: the master's, who relays to workers.
+    RuntimeClient(std::os::unix::net::UnixStream),
 }
 
 /// How far the proxy is on its way to its end.
@@ -135,7 +138,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
-    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs });
+    let health = Health::new(&state);
+    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health });
     Ok(Bound { shared, listeners, cli })
 }
 
@@ -167,6 +171,7 @@ impl Bound {
             }
         }
         let orders: Arc<[mpsc::Sender<Order>]> = orders.into();
+        self.shared.health.set_orders(Arc::clone(&orders));
         let control = control::spawn(Arc::clone(&self.shared), self.cli, orders, stage.clone());
         supervise(&self.shared, &commands, &stage, &threads);
         for thread in threads {
@@ -215,6 +220,8 @@ fn supervise(
             Ok(Command::Pause) => shared.state.set_all_frontends(FrontendStatus::Paused),
             Ok(Command::Resume) => shared.state.set_all_frontends(FrontendStatus::Open),
             Ok(Command::DumpStatus) => control::log_status(shared),
+            // The runtime API is not served yet: its client sees the end of the stream.
+            Ok(Command::RuntimeClient(client)) => drop(client),
             Err(RecvTimeoutError::Timeout) => {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     let _ = stage.send(Stage::Stopped);

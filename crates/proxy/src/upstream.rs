@@ -62,7 +62,7 @@ impl IdlePool {
                 server.idle_connections.decrement();
                 connection.idle_since = None;
                 // Bytes, an end or an error while idle: in each case it cannot carry a request.
-                if connection.stream.poll_read_ready(context).is_pending() {
+                if connection.stream.is_quiet(context) {
                     return Poll::Ready(Some(connection));
                 }
             }

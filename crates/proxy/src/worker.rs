@@ -1,5 +1,6 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
+use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
 use crate::net::{Deadline, Stream};
@@ -29,6 +30,7 @@ pub struct Shared {
     pub plan: Plan,
     pub state: State,
     pub logs: Logs,
+    pub health: Health,
 }
 
 /// The thread's own things; tasks hold it by `Rc`.
@@ -200,6 +202,9 @@ fn accepted_one(
         closed: false,
         private: None,
         counted: false,
+        trackers: None,
+        proxy_header: false,
+        variables: None,
     };
     tokio::task::spawn_local(serve(client));
 }

@@ -27,6 +27,7 @@ mod tests;
 pub mod units;
 mod value;
 mod variable_name;
+mod variables;
 
 pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict};
 pub use action::{HttpAction, HttpRule, Ruleset, StreamAction, TcpAction, TcpRule};
@@ -49,3 +50,4 @@ pub use stick_table::{StickTable, StickTableConfig, Tracked};
 pub use suggest::hint as suggest;
 pub use value::{Value, ValueType};
 pub use variable_name::{VariableName, VariableScope};
+pub use variables::{CheckVariables, ProcessVariables, StreamVariables, VariableLimits, VariableSet};

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod descriptor;
+pub mod environment;
 pub mod filesystem;
 pub mod process;
 pub mod signals;

@@ -49,6 +49,20 @@ pub fn set_tcp_quick_ack(socket: impl AsFd, on: bool) -> io::Result<()> {
     set_integer(socket, libc::IPPROTO_TCP, libc::TCP_QUICKACK, on.into())
 }
 
+/// Takes the connection out of the kernel's hands: its close sends nothing. Needs CAP_NET_ADMIN.
+pub fn set_repair(socket: impl AsFd) -> io::Result<()> {
+    set_integer(socket, libc::IPPROTO_TCP, libc::TCP_REPAIR, 1)
+}
+
+/// The TOS byte (traffic class) of packets sent.
+pub fn set_type_of_service(socket: impl AsFd, tos: u8, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        set_integer(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos.into())
+    } else {
+        set_integer(socket, libc::IPPROTO_IP, libc::IP_TOS, tos.into())
+    }
+}
+
 /// Allows binding to, and accepting for, addresses that are not ours (`transparent`, `usesrc`). `EPERM` without
 /// CAP_NET_ADMIN or CAP_NET_RAW.
 pub fn set_transparent(socket: impl AsFd, ipv6: bool) -> io::Result<()> {

@@ -6,7 +6,7 @@ use differential::{Backend, Reply, Response, pause, same, wait_until};
 
 use crate::support::{get, web};
 
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(300);
 
 // row: 77, 78, 189, 190
 #[test]

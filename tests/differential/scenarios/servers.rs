@@ -176,7 +176,7 @@ fn verdict(program: Program, lines: &str, answer: &'static str) -> (String, Stri
     backend.wait_for_requests(1);
     wait_until("a verdict", || {
         let status = proxy.stat("web", "s1", "check_status");
-        status.starts_with("L7") || status.starts_with("* L7") || status.starts_with("L6")
+        status.starts_with("L7") || status.starts_with("L6")
     });
     let stat = |field: &str| proxy.stat("web", "s1", field);
     let port = backend.port().to_string();
@@ -289,9 +289,13 @@ fn log_health_checks_tells_every_change_of_a_check() {
             " option log-health-checks\n option httpchk\n server s1 127.0.0.1:$(a) check inter 100 fall 2";
         let proxy = listen(program, lines, &[("a", backend.port())]);
         proxy.log().expect("succeeded");
-        backend.kill();
+        backend.stop();
         proxy.log().expect("is DOWN");
-        events(&proxy)
+        let mut events = events(&proxy);
+        // Checks go on; the story ends here.
+        let down = events.iter().position(|(_, line)| line.contains("is DOWN"));
+        events.truncate(down.map_or(0, |position| position + 1));
+        events
     });
     assert!(
         log[0].1.starts_with("Health check for server web/sN succeeded, reason: LayerN check passed"),
@@ -391,14 +395,14 @@ fn redir_answers_get_and_head_with_a_redirect() {
 #[test]
 fn maxconn_bounds_concurrency_and_queues_the_rest() {
     let (peak, statuses, queued) = same(|program| {
-        let backend = Backend::http(|_| Reply::ok("x").after(250));
+        let backend = Backend::http(|_| Reply::ok("x").after(700));
         let lines = " http-reuse always\n server s1 127.0.0.1:$(a) maxconn 2";
         let proxy = listen(program, lines, &[("a", backend.port())]);
         let mut clients: Vec<_> = (0..6).map(|_| proxy.client("web")).collect();
         for client in &mut clients {
             client.send(get("/", &[]));
         }
-        pause(100);
+        pause(300);
         let queued = proxy.stat("web", "BACKEND", "qcur");
         let open = backend.open();
         (open, clients.iter_mut().map(|client| client.response().status).collect::<Vec<_>>(), queued)

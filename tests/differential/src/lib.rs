@@ -30,7 +30,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest a scenario waits for anything single. A program that needs longer is broken.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What each program answered to the same scenario; a side that was not run is `None`.
 #[derive(Debug)]

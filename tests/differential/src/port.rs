@@ -55,15 +55,12 @@ impl ReservedPort {
     }
 }
 
-/// Whether any TCP socket has the local port.
+/// Whether somebody listens there.
 ///
-/// A look at /proc, not a bind: a descriptor opened to probe would live on for a moment in every child that another
-/// thread is starting just now, and make the real bind fail.
+/// A connect, not a bind: a descriptor bound to probe would live on for a moment in every child that another thread is
+/// starting just now, and make the real bind fail.
 fn is_in_use(port: u16) -> bool {
-    let marker = format!(":{port:04X} ");
-    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    // The second column is the local address, the third the peer's.
-    sockets.lines().any(|line| line.get(..20).is_some_and(|start| start.contains(&marker)))
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 impl Default for ReservedPort {

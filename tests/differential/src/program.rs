@@ -64,7 +64,7 @@ pub struct Instance {
 /// What every scenario gets before its own text. The second program of a pair must not differ by threads.
 const GLOBAL: &str = "global
     nbthread 1
-    maxconn 1000
+    maxconn 2000
     stats socket $(dir)/cli.sock mode 600 level admin
 ";
 
@@ -314,13 +314,15 @@ fn substitute(text: &str, mut value: impl FnMut(&str) -> String) -> String {
 
 impl Instance {
     fn is_ready(&self, has_cli: bool) -> bool {
+        // The cheap question first: /proc/net/tcp takes the kernel milliseconds.
+        if has_cli && UnixStream::connect(self.cli_path()).is_err() {
+            return false;
+        }
         // /proc tells who listens without a connection that would show in logs and counters.
         let listeners = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        let listens = |port: &ReservedPort| {
-            let hexadecimal = format!(":{:04X} 00000000:0000 0A", port.number());
-            listeners.contains(&hexadecimal)
-        };
-        self.ports.values().all(listens) && (!has_cli || UnixStream::connect(self.cli_path()).is_ok())
+        self.ports
+            .values()
+            .all(|port| listeners.contains(&format!(":{:04X} 00000000:0000 0A", port.number())))
     }
 
     pub fn program(&self) -> Program {
@@ -400,7 +402,8 @@ impl Instance {
         let column = column.unwrap_or_else(|| panic!("no column {field} in {head}"));
         let row = lines.find(|line| line.starts_with(&format!("{proxy},{server},")));
         let row = row.unwrap_or_else(|| panic!("no row {proxy}/{server} in\n{table}"));
-        row.split(',').nth(column).unwrap_or_default().to_owned()
+        // A star marks a check in progress: chance.
+        row.split(',').nth(column).unwrap_or_default().trim_start_matches("* ").to_owned()
     }
 
     /// Waits until a field of `show stat` starts with the value.

@@ -17,7 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FUNCTIONS = ["sdbm", "djb2", "wt6", "crc32"]
 METHODS = ["map-based", "consistent"]
 NAMES = "abcdefghij"
-CHUNK = 110
+# Processes to end, whatever happens.
+RUNNING = []
 
 HEADER = """# Recorded by record.py from {version}; do not edit.
 """
@@ -103,6 +104,7 @@ class Haproxy:
         self.process = await asyncio.create_subprocess_exec(
             HAPROXY, "-q", "-db", "-f", self.config_path, stderr=sys.stderr, stdout=sys.stderr
         )
+        RUNNING.append(self.process)
         for _ in range(500):
             await asyncio.sleep(0.01)
             if os.path.exists(self.cli_path) or self.process.returncode is not None:
@@ -116,6 +118,7 @@ class Haproxy:
         return (await self.cli_reader.readuntil(b"> "))[:-2].decode().strip()
 
     async def stop(self):
+        RUNNING.remove(self.process)
         self.cli_writer.close()
         self.process.terminate()
         await self.process.wait()
@@ -470,7 +473,10 @@ def written_scenarios():
     changes = ["pick 4", "add d weight 3 id 4", "pick 6", "up d", "pick 20", "remove b", "pick 20", "add e weight 9 id 2",
                "up e", "pick 30", "add f weight 2 id 5", "up f", "add g weight 2 id 6 backup", "up g", "pick 20", "remove e",
                "down a", "down d", "pick 5", "down c", "down f", "pick 3"]
+    shrunk = ["down b", "pick 7", "weight a 0", "weight c 1", "pick 22", "up b", "pick 39", "weight b 2", "down b", "weight a 1",
+              "weight a 2", "pick 13"]
     for balance in dynamic:
+        yield Scenario("a window overrun", balance, ["a weight 100", "b weight 100", "c weight 5"], shrunk)
         yield Scenario("servers added and removed", balance, three, changes)
         yield Scenario("held requests", balance, three, ["hold 10", "pick 8", "hold 6", "pick 10"])
     keyed = ["hash-type consistent"]
@@ -487,6 +493,10 @@ def written_scenarios():
         yield Scenario("keys without servers", "hdr(x-key)", ["a", "b"], ["down a", "down b", "pick-key x", "up b", "pick-key x y"], options)
         limited = ["a weight 2 maxconn 1", "b weight 1 maxconn 2", "c weight 3 maxconn 3"]
         yield Scenario("no key and full servers", "hdr(x-key)", limited, ["pick 6", "hold 3", "pick 9", "hold 2", "pick 6"], options)
+        for server in "ab":
+            # The ring of two has 32 points: the last one had its turn.
+            story = ["pick 32", f"down {server}", f"up {server}", "pick 6"]
+            yield Scenario(f"no key and {server} leaves at the end of the ring", "hdr(x-key)", ["a", "b"], story, options)
         limited = ["a maxconn 1", "b maxconn 1", "c maxconn 1"]
         story = ["hold 1", "down a", "up a", "down b", "up b", "down c", "up c", "pick 6"]
         yield Scenario("no key and a full server to begin with", "hdr(x-key)", limited, story, options)
@@ -675,4 +685,8 @@ async def main():
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    finally:
+        for process in RUNNING:
+            process.terminate()

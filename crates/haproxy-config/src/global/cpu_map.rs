@@ -100,11 +100,11 @@ impl CpuMapLine {
 mod tests {
     use super::*;
     use crate::language::Line;
-    use diag::{FileId, Span, Spanned};
+    use diag::{FileId, Span};
 
     fn parse_text(text: &str) -> Outcome<CpuMapLine> {
         let span = Span { file: FileId(0), start: 0, end: 1 };
-        let words = text.split(' ').map(|word| Spanned { value: word.to_owned(), span }).collect();
+        let words = text.split(' ').map(|word| Word::new(word.into(), span)).collect();
         parse(&mut Arguments::new(&Line { words, span }))
     }
 

@@ -13,10 +13,39 @@ pub use environment::Environment;
 pub use reader::{Reader, Settings};
 pub use section::SectionKind;
 
-use diag::{Span, Spanned};
+use diag::Span;
 
 /// One word after quotes, escapes and variables were resolved; the span covers what was written.
-pub type Word = Spanned<String>;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Bytes that are not UTF-8 are replaced here; [`Word::bytes`] has them.
+    pub value: String,
+    pub span: Span,
+    /// Only when the word is not UTF-8.
+    raw: Option<Box<[u8]>>,
+}
+
+impl Word {
+    /// A word from the bytes it stands for.
+    pub fn new(bytes: Vec<u8>, span: Span) -> Word {
+        match String::from_utf8(bytes) {
+            Ok(value) => Word { value, span, raw: None },
+            Err(error) => {
+                let value = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                Word { value, span, raw: Some(error.into_bytes().into()) }
+            }
+        }
+    }
+
+    /// What the word stands for, byte by byte.
+    pub fn bytes(&self) -> &[u8] {
+        self.raw.as_deref().unwrap_or(self.value.as_bytes())
+    }
+
+    pub fn is_utf8(&self) -> bool {
+        self.raw.is_none()
+    }
+}
 
 /// One statement: at least one word.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::condition::{self, Facts};
 use super::words::WordReader;
 use super::{Ast, Environment, Line, Section, SectionKind, Word};
-use diag::{Diagnostic, FileId, Report, Severity, Sources, Span, Spanned};
+use diag::{Diagnostic, FileId, Report, Severity, Sources, Span};
 
 /// Nested `.if` blocks, as in HAProxy's own limit.
 const BLOCKS_MAX: usize = 32;
@@ -108,16 +108,13 @@ impl<'a> Reader<'a> {
             _ => self.environment.get(name).map(str::to_owned),
         };
         let reader = WordReader { file, offset, variable: &variable };
-        let (words, not_utf8) = match reader.read(content) {
+        let words = match reader.read(content) {
             Ok(read) => read,
             Err(error) => {
                 report.push(Diagnostic::alert(error.span, error.message));
                 return;
             }
         };
-        if let Some(span) = not_utf8 {
-            report.push(Diagnostic::alert(span, "this word is not UTF-8"));
-        }
         let (Some(head), Some(tail)) = (words.first(), words.last()) else {
             return;
         };
@@ -302,7 +299,7 @@ fn change_environment(environment: &mut Environment, line: &Line) {
     }
 }
 
-fn lone(keyword: &Spanned<String>, report: &mut Report) -> bool {
+fn lone(keyword: &Word, report: &mut Report) -> bool {
     let message = format!("`{}` without an `.if`", keyword.value);
     report.push(Diagnostic::alert(keyword.span, message));
     true

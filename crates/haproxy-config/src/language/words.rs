@@ -1,7 +1,7 @@
 //! One line → words: quotes, escapes, comments and variables (configuration manual §2.2, §2.3).
 
 use super::Word;
-use diag::{FileId, Span, Spanned};
+use diag::{FileId, Span};
 
 /// Words a line may have, as in HAProxy.
 pub const LINE_WORDS_MAX: usize = 64;
@@ -40,11 +40,8 @@ enum Quote {
 
 impl WordReader<'_> {
     /// Cuts one line (without its line feed) into words.
-    ///
-    /// Bytes that are not UTF-8 become U+FFFD: the second value tells where the first of them is.
-    pub fn read(&self, line: &[u8]) -> Result<(Vec<Word>, Option<Span>), WordError> {
+    pub fn read(&self, line: &[u8]) -> Result<Vec<Word>, WordError> {
         let mut words: Vec<Word> = Vec::new();
-        let mut not_utf8 = None;
         let mut draft = Draft::default();
         let mut quote = Quote::None;
         let mut quote_at = 0;
@@ -73,10 +70,10 @@ impl WordReader<'_> {
                 }
                 (b'#', Quote::None) => break,
                 (b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c, Quote::None) => {
-                    self.finish(&mut draft, at, &mut words, &mut not_utf8)?;
+                    self.finish(&mut draft, at, &mut words)?;
                     at += 1;
                 }
-                (b'$', Quote::Weak) => at = self.expand(line, at, &mut draft, &mut words, &mut not_utf8)?,
+                (b'$', Quote::Weak) => at = self.expand(line, at, &mut draft, &mut words)?,
                 (0, _) => return Err(self.error(at, 1, "a NUL byte cannot stand in a configuration")),
                 (byte, _) => {
                     draft.bytes.push(byte);
@@ -88,8 +85,8 @@ impl WordReader<'_> {
         if quote != Quote::None {
             return Err(self.error(quote_at, 1, "unmatched quote"));
         }
-        self.finish(&mut draft, at, &mut words, &mut not_utf8)?;
-        Ok((words, not_utf8))
+        self.finish(&mut draft, at, &mut words)?;
+        Ok(words)
     }
 
     /// The byte an escape at `at` stands for, and its length in the source.
@@ -126,7 +123,6 @@ impl WordReader<'_> {
         at: usize,
         draft: &mut Draft,
         words: &mut Vec<Word>,
-        not_utf8: &mut Option<Span>,
     ) -> Result<usize, WordError> {
         let braced = line.get(at + 1) == Some(&b'{');
         let name_start = at + 1 + usize::from(braced);
@@ -173,7 +169,7 @@ impl WordReader<'_> {
         }
         for (index, part) in value.split_ascii_whitespace().enumerate() {
             if index > 0 {
-                self.finish(draft, end, words, not_utf8)?;
+                self.finish(draft, end, words)?;
                 draft.start = at;
             }
             draft.bytes.extend_from_slice(part.as_bytes());
@@ -182,13 +178,7 @@ impl WordReader<'_> {
         Ok(end)
     }
 
-    fn finish(
-        &self,
-        draft: &mut Draft,
-        end: usize,
-        words: &mut Vec<Word>,
-        not_utf8: &mut Option<Span>,
-    ) -> Result<(), WordError> {
+    fn finish(&self, draft: &mut Draft, end: usize, words: &mut Vec<Word>) -> Result<(), WordError> {
         if !draft.started {
             return Ok(());
         }
@@ -197,12 +187,7 @@ impl WordReader<'_> {
             let message = format!("a line may have {LINE_WORDS_MAX} words at most");
             return Err(WordError { span, message });
         }
-        let bytes = std::mem::take(&mut draft.bytes);
-        let value = String::from_utf8(bytes).unwrap_or_else(|error| {
-            not_utf8.get_or_insert(span);
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        });
-        words.push(Spanned { value, span });
+        words.push(Word::new(std::mem::take(&mut draft.bytes), span));
         *draft = Draft::default();
         Ok(())
     }
@@ -236,7 +221,7 @@ mod tests {
             _ => None,
         };
         let reader = WordReader { file: FileId(0), offset: 0, variable: &variable };
-        let (words, _) = reader.read(line.as_bytes()).map_err(|error| error.message)?;
+        let words = reader.read(line.as_bytes()).map_err(|error| error.message)?;
         Ok(words.into_iter().map(|word| word.value).collect())
     }
 

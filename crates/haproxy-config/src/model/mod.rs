@@ -5,12 +5,14 @@ mod address;
 mod bind;
 mod global;
 mod proxy;
+mod sections;
 mod server;
 
 pub use address::{Address, Network};
 pub use bind::*;
 pub use global::{CpuMap, Global, Level, LogFormatKind, LogTarget, LogTargetAddress, StatsSocket};
 pub use proxy::*;
+pub use sections::*;
 pub use server::*;
 
 /// A whole configuration, after validation.
@@ -19,4 +21,17 @@ pub struct Model {
     pub global: Global,
     /// In configuration order; `ProxyId` indexes it. `defaults` sections are already folded in.
     pub proxies: Vec<Proxy>,
+    /// `TableId` indexes it.
+    pub tables: Vec<Table>,
+    /// `UserlistId` indexes it.
+    pub userlists: Vec<Userlist>,
+    /// Every list of patterns and every map that rules use.
+    pub patterns: rules::PatternStore,
+    pub resolvers: Vec<Resolvers>,
+    pub peers: Vec<Peers>,
+    pub mailers: Vec<Mailers>,
+    pub rings: Vec<Ring>,
+    pub caches: Vec<Cache>,
+    pub http_errors: Vec<HttpErrors>,
+    pub programs: Vec<Program>,
 }

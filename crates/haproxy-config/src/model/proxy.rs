@@ -2,7 +2,7 @@
 
 use super::{Bind, LogTarget, Network, Server};
 use diag::Span;
-use rules::{Condition, Expr, HttpRule, LogFormat, ProxyId, ServerId, TcpRule};
+use rules::{Condition, Expr, HttpRule, LogFormat, ProxyId, ServerId, TableId, TcpRule};
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -51,7 +51,8 @@ pub struct Proxy {
     pub http_reuse: HttpReuse,
     pub check: checks::Recipe,
     pub check_options: CheckOptions,
-    pub stick_table: Option<rules::StickTableConfig>,
+    /// Its own stick table, in [`Model::tables`](super::Model::tables).
+    pub stick_table: Option<TableId>,
     pub stick_rules: Vec<StickRule>,
     pub source: Option<super::Source>,
     pub hash_balance_factor: u32,
@@ -78,7 +79,7 @@ pub struct Proxy {
     pub redirects: Vec<HttpRule>,
     pub log_targets: Vec<LogTarget>,
     pub log_tag: Option<String>,
-    /// What a stream's end logs; `None`: nothing.
+    /// What a stream's end logs; `None`: only connections are logged, when they are accepted.
     pub log_format: Option<LogFormat>,
     pub error_log_format: Option<LogFormat>,
     pub log_format_sd: Option<LogFormat>,
@@ -424,6 +425,7 @@ pub struct CheckOptions {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderCapture {
+    /// Empty for a slot that `declare capture` made: rules fill it.
     pub name: String,
     pub length: usize,
 }
@@ -440,7 +442,7 @@ pub struct CookieCapture {
 #[derive(Debug, Clone)]
 pub struct StickRule {
     pub key: Expr,
-    pub table: ProxyId,
+    pub table: TableId,
     pub matches: bool,
     pub stores_request: bool,
     pub stores_response: bool,
@@ -448,18 +450,20 @@ pub struct StickRule {
 }
 
 /// What is sent instead of a built-in error message of this status.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ErrorReply {
     pub status: u16,
     pub content: ErrorContent,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum ErrorContent {
     /// A whole response, head and body, as it goes out.
     Raw(std::sync::Arc<[u8]>),
     /// `errorloc302` / `errorloc303`.
     Redirect { status: u16, location: String },
+    /// `http-error` that is made of parts; its status is that of the error.
+    Reply(std::sync::Arc<rules::action::Reply>),
 }
 
 /// `stats …` of one proxy.

@@ -1,6 +1,186 @@
-//! Health checks of a backend: `option …chk`, `http-check`, `tcp-check`.
+//! Health checks of a backend: `option httpchk` and its kin choose what a check is, `http-check` and `tcp-check`
+//! lines say its steps.
 
-use super::options::OptionRow;
+mod expect;
+mod steps;
+
+use super::options::{OptionRow, plain};
+use super::table::InDefaults::Yes;
+use super::table::Side::Backend;
+use super::table::{ProxyKeyword, entry};
+use super::{Draft, DraftChecks};
+use crate::keywords::Status::{self, Refused, Works};
+use crate::keywords::unknown;
+use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use ::checks::{LegacyHttpRequest, Ruleset, RulesetError, Step};
+
+pub(super) static KEYWORDS: &[ProxyKeyword] = &[
+    entry("http-check", Backend, Yes, Works, http_check, "steps of HTTP health checks").negatable(),
+    entry("tcp-check", Backend, Yes, Works, tcp_check, "steps of TCP health checks"),
+];
+
+const LATER: Status = Refused("say it with `option tcp-check` and `tcp-check` lines");
 
 /// `option` rows that choose a kind of check.
-pub(crate) static OPTIONS: &[OptionRow] = &[];
+pub(crate) static OPTIONS: &[OptionRow] = &[
+    plain(
+        "external-check",
+        Backend,
+        Refused("external checks are not implemented: use an agent or `tcp-check`"),
+        rest,
+    ),
+    plain("httpchk", Backend, Works, httpchk),
+    plain("ldap-check", Backend, LATER, rest),
+    plain("mysql-check", Backend, LATER, rest),
+    plain("pgsql-check", Backend, LATER, rest),
+    plain("redis-check", Backend, Works, redis_check),
+    plain("smtpchk", Backend, LATER, rest),
+    plain("spop-check", Backend, LATER, rest),
+    plain("ssl-hello-chk", Backend, LATER, rest),
+    plain("tcp-check", Backend, Works, option_tcp_check),
+];
+
+/// Which ruleset is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum CheckKind {
+    /// Connect and close.
+    #[default]
+    Connect,
+    Http,
+    Tcp,
+    Redis,
+}
+
+type Words<'a, 'l> = &'a mut Arguments<'l>;
+
+fn rest(_: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.rest();
+    Ok(())
+}
+
+fn httpchk(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let span = arguments.span();
+    let words: Vec<&str> = arguments.rest().iter().map(|word| word.value.as_str()).collect();
+    if words.len() > 3 {
+        return fail(span, "`option httpchk` takes a method, a URI and a version at most");
+    }
+    let request = LegacyHttpRequest::from_words(&words);
+    if request.has_hidden_fields {
+        let help = "write `http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.com`";
+        context.warn_old(span, "headers behind the version of `option httpchk` are an old form", help);
+    }
+    draft.checks.kind = CheckKind::Http;
+    draft.checks.http.set_http_request(request.request);
+    Ok(())
+}
+
+fn option_tcp_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.checks.kind = CheckKind::Tcp;
+    Ok(())
+}
+
+fn redis_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.checks.kind = CheckKind::Redis;
+    Ok(())
+}
+
+/// The recipe of a section once all of its lines are read.
+pub(super) fn recipe(checks: &DraftChecks) -> ::checks::Recipe {
+    match checks.kind {
+        CheckKind::Connect => ::checks::Recipe::connect_only(),
+        CheckKind::Http => checks.http.clone().finish(),
+        CheckKind::Tcp => checks.tcp.clone().finish(),
+        CheckKind::Redis => steps::redis().finish(),
+    }
+}
+
+fn http_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("a step such as send or expect")?;
+    let name = word.value.split('(').next().unwrap_or("");
+    if arguments.prefix != Prefix::None && name != "disable-on-404" && name != "send-state" {
+        return fail(word.span, "`no` stands before `http-check disable-on-404` and `send-state` only");
+    }
+    let step = match name {
+        "disable-on-404" => {
+            draft.proxy.check_options.disable_on_404 = arguments.prefix == Prefix::None;
+            return Ok(());
+        }
+        "send-state" => {
+            draft.proxy.check_options.send_state = arguments.prefix == Prefix::None;
+            return Ok(());
+        }
+        "comment" => Step::Comment(arguments.string()?),
+        "connect" => steps::connect(draft, arguments, context)?,
+        "send" => steps::http_send(draft, arguments, context)?,
+        "expect" => expect::http(draft, arguments, context)?,
+        "set-var" | "set-var-fmt" => steps::set_variable(draft, arguments, context)?,
+        "unset-var" => steps::unset_variable(word)?,
+        _ => {
+            let known = [
+                "disable-on-404",
+                "send-state",
+                "comment",
+                "connect",
+                "send",
+                "expect",
+                "set-var",
+                "unset-var",
+            ];
+            return Err(unknown("step", word, "after `http-check`", known));
+        }
+    };
+    arguments.end()?;
+    push(&mut draft.checks.http, step, arguments)
+}
+
+fn tcp_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("a step such as send or expect")?;
+    let name = word.value.split('(').next().unwrap_or("");
+    let step = match name {
+        "comment" => Step::Comment(arguments.string()?),
+        "connect" => steps::connect(draft, arguments, context)?,
+        "send" | "send-lf" | "send-binary" | "send-binary-lf" => {
+            steps::tcp_send(name, draft, arguments, context)?
+        }
+        "expect" => expect::tcp(draft, arguments, context)?,
+        "set-var" | "set-var-fmt" => steps::set_variable(draft, arguments, context)?,
+        "unset-var" => steps::unset_variable(word)?,
+        _ => {
+            let known = [
+                "comment",
+                "connect",
+                "send",
+                "send-lf",
+                "send-binary",
+                "send-binary-lf",
+                "expect",
+                "set-var",
+                "unset-var",
+            ];
+            return Err(unknown("step", word, "after `tcp-check`", known));
+        }
+    };
+    arguments.end()?;
+    push(&mut draft.checks.tcp, step, arguments)
+}
+
+fn push(ruleset: &mut Ruleset, step: Step, arguments: &Arguments<'_>) -> Outcome {
+    let span = arguments.span();
+    ruleset.push(step).or_else(|error| match error {
+        RulesetError::ConnectMustComeFirst => fail_with_help(
+            span,
+            "a ruleset with a `connect` must start with one",
+            "put a `connect` before the first send or expect",
+        ),
+        RulesetError::SendWithoutConnect(step) => {
+            fail(span, format!("step {step} sends once more without a `connect` before it"))
+        }
+        RulesetError::ExpectWithoutSend(step) => {
+            fail(span, format!("step {step} expects without a `send` before it"))
+        }
+        RulesetError::ConnectWithoutExpect(step) => {
+            fail(span, format!("step {step} connects while a `send` waits for its `expect`"))
+        }
+        RulesetError::TooLong => fail(span, "too many steps in this check"),
+    })
+}

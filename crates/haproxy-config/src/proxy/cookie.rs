@@ -4,14 +4,13 @@ use super::Draft;
 use super::table::InDefaults::Yes;
 use super::table::Side::Backend;
 use super::table::{ProxyKeyword, entry};
-use crate::keywords::Status::{Refused, Works};
+use crate::keywords::Status::Works;
 use crate::keywords::unknown;
 use crate::model::{CookieMode, CookiePersistence};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use crate::units::TimeUnit;
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
-    entry("appsession", Backend, Yes, Refused("use `cookie` or a stick table"), cookie, "old"),
     entry("cookie", Backend, Yes, Works, cookie, "cookie that keeps a client on its server"),
     entry("dynamic-cookie-key", Backend, Yes, Works, key, "secret of dynamic cookies"),
 ];

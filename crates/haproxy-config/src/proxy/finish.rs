@@ -1,25 +1,28 @@
 //! From drafts to proxies: names become ids, and what only the whole configuration can tell is told.
 
-use super::{Draft, LogChoice, balance};
+use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
-use crate::model::{BalanceKey, CookieMode, Global, Mode, Proxy};
+use crate::model::{
+    BackendTarget, BalanceKey, CookieMode, Global, Mode, Model, Proxy, ServerTarget, UseBackend, UseServer,
+};
 use crate::parse::{Context, Outcome, fail, fail_with_help};
+use crate::scope;
 use crate::server::resolve_track;
-use ::rules::ProxyId;
+use ::rules::log_format::{BuiltIn, Dialect};
+use ::rules::{AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction};
 use diag::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
 
 /// Turns every draft into a proxy. Mistakes are reported; the result is only good when there were none.
-pub(crate) fn finish(drafts: Vec<Draft>, global: &Global, context: &mut Context<'_>) -> Vec<Proxy> {
-    let mut proxies: Vec<Proxy> =
-        drafts.into_iter().map(|draft| finish_one(draft, global, context)).collect();
+pub(crate) fn finish(drafts: Vec<Draft>, model: &Model, context: &mut Context<'_>) -> Vec<Proxy> {
+    let mut proxies: Vec<Proxy> = drafts.into_iter().map(|draft| finish_one(draft, model, context)).collect();
     number(&mut proxies, context);
     check_modes(&proxies, context);
     check_track_cycles(&proxies, context);
     proxies
 }
 
-fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> Proxy {
+fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Proxy {
     let is_frontend = draft.proxy.is_frontend;
     let is_backend = draft.proxy.is_backend;
     if is_frontend {
@@ -27,6 +30,7 @@ fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> P
         context.report_error(outcome);
     }
     if is_backend {
+        draft.proxy.check = super::checks::recipe(&draft.checks);
         let outcome = settle_balance(&mut draft, context);
         context.report_error(outcome);
         for (index, track) in std::mem::take(&mut draft.tracks) {
@@ -37,8 +41,14 @@ fn finish_one(mut draft: Draft, global: &Global, context: &mut Context<'_>) -> P
         }
         check_servers(&draft, context);
     }
-    log_targets(&mut draft, global);
+    routing(&mut draft, context);
+    error_sections(&mut draft, model);
+    rulesets::resolve_error_files(&mut draft, &model.http_errors, context);
+    rulesets::number_captures(&mut draft, context);
+    check_rules(&draft, model, context);
+    log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
+    formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.
     if !is_frontend {
@@ -85,12 +95,136 @@ fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
     }
     let choice = draft.balance.clone();
     draft.proxy.hash_balance_factor = choice.factor;
-    draft.proxy.balance = choice.settle(|word| hash_expression(word))?;
+    let section = draft.rule_section();
+    draft.proxy.balance = choice.settle(|word| {
+        let places = Place::ServerChoice.only();
+        let words = [scope::word(word)];
+        let parse = |rules: &mut ParseContext<'_>| Expr::parse(&words, &mut 0, rules);
+        scope::with_rules(context, section, &AclSet::new(), places, parse).map(BalanceKey::Expr)
+    })?;
     Ok(())
 }
 
-fn hash_expression(word: &Word) -> Outcome<BalanceKey> {
-    fail(word.span, "expressions are not read yet")
+/// `errorfiles`: messages of http-errors sections, unless the proxy has one of its own.
+fn error_sections(draft: &mut Draft, model: &Model) {
+    for (index, wanted) in std::mem::take(&mut draft.error_sections) {
+        let Some(section) = model.http_errors.get(index as usize) else { continue };
+        for reply in &section.replies {
+            let known = draft.proxy.errors.iter().any(|known| known.status == reply.status);
+            if !known && (wanted.is_empty() || wanted.contains(&reply.status)) {
+                draft.proxy.errors.push(reply.clone());
+            }
+        }
+    }
+}
+
+/// What rules name must be there.
+fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
+    for (action, span) in rulesets::stream_actions(draft) {
+        if let StreamAction::Track(track) = action {
+            if track.table.is_none() && draft.proxy.stick_table.is_none() {
+                let message = format!("this rule tracks into the table of {}, which has none", draft.title());
+                context.report.push(
+                    Diagnostic::alert(span, message).with_help("add `stick-table`, or name one with `table`"),
+                );
+            }
+        }
+    }
+    for rule in draft.proxy.http_request.iter().chain(&draft.proxy.http_response) {
+        let (HttpAction::CacheUse(name) | HttpAction::CacheStore(name)) = &rule.action else { continue };
+        if model.caches.iter().any(|cache| *cache.name == **name) {
+            context.warn(rule.span, "caches are read but nothing is cached yet");
+        } else {
+            context.report.push(Diagnostic::alert(rule.span, format!("there is no cache `{name}`")));
+        }
+    }
+}
+
+/// `use_backend` and `use-server`: a name becomes an id, a format stays one.
+fn routing(draft: &mut Draft, context: &mut Context<'_>) {
+    let section = draft.rule_section();
+    for line in std::mem::take(&mut draft.use_backend) {
+        let places = Place::UseBackend.only();
+        let target = scope::log_format(context, section, places, &line.target, Dialect::PLAIN);
+        let target = target.and_then(|format| match format.as_literal() {
+            Some(_) => backend_of(&line.target, context).map(BackendTarget::Static),
+            None => Ok(BackendTarget::Dynamic(format)),
+        });
+        match target {
+            Ok(target) => {
+                draft.proxy.use_backend.push(UseBackend {
+                    target,
+                    condition: line.condition,
+                    span: line.span,
+                });
+            }
+            Err(error) => context.report.push(*error),
+        }
+    }
+    for line in std::mem::take(&mut draft.use_server) {
+        let places = Place::ServerChoice.only();
+        let target = scope::log_format(context, section, places, &line.target, Dialect::PLAIN);
+        let target = target.and_then(|format| match format.as_literal() {
+            Some(_) => server_of(draft, &line.target, context).map(ServerTarget::Static),
+            None => Ok(ServerTarget::Dynamic(format)),
+        });
+        match target {
+            Ok(target) => draft.proxy.use_server.push(UseServer { target, condition: line.condition }),
+            Err(error) => context.report.push(*error),
+        }
+    }
+}
+
+fn server_of(draft: &Draft, word: &Word, context: &Context<'_>) -> Outcome<ServerId> {
+    match context.names.server(draft.proxy.id, &word.value) {
+        Some(server) => Ok(server),
+        None => {
+            let message = format!("{} has no server `{}`", draft.title(), word.value);
+            let names = draft.proxy.servers.iter().map(|server| server.name.as_str());
+            match diag::nearest(&word.value, names) {
+                Some(near) => fail_with_help(word.span, message, format!("did you mean `{near}`?")),
+                None => fail(word.span, message),
+            }
+        }
+    }
+}
+
+/// Log formats, parsed for the section that uses them.
+fn formats(draft: &mut Draft, context: &mut Context<'_>) {
+    if !draft.proxy.is_frontend {
+        return;
+    }
+    let section = draft.rule_section();
+    let log = Place::Log.only();
+    let built_in = |kind: BuiltIn, span: Span, context: &mut Context<'_>| {
+        scope::with_rules(context, section, &AclSet::new(), log, |rules| kind.parse(span, rules))
+    };
+    let format = match draft.log_choice.clone() {
+        LogChoice::Connection => Ok(None),
+        LogChoice::Tcp(span) => built_in(BuiltIn::Tcp, span, context).map(Some),
+        LogChoice::Http(span) => built_in(BuiltIn::Http, span, context).map(Some),
+        LogChoice::HttpClf(span) => built_in(BuiltIn::Clf, span, context).map(Some),
+        LogChoice::Https(span) => built_in(BuiltIn::Https, span, context).map(Some),
+        LogChoice::Format(word) => scope::log_format(context, section, log, &word, Dialect::LOG).map(Some),
+    };
+    draft.proxy.log_format = format.unwrap_or_else(|error| {
+        context.report.push(*error);
+        None
+    });
+    let mut parse = |word: &Option<Word>, places: PlaceSet, dialect: Dialect| {
+        let word = word.as_ref()?;
+        match scope::log_format(context, section, places, word, dialect) {
+            Ok(format) => Some(format),
+            Err(error) => {
+                context.report.push(*error);
+                None
+            }
+        }
+    };
+    draft.proxy.error_log_format = parse(&draft.error_log_format, log, Dialect::LOG);
+    draft.proxy.log_format_sd = parse(&draft.log_format_sd, log, Dialect::LOG);
+    let request = PlaceSet::http_request(section).with(PlaceSet::tcp_request_content(section));
+    draft.proxy.unique_id_format = parse(&draft.unique_id_format, request, Dialect::UNIQUE_ID);
 }
 
 fn check_servers(draft: &Draft, context: &mut Context<'_>) {
@@ -150,11 +284,11 @@ fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
         return;
     }
     let title = draft.title();
+    let section_span = draft.proxy.span;
     let mut ignored = |span: Option<Span>, what: &str| {
         let message = format!("`{what}` is ignored: {title} is not in HTTP mode");
-        context.report.push(
-            Diagnostic::warning(span.unwrap_or(draft.proxy.span), message).with_help("add `mode http`"),
-        );
+        let span = span.unwrap_or(section_span);
+        context.report.push(Diagnostic::warning(span, message).with_help("add `mode http`"));
     };
     if draft.proxy.forwardfor.take().is_some() {
         ignored(draft.spans.forwardfor, "option forwardfor");
@@ -168,6 +302,20 @@ fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
     if draft.proxy.stats.take().is_some() {
         ignored(draft.spans.stats, "stats");
     }
+    let mut rules_dropped = |name: &str, first: Option<Span>| {
+        if let Some(span) = first {
+            ignored(Some(span), name);
+        }
+    };
+    let proxy = &mut draft.proxy;
+    rules_dropped("http-request", proxy.http_request.first().map(|rule| rule.span));
+    rules_dropped("http-response", proxy.http_response.first().map(|rule| rule.span));
+    rules_dropped("http-after-response", proxy.http_after_response.first().map(|rule| rule.span));
+    rules_dropped("redirect", proxy.redirects.first().map(|rule| rule.span));
+    proxy.http_request.clear();
+    proxy.http_response.clear();
+    proxy.http_after_response.clear();
+    proxy.redirects.clear();
     match draft.log_choice {
         LogChoice::Http(span) | LogChoice::HttpClf(span) | LogChoice::Https(span)
             if draft.proxy.is_frontend =>

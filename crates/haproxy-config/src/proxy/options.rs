@@ -89,7 +89,7 @@ pub(crate) struct OptionRow {
     pub parse: Parse<Draft>,
 }
 
-const fn plain(name: &'static str, side: Side, status: Status, parse: Parse<Draft>) -> OptionRow {
+pub(super) const fn plain(name: &'static str, side: Side, status: Status, parse: Parse<Draft>) -> OptionRow {
     OptionRow { name, side, status, negatable: false, parse }
 }
 

@@ -57,7 +57,7 @@ fn stats(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context
     }
     match word.value.as_str() {
         "admin" => return super::rules::stats_admin(draft, arguments, context),
-        "http-request" => return super::rules::stats_http_request(draft, arguments, context),
+        "http-request" => return super::rulesets::stats_http_request(draft, arguments, context),
         _ => {}
     }
     let name = draft.proxy.name.clone();

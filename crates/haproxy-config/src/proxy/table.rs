@@ -1,6 +1,9 @@
 //! The table of all keywords of proxy sections, and which sections each belongs to.
 
-use super::{Draft, balance, basics, cookie, errors, logs, options, stats, timeouts};
+use super::{
+    Draft, balance, basics, checks, cookie, errors, filters, legacy, logs, options, rules, rulesets, stats,
+    timeouts,
+};
 use crate::keywords::{Keyword, Parse, Status};
 use crate::language::Word;
 use crate::parse::{Context, Outcome, fail};
@@ -104,10 +107,15 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static ProxyKeyword> {
     basics::KEYWORDS
         .iter()
         .chain(balance::KEYWORDS)
+        .chain(checks::KEYWORDS)
         .chain(cookie::KEYWORDS)
+        .chain(filters::KEYWORDS)
         .chain(errors::KEYWORDS)
         .chain(logs::KEYWORDS)
         .chain(options::KEYWORDS)
+        .chain(rules::KEYWORDS)
+        .chain(rulesets::KEYWORDS)
+        .chain(legacy::KEYWORDS)
         .chain(stats::KEYWORDS)
         .chain(timeouts::KEYWORDS)
 }

@@ -1,7 +1,7 @@
 //! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
 
 use rules::Peer;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -40,23 +40,19 @@ impl Stream {
         }
     }
 
-    pub fn poll_write_vectored(
-        &mut self,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
-            Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
-        }
-    }
-
     /// Ready when a read would not block: bytes, end of stream or an error wait. Costs no syscall.
     pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(tcp) => tcp.poll_read_ready(context),
             Stream::Unix(unix) => unix.poll_read_ready(context),
         }
+    }
+
+    /// Whether nothing waits to be read: no bytes, no end, no error. What waits is lost, so ask only where anything
+    /// makes the connection useless.
+    pub fn is_quiet(&mut self, context: &mut Context<'_>) -> bool {
+        // Readiness may be left over from a read that filled its buffer: only the kernel knows then.
+        self.poll_read_ready(context).is_pending() || self.poll_read(context, &mut [0]).is_pending()
     }
 
     /// Sends FIN; the other direction stays open.
@@ -86,8 +82,15 @@ impl Stream {
         }
     }
 
-    pub fn is_tcp(&self) -> bool {
-        matches!(self, Stream::Tcp(_))
+    /// Closes without a packet: TCP_REPAIR lets the kernel forget the connection. Needs `CAP_NET_ADMIN`; without it the
+    /// packets that the close sends get a TTL of 1, so that no client further than the next router sees them.
+    pub fn forget(&self) {
+        if let Stream::Tcp(tcp) = self
+            && sys::socket_options::set_repair(tcp).is_err()
+        {
+            let _ = socket2::SockRef::from(tcp).set_ttl_v4(1);
+            self.reset_on_close();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::transaction::Transaction;
 use balance::{Algorithm, HashType, key};
 use haproxy_config::model::{BalanceKey, Proxy};
-use rules::{Peer, Value};
+use rules::{Direction, Peer, Value};
 use std::net::IpAddr;
 
 /// The hash of this request's key; `None` when the algorithm needs none or the request has none (then the servers
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Option<u32> {
     let Algorithm::Hash(hash) = settings.balance.algorithm else { return None };
     let request = &transaction.request;
-    let is_http = request.is_request();
+    let is_http = !request.method().is_empty();
     match &settings.balance.key {
         BalanceKey::None => None,
         BalanceKey::Source => match transaction.facts.src {
@@ -37,12 +37,13 @@ pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Opti
             })
         }
         BalanceKey::Header { name, use_domain_only } => {
-            let value = request.get(name.as_bytes())?;
+            // The first line only: an empty one means turns, whatever a second one has.
+            let value = request.nth_line(name.as_bytes(), 1)?;
             key::header(key::first_element(value), *use_domain_only, &hash)
         }
         BalanceKey::RdpCookie { name } => key::rdp_cookie(client.input.bytes(), name.as_bytes(), &hash),
         BalanceKey::Expr(expression) => {
-            let scope = client.scope(transaction);
+            let scope = client.scope(transaction, Direction::Request);
             Some(digest(&expression.eval(&scope)?, &hash))
         }
     }

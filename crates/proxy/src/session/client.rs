@@ -1,14 +1,16 @@
 //! The client's side of a connection, and what happens to it before its first byte is looked at.
 
+use super::tracking::{TRACKERS, Trackers};
 use super::transaction::{Origin, Transaction};
-use super::{http1, tcp};
+use super::{handshake, http1, tcp};
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::Mode;
-use rules::{Direction, NoVariables, Peer, ProxyId, Scope, WallTime};
+use rules::stick_table::Tracked;
+use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -38,6 +40,12 @@ pub struct Client {
     pub private: Option<Box<ServerConnection>>,
     /// The session was counted: it got past the connection rules.
     pub counted: bool,
+    /// Entries of stick tables that the connection tracks; boxed, for few do.
+    pub trackers: Option<Box<Trackers>>,
+    /// The addresses are those of a PROXY protocol header.
+    pub proxy_header: bool,
+    /// `sess.*`; made by the first transaction.
+    pub variables: Option<Rc<VariableSet>>,
 }
 
 /// What a read brought.
@@ -60,27 +68,74 @@ impl Client {
             accept_wall: self.accept_wall,
             handshake_done: self.handshake_done,
             request_index: self.requests,
+            proxy_header: self.proxy_header,
         }
     }
 
     /// What rules and log formats see of `transaction` now.
-    pub fn scope<'a>(&'a self, transaction: &'a Transaction) -> Scope<'a> {
+    pub fn scope<'a>(&'a self, transaction: &'a Transaction, direction: Direction) -> Scope<'a> {
         let state = self.worker.state();
         let now = transaction.facts.times.end.unwrap_or_else(Instant::now);
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
-            direction: if response.status() == 0 { Direction::Request } else { Direction::Response },
+            direction,
             stream: &transaction.facts,
-            request: request.is_request().then_some(request),
+            request: (!request.method().is_empty()).then_some(request),
             response: (response.status() != 0).then_some(response),
             payload: self.input.bytes(),
-            payload_final: self.closed,
+            payload_final: transaction.payload_final,
             host: state,
-            variables: &NoVariables,
+            variables: &transaction.variables,
+            tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
             now,
             wall: state.clock.wall(now),
         }
+    }
+
+    /// A transaction for what this client does next.
+    pub fn begin(&mut self) -> Box<Transaction> {
+        let session = self.variables.get_or_insert_default();
+        let session = Rc::clone(session);
+        let mut transaction = Transaction::take(&self.worker, self.origin(), &session);
+        let mode = self.worker.state().model.proxies[transaction.facts.frontend.index()].mode;
+        transaction.facts.is_http = mode == Mode::Http;
+        transaction
+    }
+
+    /// Appends what `format` gives.
+    pub fn write_text(
+        &self,
+        transaction: &Transaction,
+        direction: Direction,
+        format: &LogFormat,
+        out: &mut Vec<u8>,
+    ) {
+        match format.as_literal() {
+            Some(text) => out.extend_from_slice(text),
+            None => {
+                let scope = self.scope(transaction, direction);
+                format.write(&scope, &mut self.worker.log_context.borrow_mut(), out);
+            }
+        }
+    }
+
+    pub fn tracker(&self, index: usize) -> Option<&Tracked> {
+        self.trackers.as_ref()?.get(index)?.as_ref()
+    }
+
+    pub fn tracker_mut(&mut self, index: usize) -> Option<&mut Tracked> {
+        self.trackers.as_mut()?.get_mut(index)?.as_mut()
+    }
+
+    pub fn set_tracker(&mut self, index: usize, tracked: Tracked) {
+        self.trackers.get_or_insert_with(|| Box::new([const { None }; TRACKERS]))[index] = Some(tracked);
+    }
+
+    /// `silent-drop`: the kernel forgets the connection; the client learns it from its own timeouts.
+    pub fn silent_drop(&mut self) {
+        self.stream.forget();
+        self.closed = true;
     }
 
     /// Reads once, appending to `input`. `limit` bounds what is read.
@@ -116,9 +171,14 @@ impl Client {
 pub async fn serve(mut client: Client) {
     let worker = Rc::clone(&client.worker);
     let frontend = client.frontend;
-    match worker.plan().settings(frontend).mode {
-        Mode::Http => http1::serve(&mut client).await,
-        Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
+    if handshake::handshake(&mut client).await {
+        match worker.plan().settings(frontend).mode {
+            Mode::Http => http1::serve(&mut client).await,
+            Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
+        }
+    }
+    if let Some(trackers) = &mut client.trackers {
+        super::tracking::release(trackers);
     }
     worker.sessions.borrow_mut().remove(&client.control);
     drop(client);

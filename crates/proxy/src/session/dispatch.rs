@@ -82,9 +82,9 @@ async fn aborted(
     }
     match abort.status {
         Some(status) => {
-            super::log::count_response(client, transaction, status);
-            reply::send_error(client, transaction, status).await;
-            After::Linger
+            // Whatever the request's state is, the next one starts on a fresh connection.
+            transaction.client_keeps_alive &= transaction.retained_body.is_empty();
+            reply::answer_error(client, transaction, status).await
         }
         None => After::Close,
     }
@@ -100,13 +100,16 @@ pub async fn with_server(
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
-    let mut wanted = super::persist::wanted_server(client, transaction, backend);
+    let mut wanted = super::choice::wanted_server(client, transaction, backend);
     let mut avoid = None;
     let http = settings.mode == model::Mode::Http;
     loop {
         let assigned = assign(client, transaction, backend, wanted, avoid).await?;
         let server = Arc::clone(&assigned.server);
         transaction.facts.server = Some(server.id);
+        if let Some(answer) = super::choice::redirection(transaction, &server) {
+            return Ok(reply::answer(client, transaction, answer).await);
+        }
         let failure = match connection(client, transaction, &server, settings).await {
             Ok(connection) if http => {
                 match exchange::exchange(client, transaction, connection, &assigned).await {
@@ -178,6 +181,9 @@ fn retry_decision(
     if stage == Stage::Stale {
         return Ok(Retry::SameServer { wait: false });
     }
+    if let Some(seen) = stage.observation() {
+        worker.shared.observe(server, seen);
+    }
     if let Stage::Connect { .. } = stage {
         worker.server_counters(server.slot).failed_connections.add(1);
     }
@@ -226,7 +232,7 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
 
 /// Whether the client closed while we wait for something else (`option abortonclose`). Reads ahead what it sends, up
 /// to a bound, since only the end of the stream tells.
-fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
+pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
     const AHEAD_MAX: usize = 16 * 1024;
     while !client.closed && client.input.len() < AHEAD_MAX {
         let deadline = std::mem::take(&mut client.deadline);
@@ -363,9 +369,9 @@ async fn connection(
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
-    if let Some(private) = client.private.take()
+    if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
-        && poll_fn(|context| Poll::Ready(private.stream.poll_read_ready(context).is_pending())).await
+        && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
         return Ok(*private);
@@ -455,6 +461,7 @@ pub async fn open(
     })
     .await;
     let stream = result?;
+    worker.shared.observe(server, checks::Observation::L4Ok);
     transaction.facts.times.connected = Some(Instant::now());
     let peer = match &target {
         Target::Inet(address) => Some(Peer::Inet(*address)),

@@ -6,12 +6,14 @@ use super::flow::{Flow, FlowError};
 use super::http1::After;
 use super::log;
 use super::persist;
+use super::reply;
+use super::rules::Outcome;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
-use http::{FieldKind, Framing, ParseError, Parsed, Version};
+use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,6 +44,17 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// What `observe` makes of it. A stale connection is nobody's fault; a status was told when it came.
+    pub fn observation(self) -> Option<checks::Observation> {
+        match self {
+            Stage::Connect { .. } => Some(checks::Observation::L4Error),
+            Stage::Empty => Some(checks::Observation::HttpBrokenPipe),
+            Stage::Junk => Some(checks::Observation::HttpResponse),
+            Stage::ResponseTimeout => Some(checks::Observation::HttpReadTimeout),
+            Stage::Stale | Stage::Status(_) => None,
+        }
+    }
+
     /// What the client and the log get when there is no further attempt.
     pub fn abort(self) -> Abort {
         let (status, cause, phase) = match self {
@@ -137,7 +150,11 @@ pub async fn exchange(
     if fresh {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
-    persist::prepare_request(client, transaction, settings, server);
+    persist::prepare_request(transaction, settings);
+    transaction.request.filter_te();
+    if let Some(name) = &settings.http_send_name_header {
+        transaction.request.set(name.as_bytes(), server.name().as_bytes());
+    }
     transaction.request.write_to(up.pending.buffer());
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
@@ -173,14 +190,19 @@ pub async fn exchange(
         break;
     }
     let status = transaction.response.status();
+    worker.shared.observe(server, checks::Observation::of_status(status));
     if repeatable
         && transaction.facts.retries < settings.retries
         && settings.retry_on.statuses.contains(&status)
     {
         return Err(Failure::Server(Stage::Status(status)));
     }
+    let asked = transaction.request.upgrade().is_some();
+    if status == 101 && !transaction.response.is_valid_switch(asked) {
+        return Err(Failure::Abort(Stage::Junk.abort()));
+    }
     transaction.facts.status = status;
-    log::count_response(client, transaction, status);
+    transaction.facts.response_version = Some(transaction.response.version());
 
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
@@ -192,14 +214,20 @@ pub async fn exchange(
         && transaction.response.keeps_alive();
     let client_lives = framing != Framing::UntilClose
         && mode != HttpConnection::Close
-        && transaction.request.keeps_alive()
+        && transaction.client_keeps_alive
         && !transaction.response.must_close()
         && !worker.state().is_stopping()
         && up.is_read();
-    super::response::finish_head(client, transaction, settings, server);
-    if !tunnels {
-        set_connection(transaction, client_lives);
+    match super::response::process(client, transaction, settings, server) {
+        Outcome::Next => {}
+        Outcome::Answer(answer) => return Ok(reply::answer(client, transaction, answer).await),
+        Outcome::Error(status) => return Ok(reply::answer_error(client, transaction, status).await),
+        Outcome::Close => return Ok(After::Close),
     }
+    if !tunnels {
+        transaction.response.set_response_connection(client_lives, transaction.request.version());
+    }
+    log::count_response(client, transaction, status);
     transaction.response.write_to(down.pending.buffer());
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -268,19 +296,6 @@ fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Pro
     }
     let worker = &client.worker;
     worker.idle.borrow_mut().put(connection, Instant::now());
-}
-
-/// Says in the response whether the client's connection lives on, in the words of the client's version.
-fn set_connection(transaction: &mut Transaction, lives: bool) {
-    let response = &mut transaction.response;
-    if response.has(FieldKind::Connection) {
-        response.strip_connection_tokens();
-    }
-    match (lives, transaction.request.version()) {
-        (false, Version::Http10 | Version::Http11 | Version::Http2) => response.add(b"connection", b"close"),
-        (true, Version::Http10) => response.add(b"connection", b"keep-alive"),
-        (true, Version::Http11 | Version::Http2) => {}
-    }
 }
 
 /// What of the body came with the head goes out with it.

@@ -104,15 +104,6 @@ impl Flow {
         self.is_read() && self.pending.is_empty()
     }
 
-    /// Bytes of the body that are still to be read, when known.
-    pub fn left(&self) -> Option<u64> {
-        match &self.source {
-            Source::Length(left) => Some(*left),
-            Source::Done => Some(0),
-            Source::Chunked(_) | Source::UntilClose => None,
-        }
-    }
-
     /// Takes what of `bytes` belongs to the body, unframes it into `pending`, and returns how much that was.
     ///
     /// # Errors
@@ -245,12 +236,9 @@ impl Flow {
     ) -> Result<Option<usize>, FlowError> {
         debug_assert!(self.pending.len() <= PENDING_MAX);
         buffers::with_scratch(|scratch| {
-            let wanted = match self.left() {
-                // Not beyond the body: what follows is the next message's, and stays in the kernel.
-                Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(scratch.len()),
-                None => scratch.len(),
-            };
-            let count = match source.poll_read(context, &mut scratch[..wanted]) {
+            // As much as there is, even beyond the body: a short read tells that the kernel has no more, and saves the
+            // read that would find out. What is beyond waits in `input`.
+            let count = match source.poll_read(context, scratch) {
                 Poll::Ready(Ok(count)) => count,
                 Poll::Ready(Err(error)) => return Err(FlowError::Source(error.kind())),
                 Poll::Pending => return Ok(None),

@@ -149,8 +149,8 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
 }
 
 /// The first byte of a request is here.
-fn begin(client: &Client) -> Box<Transaction> {
-    let mut transaction = Transaction::take(client.origin());
+fn begin(client: &mut Client) -> Box<Transaction> {
+    let mut transaction = client.begin();
     let now = Instant::now();
     let times = &mut transaction.facts.times;
     times.request_start = Some(now);
@@ -164,6 +164,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     let state = worker.state();
     let now = transaction.facts.times.request_start.unwrap_or(client.accept);
     let done = *transaction.facts.times.request_done.get_or_insert(now);
+    transaction.client_keeps_alive = transaction.request.keeps_alive();
     transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let now_ms = worker.millis(done);
     let front = &state.proxy(client.frontend).frontend;
@@ -205,7 +206,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
     }
     let silent = !started && settings.options.http_ignore_probes;
     let mut transaction = transaction.unwrap_or_else(|| {
-        let mut empty = Transaction::take(client.origin());
+        let mut empty = client.begin();
         empty.facts.times.request_start_wall =
             if client.requests == 0 { client.accept_wall } else { WallTime::default() };
         empty
@@ -236,7 +237,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
     facts.status = status;
     if !silent {
         // A client that closed its side may still read; one that is gone costs a failed write.
-        reply::send_error(client, &mut transaction, status).await;
+        reply::send_raw_error(client, &mut transaction, status).await;
     }
     log::end(client, &mut transaction);
     Transaction::give(transaction);

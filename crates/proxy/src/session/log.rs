@@ -3,6 +3,9 @@
 use super::client::Client;
 use super::transaction::Transaction;
 use crate::state::counters::response_class;
+use haproxy_config::model::Proxy;
+use rules::Direction;
+use rules::log_format::put_error_line;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -71,7 +74,7 @@ pub fn end(client: &Client, transaction: &mut Transaction) {
     }
     let mut text = worker.text.borrow_mut();
     text.clear();
-    let scope = client.scope(transaction);
+    let scope = client.scope(transaction, Direction::Response);
     let mut context = worker.log_context.borrow_mut();
     context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed) + 1;
     format.write(&scope, &mut context, &mut text);
@@ -117,4 +120,27 @@ fn count(client: &Client, transaction: &mut Transaction, now: Instant) {
     let response = millis(connected, responded);
     server.response_time.add(response);
     live.response_time.add(response);
+}
+
+/// Logs a connection that failed before it became a stream.
+pub fn connection_error(client: &mut Client, settings: &Proxy, reason: &str) {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
+    let level = if settings.options.log_separate_errors { ERROR } else { INFO };
+    if !targets.wants(level) {
+        return;
+    }
+    let transaction = client.begin();
+    let scope = client.scope(&transaction, Direction::Request);
+    let mut text = worker.text.borrow_mut();
+    text.clear();
+    let mut context = worker.log_context.borrow_mut();
+    match &settings.error_log_format {
+        Some(format) => format.write(&scope, &mut context, &mut text),
+        None => put_error_line(&scope, reason, &mut context.dates, &mut text),
+    }
+    if let Some(log) = worker.log.borrow_mut().as_mut() {
+        targets.send(level, &text, scope.wall, log);
+    }
+    Transaction::give(transaction);
 }

@@ -9,10 +9,14 @@
 //! ```
 
 mod balancing;
+mod body;
+mod choice;
 mod client;
+mod content;
 mod dispatch;
 mod exchange;
 mod flow;
+mod handshake;
 mod http1;
 mod log;
 mod persist;
@@ -20,7 +24,11 @@ mod proxy_header;
 mod reply;
 mod response;
 mod route;
+mod rules;
+mod statistics;
+mod stick;
 mod tcp;
+mod tracking;
 mod transaction;
 mod tunnel;
 

@@ -1,11 +1,13 @@
 //! Answers that the proxy gives itself: error messages, and whatever rules build.
 
 use super::client::Client;
+use super::http1::After;
 use super::transaction::Transaction;
 use crate::plan::ProxyPlan;
-use crate::worker::Worker;
-use haproxy_config::model::ErrorContent;
-use rules::ProxyId;
+use haproxy_config::model::{ErrorContent, HttpConnection};
+use http::{Framing, Limits, Parsed, Version};
+use rules::Direction;
+use rules::action::Written;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -34,8 +36,10 @@ impl Answer {
 }
 
 /// The error message of `status`, as the backend, else the frontend, configures it.
-pub fn error_answer(worker: &Worker, backend: Option<ProxyId>, frontend: ProxyId, status: u16) -> Answer {
-    let plan = worker.plan();
+/// `raw`: in the shape of answers to requests that could not be read.
+pub fn error_answer(client: &Client, transaction: &Transaction, status: u16, raw: bool) -> Answer {
+    let plan = client.worker.plan();
+    let (backend, frontend) = (transaction.facts.backend, client.frontend);
     let configured = |plan: &ProxyPlan| plan.errors.get(&status).cloned();
     let content = backend
         .and_then(|backend| configured(plan.proxy(backend)))
@@ -49,22 +53,106 @@ pub fn error_answer(worker: &Worker, backend: Option<ProxyId>, frontend: ProxyId
             )
             .into_bytes(),
         ),
-        None => Answer::new(builtin(status)),
+        Some(ErrorContent::Reply(made)) => {
+            let mut bytes = Vec::with_capacity(256);
+            let scope = client.scope(transaction, Direction::Response);
+            let mut context = client.worker.log_context.borrow_mut();
+            match made.write(&scope, &mut context, None, &mut bytes) {
+                Written::Whole { .. } => Answer::new(bytes),
+                Written::Raw(bytes) => Answer::new(bytes),
+                Written::ErrorMessage { .. } => Answer::new(builtin(status, raw)),
+            }
+        }
+        None => Answer::new(builtin(status, raw)),
     }
 }
 
-/// Sends the error message of `status`; the connection closes afterwards.
-pub async fn send_error(client: &mut Client, transaction: &mut Transaction, status: u16) {
-    let worker = std::rc::Rc::clone(&client.worker);
-    let answer = error_answer(&worker, transaction.facts.backend, client.frontend, status);
+/// What `connection` says in an answer of ours.
+pub fn connection_field(client: &Client, transaction: &Transaction) -> Option<&'static [u8]> {
+    let lives = lives_on(client, transaction);
+    match (lives, transaction.request.version()) {
+        (false, _) => Some(b"close"),
+        (true, Version::Http10) => Some(b"keep-alive"),
+        (true, Version::Http11 | Version::Http2) => None,
+    }
+}
+
+/// Whether the client's connection goes on after an answer of ours: nothing of the request may be left unread.
+fn lives_on(client: &Client, transaction: &Transaction) -> bool {
+    let mode = client.worker.plan().settings(client.frontend).http_connection;
+    let read = match transaction.request.request_framing() {
+        Framing::None | Framing::Length(0) => true,
+        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => false,
+    };
+    transaction.client_keeps_alive
+        && read
+        && mode != HttpConnection::Close
+        && !client.worker.state().is_stopping()
+}
+
+/// Answers with the error message of `status` and counts it.
+pub async fn answer_error(client: &mut Client, transaction: &mut Transaction, status: u16) -> After {
+    let answer = error_answer(client, transaction, status, false);
+    self::answer(client, transaction, answer).await
+}
+
+/// Sends an answer of ours instead of a server's, after the `http-after-response` rules.
+pub async fn answer(client: &mut Client, transaction: &mut Transaction, mut answer: Answer) -> After {
+    super::log::count_response(client, transaction, answer.status);
     transaction.facts.status = answer.status;
+    let lives = after_response(client, transaction, &mut answer) && lives_on(client, transaction);
+    if transaction.facts.times.response_done.is_none() && transaction.facts.applet.is_none() {
+        transaction.facts.times.end = None;
+    }
+    send(client, transaction, &answer).await;
+    match (lives && !client.closed, transaction.request.request_framing()) {
+        (true, _) => After::KeepAlive,
+        (false, Framing::None | Framing::Length(0)) => After::Close,
+        (false, Framing::Length(_) | Framing::Chunked | Framing::UntilClose) => After::Linger,
+    }
+}
+
+/// Runs the `http-after-response` rules of both sections over the answer's head, and sets its `connection`. Returns
+/// whether the answer itself lets the connection live.
+fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &mut Answer) -> bool {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let plan = worker.plan();
+    transaction.response.clear();
+    let limits = Limits { max_head: answer.head_length + 1, max_fields: 1000, accept_invalid: true };
+    if !matches!(
+        http::parse_response(&answer.bytes[..answer.head_length], &limits, &mut transaction.response),
+        Ok(Parsed::Complete { .. })
+    ) {
+        // An error file that is no HTTP goes out as it is, and says so by closing.
+        return false;
+    }
+    transaction.variables.begin_response();
+    let front = plan.settings(client.frontend);
+    let back = transaction.facts.backend.filter(|backend| *backend != client.frontend);
+    for settings in back.map(|backend| plan.settings(backend)).into_iter().chain([front]) {
+        super::rules::http_response(client, transaction, &settings.http_after_response);
+    }
+    let lives = transaction.response.keeps_alive() && transaction.response.version() != Version::Http10;
+    let keep = lives && lives_on(client, transaction);
+    transaction.response.set_response_connection(keep, transaction.request.version());
+    let mut bytes = Vec::with_capacity(answer.bytes.len() + 64);
+    transaction.response.write_to(&mut bytes);
+    let head_length = bytes.len();
+    bytes.extend_from_slice(&answer.bytes[answer.head_length..]);
+    *answer = Answer { bytes: bytes.into(), status: transaction.response.status(), head_length };
+    lives
+}
+
+/// Sends the message of a request that could not be read; the connection closes afterwards.
+pub async fn send_raw_error(client: &mut Client, transaction: &mut Transaction, status: u16) {
+    let answer = error_answer(client, transaction, status, true);
+    transaction.facts.status = answer.status;
+    super::log::count_response(client, transaction, answer.status);
     send(client, transaction, &answer).await;
 }
 
-/// Sends `answer` within `timeout client`; the facts count what went out.
-pub async fn send(client: &mut Client, transaction: &mut Transaction, answer: &Answer) {
-    let head_only = transaction.request.is_request() && transaction.request.method() == b"HEAD";
-    let bytes = if head_only { &answer.bytes[..answer.head_length] } else { &answer.bytes[..] };
+/// Sends bytes within `timeout client`; gives up silently.
+pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
     let timeout = client.worker.plan().proxy(client.frontend).timeouts.client;
     client.expect_within(timeout, Instant::now());
     let mut sent = 0;
@@ -82,10 +170,27 @@ pub async fn send(client: &mut Client, transaction: &mut Transaction, answer: &A
         Poll::Ready(())
     })
     .await;
-    transaction.facts.bytes_out += sent as u64;
+    sent
 }
 
-fn builtin(status: u16) -> Vec<u8> {
-    let reason = http::status::reason(status);
-    format!("HTTP/1.1 {status} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").into_bytes()
+/// Sends `answer`; the facts count what went out.
+async fn send(client: &mut Client, transaction: &mut Transaction, answer: &Answer) {
+    let head_only = transaction.request.method() == b"HEAD";
+    let bytes = if head_only { &answer.bytes[..answer.head_length] } else { &answer.bytes[..] };
+    transaction.facts.bytes_out += write_all(client, bytes).await as u64;
+}
+
+/// The message that is built in. `raw`: in the shape of answers to requests that could not be read.
+fn builtin(status: u16, raw: bool) -> Vec<u8> {
+    let page = http::page::of(status).or_else(|| http::page::of(500)).expect("500 has a page");
+    let mut bytes = Vec::with_capacity(512);
+    if raw {
+        page.write_raw(&mut bytes);
+    } else {
+        let mut head = http::Head::new();
+        page.start(&mut head);
+        head.write_to(&mut bytes);
+        page.write_body(&mut bytes);
+    }
+    bytes
 }

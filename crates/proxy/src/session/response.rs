@@ -1,16 +1,61 @@
-//! What is done to a response's head before it goes to the client: rules, persistence cookies, added fields.
+//! What is done to a response's head before it goes to the client: captures, rules, persistence cookies.
 
 use super::client::Client;
+use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
+use super::{persist, route, stick};
 use crate::state::ServerState;
 use haproxy_config::model::Proxy;
+use http::cookie::SetCookie;
+use std::rc::Rc;
 
-/// Applies everything that changes the head.
-pub fn finish_head(
+/// Applies everything that changes the head, or finds another answer for the client.
+pub fn process(
     client: &mut Client,
     transaction: &mut Transaction,
-    settings: &Proxy,
+    back: &Proxy,
     server: &ServerState,
-) {
-    super::persist::edit_response(client, transaction, settings, server);
+) -> Outcome {
+    let worker = Rc::clone(&client.worker);
+    let front = worker.plan().settings(client.frontend);
+    transaction.variables.begin_response();
+    capture(transaction, front);
+    let sections = [back, front];
+    let sections = if back.id == front.id { &sections[..1] } else { &sections[..] };
+    for settings in sections {
+        if settings.http_response.is_empty() {
+            continue;
+        }
+        match ruleset::http_response(client, transaction, &settings.http_response) {
+            Outcome::Next => {}
+            other @ (Outcome::Answer(_) | Outcome::Error(_) | Outcome::Close) => return other,
+        }
+    }
+    persist::edit_response(client, transaction, back, server);
+    stick::store(client, transaction, back.id, server);
+    for settings in sections {
+        if !settings.http_after_response.is_empty() {
+            ruleset::http_response(client, transaction, &settings.http_after_response);
+        }
+    }
+    Outcome::Next
+}
+
+/// `capture response header` and `capture cookie`.
+fn capture(transaction: &mut Transaction, front: &Proxy) {
+    for capture in &front.response_captures {
+        let name = capture.name.as_bytes();
+        let value = if name.is_empty() { None } else { transaction.response.nth_line(name, -1) };
+        let kept = value.map(|value| value[..value.len().min(capture.length)].to_vec());
+        transaction.facts.response_captures.push(kept);
+    }
+    if let Some(wanted) = &front.cookie_capture {
+        let found = transaction
+            .response
+            .lines(b"set-cookie")
+            .filter_map(SetCookie::parse)
+            .find(|cookie| route::is_wanted(wanted, cookie.name));
+        transaction.facts.cookie_capture_response =
+            found.map(|cookie| route::keep(wanted, cookie.name, cookie.value));
+    }
 }

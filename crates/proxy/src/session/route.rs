@@ -1,11 +1,24 @@
 //! From a request to a backend, or to an answer: the rules of the frontend, then those of the backend.
+//!
+//! ```text
+//!  content rules ─► monitor-uri ─► http-request ─► stats ─► redirect     (frontend)
+//!    ─► use_backend / default_backend
+//!    ─► content rules ─► http-request ─► stats ─► redirect               (backend)
+//!    ─► fields that options add ─► dispatch
+//! ```
 
 use super::client::Client;
 use super::http1::After;
-use super::reply;
+use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
-use http::FieldKind;
-use rules::ProxyId;
+use super::{body, content, reply};
+use haproxy_config::model::{
+    AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy,
+};
+use http::{FieldKind, Version};
+use rules::{Direction, Peer, ProxyId};
+use std::net::IpAddr;
+use std::rc::Rc;
 
 /// Where a request goes.
 pub enum Route {
@@ -16,44 +29,241 @@ pub enum Route {
 
 /// Decides where the request goes.
 pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route {
-    let worker = std::rc::Rc::clone(&client.worker);
-    let settings = worker.plan().settings(client.frontend);
-    let Some(backend) = choose(settings, client.frontend) else {
+    let worker = Rc::clone(&client.worker);
+    let plan = worker.plan();
+    let front = plan.settings(client.frontend);
+    capture_request(transaction, front);
+    if let Some(answered) = monitor(client, transaction, front).await {
+        return Route::Answered(answered);
+    }
+    if let Some(answered) = section(client, transaction, front).await {
+        return Route::Answered(answered);
+    }
+    let Some(backend) = choose(client, transaction, front) else {
         transaction.facts.termination.cause = b'S';
         transaction.facts.termination.phase = b'C';
-        super::log::count_response(client, transaction, 503);
-        reply::send_error(client, transaction, 503).await;
-        return Route::Answered(After::Linger);
+        return Route::Answered(reply::answer_error(client, transaction, 503).await);
     };
-    prepare(client, transaction, backend);
+    transaction.facts.backend = Some(backend);
+    if backend != client.frontend {
+        let back = plan.settings(backend);
+        if let Some(answered) = section(client, transaction, back).await {
+            return Route::Answered(answered);
+        }
+    }
+    let back = plan.settings(backend);
+    if wants_body(front, back)
+        && let Some(status) = {
+            let time = plan.proxy(client.frontend).timeouts.http_request.unwrap_or(std::time::Duration::MAX);
+            body::wait(client, transaction, time.min(std::time::Duration::from_secs(86_400)), None).await
+        }
+    {
+        return Route::Answered(reply::answer_error(client, transaction, status).await);
+    }
+    prepare(client, transaction, front, back);
     Route::Backend(backend)
+}
+
+/// The rules of one section, statistics included.
+async fn section(client: &mut Client, transaction: &mut Transaction, settings: &Proxy) -> Option<After> {
+    if !settings.tcp_request_content.is_empty()
+        && content::request(client, transaction, settings).await == content::Decision::Reject
+    {
+        return Some(After::Close);
+    }
+    let mut outcome = Outcome::Next;
+    if !settings.http_request.is_empty() {
+        outcome = ruleset::http_request(client, transaction, settings, &settings.http_request).await;
+    }
+    if matches!(outcome, Outcome::Next)
+        && let Some(stats) = &settings.stats
+        && super::statistics::matches(&transaction.request, stats)
+    {
+        return Some(super::statistics::serve(client, transaction, settings, stats).await);
+    }
+    if matches!(outcome, Outcome::Next) && !settings.redirects.is_empty() {
+        outcome = ruleset::http_request(client, transaction, settings, &settings.redirects).await;
+    }
+    match outcome {
+        Outcome::Next => None,
+        Outcome::Answer(answer) => Some(reply::answer(client, transaction, answer).await),
+        Outcome::Error(status) => Some(reply::answer_error(client, transaction, status).await),
+        Outcome::Close => Some(After::Close),
+    }
 }
 
 /// The backend of a TCP connection.
 pub async fn route_tcp(client: &mut Client, transaction: &mut Transaction) -> Option<ProxyId> {
-    let worker = std::rc::Rc::clone(&client.worker);
-    let settings = worker.plan().settings(client.frontend);
-    let backend = choose(settings, client.frontend);
-    if backend.is_none() {
+    let worker = Rc::clone(&client.worker);
+    let plan = worker.plan();
+    let front = plan.settings(client.frontend);
+    if !front.tcp_request_content.is_empty()
+        && content::request(client, transaction, front).await == content::Decision::Reject
+    {
+        return None;
+    }
+    let Some(backend) = choose(client, transaction, front) else {
         transaction.facts.termination.cause = b'S';
         transaction.facts.termination.phase = b'C';
+        return None;
+    };
+    transaction.facts.backend = Some(backend);
+    let back = plan.settings(backend);
+    if backend != client.frontend
+        && !back.tcp_request_content.is_empty()
+        && content::request(client, transaction, back).await == content::Decision::Reject
+    {
+        return None;
     }
-    backend
+    Some(backend)
 }
 
-fn choose(settings: &haproxy_config::model::Proxy, frontend: ProxyId) -> Option<ProxyId> {
-    settings.default_backend.or(settings.is_backend.then_some(frontend))
+fn choose(client: &Client, transaction: &Transaction, front: &Proxy) -> Option<ProxyId> {
+    for rule in &front.use_backend {
+        if let Some(condition) = &rule.condition
+            && !condition.matches(&client.scope(transaction, Direction::Request))
+        {
+            continue;
+        }
+        match &rule.target {
+            BackendTarget::Static(backend) => return Some(*backend),
+            BackendTarget::Dynamic(format) => {
+                let mut name = Vec::new();
+                client.write_text(transaction, Direction::Request, format, &mut name);
+                let known = std::str::from_utf8(&name).ok();
+                if let Some(backend) = known.and_then(|name| client.worker.plan().by_name.get(name)) {
+                    return Some(*backend);
+                }
+                // A name that no backend has: the default one, as HAProxy.
+                break;
+            }
+        }
+    }
+    front.default_backend.or(front.is_backend.then_some(client.frontend))
+}
+
+/// `monitor-uri`: 200, or 503 when a `monitor fail` condition holds. Not logged as a request of anybody.
+async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Proxy) -> Option<After> {
+    let uri = front.monitor_uri.as_deref()?;
+    if transaction.request.uri() != uri {
+        return None;
+    }
+    let failing =
+        front.monitor_fail.iter().any(|rule| rule.matches(&client.scope(transaction, Direction::Request)));
+    let status = if failing { 503 } else { 200 };
+    transaction.facts.termination.cause = b'L';
+    transaction.facts.termination.phase = b'R';
+    client.worker.frontend_counters(client.frontend).intercepted.add(1);
+    Some(reply::answer_error(client, transaction, status).await)
+}
+
+/// `capture request header` and `capture cookie`.
+fn capture_request(transaction: &mut Transaction, front: &Proxy) {
+    if front.request_captures.is_empty() && front.cookie_capture.is_none() {
+        return;
+    }
+    for capture in &front.request_captures {
+        let value = if capture.name.is_empty() {
+            None
+        } else {
+            transaction.request.nth_line(capture.name.as_bytes(), -1)
+        };
+        let kept = value.map(|value| value[..value.len().min(capture.length)].to_vec());
+        transaction.facts.request_captures.push(kept);
+    }
+    if let Some(wanted) = &front.cookie_capture {
+        let found = transaction
+            .request
+            .lines(b"cookie")
+            .flat_map(http::cookie::Cookies::new)
+            .find(|cookie| is_wanted(wanted, cookie.name));
+        transaction.facts.cookie_capture_request =
+            found.map(|cookie| keep(wanted, cookie.name, cookie.value));
+    }
+}
+
+/// Whether `capture cookie` means a cookie of that name.
+pub fn is_wanted(wanted: &CookieCapture, name: &[u8]) -> bool {
+    if wanted.prefix { name.starts_with(wanted.name.as_bytes()) } else { name == wanted.name.as_bytes() }
+}
+
+/// What the log keeps of a cookie: `name=value`, cut.
+pub fn keep(wanted: &CookieCapture, name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut kept = [name, b"=", value].concat();
+    kept.truncate(wanted.length);
+    kept
+}
+
+fn wants_body(front: &Proxy, back: &Proxy) -> bool {
+    front.options.http_buffer_request
+        || back.options.http_buffer_request
+        || matches!(back.balance.key, BalanceKey::UrlParam { check_post: true, .. })
 }
 
 /// Fields that the options of both proxies add or take away.
-fn prepare(client: &Client, transaction: &mut Transaction, backend: ProxyId) {
-    let plan = client.worker.plan();
-    let (front, back) = (plan.settings(client.frontend), plan.settings(backend));
-    let request = &mut transaction.request;
-    if request.has(FieldKind::Connection) {
-        request.strip_connection_tokens();
+fn prepare(client: &Client, transaction: &mut Transaction, front: &Proxy, back: &Proxy) {
+    if let Some(format) = &front.unique_id_format {
+        let mut id = Vec::new();
+        client.write_text(transaction, Direction::Request, format, &mut id);
+        if let Some(header) = &front.unique_id_header {
+            transaction.request.set(header.as_bytes(), &id);
+        }
+        transaction.facts.unique_id = Some(id);
     }
-    if super::exchange::connection_mode(front, back) != haproxy_config::model::HttpConnection::KeepAlive {
-        request.add(b"connection", b"close");
+    let facts = &transaction.facts;
+    add_address(&mut transaction.request, front.forwardfor.as_ref(), back.forwardfor.as_ref(), facts.src);
+    add_address(&mut transaction.request, front.originalto.as_ref(), back.originalto.as_ref(), facts.dst);
+    let keep = super::exchange::connection_mode(front, back) == HttpConnection::KeepAlive;
+    transaction.request.set_request_connection(keep);
+}
+
+/// `option forwardfor` and `option originalto`: one line more, behind those that are there.
+fn add_address(
+    request: &mut http::Head,
+    front: Option<&AddressHeader>,
+    back: Option<&AddressHeader>,
+    peer: Option<Peer>,
+) {
+    let (Some(settings), Some(Peer::Inet(address))) = (back.or(front), peer) else { return };
+    let name = settings.header.as_bytes();
+    let if_none = front.is_some_and(|front| front.if_none) || back.is_some_and(|back| back.if_none);
+    if if_none && request.get(name).is_some() {
+        return;
     }
+    let excepted = |settings: Option<&AddressHeader>| {
+        settings.and_then(|settings| settings.except).is_some_and(|network| contains(network, address.ip()))
+    };
+    if excepted(front) || excepted(back) {
+        return;
+    }
+    let mut text = [0u8; 48];
+    let length = {
+        use std::io::Write;
+        let mut rest = &mut text[..];
+        // 45 characters are the longest address.
+        let _ = write!(rest, "{}", address.ip());
+        48 - rest.len()
+    };
+    request.add(name, &text[..length]);
+}
+
+/// Whether an address is in a network; an IPv4 client on an IPv6 socket counts as IPv4.
+pub fn contains(network: Network, address: IpAddr) -> bool {
+    let bits = |prefix: u8, width: u8| u32::from(width - prefix.min(width));
+    match (network.ip, address.to_canonical()) {
+        (IpAddr::V4(wanted), IpAddr::V4(address)) => {
+            let shift = bits(network.prefix, 32);
+            shift == 32 || u32::from(wanted) >> shift == u32::from(address) >> shift
+        }
+        (IpAddr::V6(wanted), IpAddr::V6(address)) => {
+            let shift = bits(network.prefix, 128);
+            shift == 128 || u128::from(wanted) >> shift == u128::from(address) >> shift
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+/// The version that answers to this request are written in.
+pub fn is_http10(transaction: &Transaction) -> bool {
+    transaction.request.version() == Version::Http10 && !transaction.request.has(FieldKind::Upgrade)
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Serves one TCP connection.
 pub async fn serve(client: &mut Client) {
     let worker = Rc::clone(&client.worker);
-    let mut transaction = Transaction::take(client.origin());
+    let mut transaction = client.begin();
     let begin = client.handshake_done.unwrap_or(client.accept);
     let times = &mut transaction.facts.times;
     times.request_start = Some(begin);
@@ -67,6 +67,7 @@ pub async fn relay(
     worker.server_counters(server.slot).sessions.add(1);
     server.sessions_rate.add(now_ms);
     server.last_session_ms.store(now_ms, Relaxed);
+    super::stick::store(client, transaction, backend, &server);
     let mut activity = Activity {
         client: connected,
         server: connected,

@@ -1,10 +1,17 @@
 //! One request and its response: the heads, and the facts that rules and logs read. Boxed, and reused by the thread,
 //! so that an idle connection holds none and a busy one allocates nothing.
 
+use super::persist::Presented;
+use super::tracking::{self, TRACKERS, Trackers};
+use crate::worker::Worker;
 use http::Head;
-use rules::{Peer, ProxyId, StreamFacts, Times, WallTime};
+use rules::{
+    Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet, WallTime,
+};
 use std::cell::RefCell;
-use std::time::Instant;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Transactions kept per thread for reuse.
 const POOLED_MAX: usize = 256;
@@ -18,13 +25,39 @@ thread_local! {
     static POOL: RefCell<Vec<Box<Transaction>>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Debug)]
+/// Timeouts that `set-timeout` changed; `None`: as configured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ChangedTimeouts {
+    pub client: Option<Duration>,
+    pub server: Option<Duration>,
+    pub tunnel: Option<Duration>,
+}
+
 pub struct Transaction {
     pub facts: StreamFacts,
     pub request: Head,
     pub response: Head,
     /// The body that was sent with the head, kept while the request may have to be sent again.
     pub retained_body: Vec<u8>,
+    /// What the persistence cookie said.
+    pub presented: Presented,
+    /// `force-persist` and `ignore-persist` matched.
+    pub force_persist: bool,
+    pub ignore_persist: bool,
+    /// The client's connection may live on after the response.
+    pub client_keeps_alive: bool,
+    pub variables: StreamVariables,
+    /// Entries of stick tables that this stream tracks.
+    pub trackers: Trackers,
+    /// Keys of the request that wait for a server to be stored with: position of the rule, sample.
+    pub stick_stores: Vec<(usize, Value<'static>)>,
+    /// `set-log-level`: `Some(None)` is "no line".
+    pub log_level: Option<Option<u8>>,
+    pub timeouts: ChangedTimeouts,
+    /// `disable-l7-retry`.
+    pub no_l7_retry: bool,
+    /// Rules need not wait for more of the client's bytes.
+    pub payload_final: bool,
     /// For text that is evaluated and used at once.
     pub scratch: Vec<u8>,
 }
@@ -40,14 +73,16 @@ pub struct Origin {
     pub accept_wall: WallTime,
     pub handshake_done: Option<Instant>,
     pub request_index: u32,
+    pub proxy_header: bool,
 }
 
 impl Transaction {
     /// A fresh transaction, from the pool where it has one.
-    pub fn take(origin: Origin) -> Box<Transaction> {
+    pub fn take(worker: &Worker, origin: Origin, session: &Rc<VariableSet>) -> Box<Transaction> {
         match POOL.with(|pool| pool.borrow_mut().pop()) {
             Some(mut transaction) => {
                 transaction.restart(origin);
+                transaction.variables.attach(Rc::clone(session));
                 transaction
             }
             None => Box::new(Transaction {
@@ -55,12 +90,28 @@ impl Transaction {
                 request: Head::new(),
                 response: Head::new(),
                 retained_body: Vec::new(),
+                presented: Presented::default(),
+                force_persist: false,
+                ignore_persist: false,
+                client_keeps_alive: false,
+                variables: StreamVariables::new(
+                    Arc::clone(&worker.state().process.variables),
+                    Rc::clone(session),
+                    VariableLimits::default(),
+                ),
+                trackers: [const { None }; TRACKERS],
+                stick_stores: Vec::new(),
+                log_level: None,
+                timeouts: ChangedTimeouts::default(),
+                no_l7_retry: false,
+                payload_final: true,
                 scratch: Vec::new(),
             }),
         }
     }
 
-    pub fn give(transaction: Box<Transaction>) {
+    pub fn give(mut transaction: Box<Transaction>) {
+        tracking::release(&mut transaction.trackers);
         let capacity = transaction.request.capacity() + transaction.response.capacity();
         if capacity > HEAD_CAPACITY_MAX {
             return;
@@ -77,6 +128,14 @@ impl Transaction {
         self.request.clear();
         self.response.clear();
         self.retained_body.clear();
+        self.presented = Presented::default();
+        self.force_persist = false;
+        self.ignore_persist = false;
+        self.stick_stores.clear();
+        self.log_level = None;
+        self.timeouts = ChangedTimeouts::default();
+        self.no_l7_retry = false;
+        self.payload_final = true;
         let mut captured_uri = std::mem::take(&mut self.facts.captured_uri);
         captured_uri.clear();
         self.facts = StreamFacts { captured_uri, ..facts(origin) };
@@ -89,6 +148,7 @@ fn facts(origin: Origin) -> StreamFacts {
         dst: origin.dst,
         listener: origin.listener,
         request_index: origin.request_index,
+        proxy_header: origin.proxy_header,
         ..StreamFacts::new(
             origin.frontend,
             Times {

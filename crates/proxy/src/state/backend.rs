@@ -40,7 +40,14 @@ pub struct BackendState {
 }
 
 impl BackendState {
-    pub fn new(proxy: &model::Proxy, servers: Vec<Arc<ServerState>>, now_ms: u64, seed: u64) -> BackendState {
+    /// `fullconn`: the load at which servers get their full `maxconn`.
+    pub fn new(
+        proxy: &model::Proxy,
+        servers: Vec<Arc<ServerState>>,
+        fullconn: u32,
+        now_ms: u64,
+        seed: u64,
+    ) -> BackendState {
         let slots: Vec<Slot> = servers
             .iter()
             .map(|server| {
@@ -74,8 +81,12 @@ impl BackendState {
             down_seconds: AtomicU64::new(0),
             down_transitions: AtomicU64::new(0),
             up: AtomicBool::new(up),
-            fullconn: proxy.fullconn.unwrap_or(0),
+            fullconn,
         }
+    }
+
+    pub fn fullconn(&self) -> u32 {
+        self.fullconn
     }
 
     pub fn server(&self, index: u32) -> Option<&Arc<ServerState>> {

@@ -260,6 +260,7 @@ impl Gauge {
 #[derive(Debug, Default)]
 pub struct Average {
     sum: AtomicU32,
+    max: AtomicU32,
 }
 
 /// Window of [`Average`], in events.
@@ -270,6 +271,18 @@ impl Average {
         let sum = self.sum.load(Relaxed);
         // Racing writers may lose a sample; the average does not notice.
         self.sum.store(sum.saturating_sub(sum.div_ceil(AVERAGE_WINDOW)).saturating_add(value), Relaxed);
+        if value > self.max.load(Relaxed) {
+            self.max.store(value, Relaxed);
+        }
+    }
+
+    /// The largest value seen.
+    pub fn max(&self) -> u32 {
+        self.max.load(Relaxed)
+    }
+
+    pub fn reset_max(&self) {
+        self.max.store(0, Relaxed);
     }
 
     pub fn get(&self) -> u32 {

@@ -17,6 +17,7 @@ pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
 
 use counters::{BackendTotals, FrontendTotals, Gauge, Rate, ServerTotals, WorkerCounters};
 use haproxy_config::Model;
+use haproxy_config::model::{BackendTarget, Proxy};
 use rules::{ProxyId, ServerId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -32,6 +33,8 @@ pub struct State {
     /// One block per worker thread.
     pub workers: Box<[Arc<WorkerCounters>]>,
     pub process: ProcessState,
+    /// By `TableId`.
+    pub tables: Box<[Arc<rules::StickTable>]>,
 }
 
 /// The live side of one proxy section.
@@ -95,8 +98,25 @@ pub struct ProcessState {
     pub stopping: AtomicBool,
     pub next_stream: AtomicU64,
     pub dropped_logs: AtomicU64,
+    /// `proc.*`.
+    pub variables: Arc<rules::ProcessVariables>,
     /// Told when the process has room for a connection again.
     pub room: Notify,
+}
+
+/// A tenth of the connections that the frontends of a backend may have together, as the manual promises.
+fn default_fullconn(model: &Model, backend: ProxyId, process_maxconn: u32) -> u32 {
+    let sends_here = |proxy: &Proxy| {
+        proxy.default_backend == Some(backend)
+            || (proxy.id == backend && proxy.is_frontend)
+            || proxy.use_backend.iter().any(|rule| match rule.target {
+                BackendTarget::Static(target) => target == backend,
+                BackendTarget::Dynamic(_) => false,
+            })
+    };
+    let frontends = model.proxies.iter().filter(|proxy| proxy.is_frontend && sends_here(proxy));
+    let total: u32 = frontends.map(|proxy| proxy.maxconn.unwrap_or(process_maxconn)).sum();
+    total.div_ceil(10).max(1)
 }
 
 impl State {
@@ -127,7 +147,9 @@ impl State {
                     ..FrontendState::default()
                 };
                 let seed = seed.wrapping_add(u64::from(proxy.id.0));
-                ProxyState { frontend, backend: BackendState::new(proxy, states, now_ms, seed) }
+                let fullconn = proxy.fullconn.unwrap_or_else(|| default_fullconn(&model, proxy.id, maxconn));
+                let backend = BackendState::new(proxy, states, fullconn, now_ms, seed);
+                ProxyState { frontend, backend }
             })
             .collect();
         let counters = || Arc::new(WorkerCounters::new(proxies.len(), servers.count()));
@@ -143,8 +165,14 @@ impl State {
                 stopping: AtomicBool::new(false),
                 next_stream: AtomicU64::new(0),
                 dropped_logs: AtomicU64::new(0),
+                variables: Arc::new(rules::ProcessVariables::new(0)),
                 room: Notify::new(),
             },
+            tables: model
+                .tables
+                .iter()
+                .map(|table| Arc::new(rules::StickTable::new(table.config.clone(), clock.started())))
+                .collect(),
             model,
             clock,
             proxies,

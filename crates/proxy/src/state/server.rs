@@ -59,6 +59,8 @@ pub struct ServerState {
     pub idle_connections: Gauge,
     /// Consecutive errors seen by `observe`.
     pub observed_errors: AtomicU32,
+    /// How often those errors reached `error-limit`.
+    pub observed_failures: AtomicU32,
     /// Removed at run time; the slot is never used again.
     pub deleted: AtomicBool,
     pub check: Mutex<CheckView>,
@@ -116,6 +118,7 @@ impl ServerState {
             failed_checks: AtomicU32::new(0),
             idle_connections: Gauge::default(),
             observed_errors: AtomicU32::new(0),
+            observed_failures: AtomicU32::new(0),
             deleted: AtomicBool::new(false),
             check: Mutex::new(CheckView::default()),
             agent: Mutex::new(CheckView::default()),

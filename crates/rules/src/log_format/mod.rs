@@ -17,6 +17,7 @@ pub use zone::Zone;
 use crate::cast;
 use crate::scope::{Peer, Scope, StreamFacts, WallTime};
 use crate::{Expr, Value};
+use std::cell::OnceCell;
 use std::time::Duration;
 use text::{
     Encoding, put_encoded, put_hex, put_int, put_ip, put_ip_hex, put_message_text, put_text, put_uint,
@@ -132,6 +133,7 @@ impl LogFormat {
     /// Appends the line, without a newline. Does not allocate beyond `out`, except where an expression does.
     pub fn write(&self, scope: &Scope<'_>, context: &mut LogContext, out: &mut Vec<u8>) {
         let mut after_space = true;
+        let timers = OnceCell::new();
         for item in &self.items {
             match item {
                 Item::Text(text) => out.extend_from_slice(text),
@@ -143,7 +145,7 @@ impl LogFormat {
                     continue;
                 }
                 Item::Alias(alias, flags) => {
-                    if !put_alias(*alias, *flags, scope, context, out) {
+                    if !put_alias(*alias, *flags, scope, &timers, context, out) {
                         continue;
                     }
                 }
@@ -224,9 +226,8 @@ impl Timers {
 }
 
 /// The date of the request: the accept date and what passed before its first byte.
-fn request_date(scope: &Scope<'_>) -> WallTime {
-    let before = Timers::of(scope).before_request() as u64;
-    WallTime(scope.stream.times.accept_wall.0 + Duration::from_millis(before))
+fn request_date(accepted: WallTime, timers: &Timers) -> WallTime {
+    WallTime(accepted.0 + Duration::from_millis(timers.before_request() as u64))
 }
 
 /// Appends one variable; false: it is not there at all (captures of a stream that has none), so that the spaces
@@ -235,9 +236,11 @@ fn put_alias(
     alias: Alias,
     flags: Flags,
     scope: &Scope<'_>,
+    timers: &OnceCell<Timers>,
     context: &mut LogContext,
     out: &mut Vec<u8>,
 ) -> bool {
+    let timers = || timers.get_or_init(|| Timers::of(scope));
     let stream = scope.stream;
     let accepted = stream.times.accept_wall;
     let is_hex = flags.has(Flags::HEX);
@@ -277,9 +280,9 @@ fn put_alias(
         Alias::DateGmt => context.dates.put_gmt(accepted, out),
         Alias::DateLocal => context.dates.put_local(accepted, out),
         Alias::DateMs => context.dates.put_local_ms(accepted, out),
-        Alias::RequestDateMs => context.dates.put_local_ms(request_date(scope), out),
-        Alias::RequestDateGmt => context.dates.put_gmt(request_date(scope), out),
-        Alias::RequestDateLocal => context.dates.put_local(request_date(scope), out),
+        Alias::RequestDateMs => context.dates.put_local_ms(request_date(accepted, timers()), out),
+        Alias::RequestDateGmt => context.dates.put_gmt(request_date(accepted, timers()), out),
+        Alias::RequestDateLocal => context.dates.put_local(request_date(accepted, timers()), out),
         Alias::Timestamp => number(accepted.0.as_secs(), 4, out),
         Alias::Milliseconds => {
             let ms = u64::from(accepted.0.subsec_millis());
@@ -290,40 +293,40 @@ fn put_alias(
         }
         Alias::ActiveTime => {
             early(out);
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(timers.close - timers.before_request(), out);
         }
         Alias::TotalTime => {
             early(out);
-            put_int(Timers::of(scope).close, out);
+            put_int(timers().close, out);
         }
         Alias::UserTime => {
             early(out);
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(timers.close - timers.idle.max(0), out);
         }
         Alias::ConnectTime => {
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(Timers::step(timers.queue, timers.connect), out);
         }
         Alias::DataTime => {
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(if timers.response >= 0 { timers.close - timers.response } else { -1 }, out);
         }
-        Alias::HandshakeTime => put_int(Timers::of(scope).handshake, out),
-        Alias::IdleTime => put_int(Timers::of(scope).idle.max(0), out),
-        Alias::RequestTotalTime => put_int(Timers::of(scope).request, out),
+        Alias::HandshakeTime => put_int(timers().handshake, out),
+        Alias::IdleTime => put_int(timers().idle.max(0), out),
+        Alias::RequestTotalTime => put_int(timers().request, out),
         Alias::RequestTime => {
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(Timers::step(timers.before_request(), timers.request), out);
         }
         Alias::ResponseTime => {
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(Timers::step(timers.connect, timers.response), out);
         }
         // Without a request (TCP mode) HAProxy counts from -1, so that a connection that never waited shows 1.
         Alias::QueueTime => {
-            let timers = Timers::of(scope);
+            let timers = timers();
             put_int(Timers::step(timers.request, timers.queue), out);
         }
         Alias::ProcessConnections => put_uint(stream.process_connections.into(), out),

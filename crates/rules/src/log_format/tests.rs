@@ -298,3 +298,35 @@ fn built_in_lines_are_those_of_haproxy() {
         assert!(parse(&mut world, built_in.text(), Dialect::LOG).is_ok());
     }
 }
+
+/// Measures; run it optimised: `cargo test -p rules --profile quick -- --ignored --nocapture costs`.
+#[test]
+#[ignore = "a measurement"]
+fn a_line_of_httplog_costs_less_than_a_microsecond() {
+    const ROUNDS: u32 = 200_000;
+    let mut world = World::new();
+    world.stream.captured_uri = b"GET /some/path/index.html?query=1 HTTP/1.1".to_vec();
+    world.stream.request_captures = vec![Some(b"Mozilla/5.0 (X11; Linux x86_64)".to_vec()), None];
+    world.stream.status = 200;
+    let accept = world.stream.times.accept;
+    let times = &mut world.stream.times;
+    times.accept_wall = WallTime(Duration::from_millis(1_795_370_041_401));
+    times.request_start = Some(accept);
+    times.request_done = Some(accept);
+    times.queue_done = Some(accept);
+    times.connected = Some(accept + Duration::from_millis(1));
+    times.response_done = Some(accept + Duration::from_millis(15));
+    times.end = Some(accept + Duration::from_millis(17));
+    let format = parse(&mut world, BuiltIn::Http.text(), Dialect::LOG).expect("valid");
+    let mut context = context();
+    let mut out = Vec::new();
+    let scope = world.scope();
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        out.clear();
+        format.write(std::hint::black_box(&scope), &mut context, &mut out);
+    }
+    let each = start.elapsed() / ROUNDS;
+    println!("{each:?} for {}", String::from_utf8_lossy(&out));
+    assert!(each < Duration::from_micros(1), "{each:?}");
+}

@@ -15,14 +15,37 @@ pub(super) enum Encoding {
     Header,
 }
 
+const URI: u8 = 1;
+const HEADER: u8 = 2;
+const ESCAPED: u8 = 4;
+
+/// Which encodings replace a byte, and whether the flag E escapes it.
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if byte < 0x20 || byte >= 0x7f || byte == b'"' as usize || byte == b'#' as usize {
+            table[byte] = URI | HEADER;
+        }
+        byte += 1;
+    }
+    table[b'{' as usize] |= HEADER;
+    table[b'|' as usize] |= HEADER;
+    table[b'}' as usize] |= HEADER;
+    table[b'"' as usize] |= ESCAPED;
+    table[b'\\' as usize] |= ESCAPED;
+    table[b']' as usize] |= ESCAPED;
+    table
+}
+
 impl Encoding {
-    fn replaces(self, byte: u8) -> bool {
+    fn class(self) -> u8 {
         match self {
-            Encoding::None => false,
-            Encoding::Uri => !(0x20..0x7f).contains(&byte) || matches!(byte, b'"' | b'#'),
-            Encoding::Header => {
-                !(0x20..0x7f).contains(&byte) || matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}')
-            }
+            Encoding::None => 0,
+            Encoding::Uri => URI,
+            Encoding::Header => HEADER,
         }
     }
 }
@@ -40,14 +63,15 @@ fn up_to_nul(bytes: &[u8]) -> &[u8] {
 /// Appends bytes encoded, and with the flag E `"`, `\` and `]` behind a backslash.
 pub(super) fn put_encoded(bytes: &[u8], encoding: Encoding, flags: Flags, out: &mut Vec<u8>) {
     let bytes = up_to_nul(bytes);
-    let escape = flags.has(Flags::ESCAPE);
-    let is_plain = |&byte: &u8| !encoding.replaces(byte) && !(escape && matches!(byte, b'"' | b'\\' | b']'));
+    let replaced = encoding.class();
+    let special = replaced | if flags.has(Flags::ESCAPE) { ESCAPED } else { 0 };
     let mut rest = bytes;
     while !rest.is_empty() {
-        let plain = rest.iter().take_while(|byte| is_plain(byte)).count();
+        let is_special = |&byte: &u8| CLASSES[usize::from(byte)] & special != 0;
+        let plain = rest.iter().position(is_special).unwrap_or(rest.len());
         out.extend_from_slice(&rest[..plain]);
         let Some(&byte) = rest.get(plain) else { break };
-        if encoding.replaces(byte) {
+        if CLASSES[usize::from(byte)] & replaced != 0 {
             out.push(b'#');
             put_hex_byte(byte, out);
         } else {

@@ -1,0 +1,107 @@
+//! Which program to be: by the name we were started under, or by the first argument.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Personality {
+    Haproxy,
+    Help,
+    Version,
+}
+
+/// One name that starts something.
+struct Name {
+    name: &'static str,
+    personality: Option<Personality>,
+    help: &'static str,
+}
+
+/// `None`: known, and not there yet.
+const NAMES: &[Name] = &[
+    Name {
+        name: "haproxy",
+        personality: Some(Personality::Haproxy),
+        help: "the proxy, with HAProxy's command line (also as a symlink `haproxy`)",
+    },
+    Name { name: "keepalived", personality: None, help: "virtual addresses, with keepalived's command line" },
+    Name { name: "ipvsadm", personality: None, help: "the packet director, with ipvsadm's command line" },
+    Name { name: "--help", personality: Some(Personality::Help), help: "this text" },
+    Name { name: "--version", personality: Some(Personality::Version), help: "the version" },
+];
+
+/// Chooses by program name, else by the first argument, which is then removed from `arguments`.
+///
+/// # Errors
+/// A line for standard error: what was asked for is unknown or not there yet.
+pub fn choose(program: &OsStr, arguments: &mut Vec<OsString>) -> Result<Personality, String> {
+    let base = Path::new(program).file_name().unwrap_or(program);
+    // Packagers install `haproxy-2.6`, test tools `haproxy.hawser`.
+    let base = base.to_string_lossy();
+    let base = base.split(['-', '.']).next().unwrap_or_default();
+    if let Some(row) = NAMES.iter().find(|row| row.name == base) {
+        return row.personality.ok_or_else(|| not_yet(row.name));
+    }
+    if arguments.is_empty() {
+        return Err(help());
+    }
+    let word = arguments.remove(0);
+    let word = word.to_string_lossy();
+    let word = match &*word {
+        "-h" | "help" => "--help",
+        "-V" | "version" => "--version",
+        other => other,
+    };
+    match NAMES.iter().find(|row| row.name == word) {
+        Some(row) => row.personality.ok_or_else(|| not_yet(row.name)),
+        None => Err(format!("hawser: unknown command '{word}'\n\n{}", help())),
+    }
+}
+
+fn not_yet(name: &str) -> String {
+    format!("hawser: {name} is not in this build yet")
+}
+
+/// `hawser --help`.
+pub fn help() -> String {
+    let mut text = String::from("Usage: hawser COMMAND [ARGUMENTS]\n\n");
+    for row in NAMES {
+        let mark = if row.personality.is_some() { "" } else { " (not in this build yet)" };
+        text.push_str(&format!("  {:12} {}{mark}\n", row.name, row.help));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(program: &str, arguments: &[&str]) -> Result<Personality, String> {
+        let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        choose(OsStr::new(program), &mut arguments)
+    }
+
+    #[test]
+    fn the_name_of_the_symlink_decides() {
+        assert_eq!(chosen("/usr/sbin/haproxy", &["-v"]), Ok(Personality::Haproxy));
+        assert_eq!(chosen("haproxy-2.6", &["-v"]), Ok(Personality::Haproxy));
+    }
+
+    #[test]
+    fn otherwise_the_first_argument_decides() {
+        assert_eq!(chosen("/usr/bin/hawser", &["haproxy", "-v"]), Ok(Personality::Haproxy));
+        assert_eq!(chosen("hawser", &["--version"]), Ok(Personality::Version));
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_said_by_name() {
+        for refused in [chosen("keepalived", &[]), chosen("hawser", &["keepalived"])] {
+            assert_eq!(refused, Err("hawser: keepalived is not in this build yet".to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_shows_the_commands() {
+        assert!(chosen("hawser", &["proxy"]).expect_err("unknown").contains("haproxy"));
+    }
+}

@@ -1,0 +1,268 @@
+//! One check on a socket: connects, sends and receives as the conversation says, and keeps its deadline.
+
+use super::environment::CheckEnvironment;
+use super::outcome::Probe;
+use crate::net::{ConnectOptions, Stream, connect};
+use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
+use crate::state::{Running, ServerState, Target};
+use crate::worker::Shared;
+use checks::{Action, ConnectTo, Conversation, Outcome, Recipe, Settings};
+use haproxy_config::model::{ProxyProtocol, ServerPort};
+use rules::Peer;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bytes read from a server at once.
+const READ_SIZE: usize = 4096;
+
+/// Why no connection was tried.
+enum Unreachable {
+    /// The server has no address now, or no port.
+    NoAddress,
+    /// It asks for something that checks cannot do.
+    Unsupported(&'static str),
+}
+
+/// Runs one check of `server` to its end. `interval` is the one in force.
+pub(super) async fn probe(
+    shared: &Shared,
+    server: &ServerState,
+    probe: Probe,
+    recipe: Arc<Recipe>,
+    interval: Duration,
+) -> Outcome {
+    let proxy = &shared.state.model.proxies[server.id.proxy.index()];
+    let options = &proxy.check_options;
+    let settings = Settings {
+        interval,
+        connect_timeout: proxy.timeouts.connect,
+        check_timeout: proxy.timeouts.check,
+        disable_on_404: options.disable_on_404 && server.running() != Running::Stopped,
+        receive_max: shared.state.model.global.tune.bufsize,
+    };
+    let mut environment = CheckEnvironment::new(shared, server, options.send_state);
+    let mut conversation = Conversation::new(recipe, settings, Instant::now());
+    let mut stream: Option<Stream> = None;
+    let mut ended = false;
+    loop {
+        match conversation.poll_action(Instant::now(), &mut environment) {
+            Some(Action::Connect(to)) => {
+                ended = false;
+                stream = open(shared, server, probe, &to, &mut conversation).await;
+            }
+            Some(Action::Send(bytes)) => send(&mut conversation, stream.as_mut(), &bytes).await,
+            Some(Action::Close { linger }) => {
+                if let Some(stream) = stream.take()
+                    && !linger
+                {
+                    stream.reset_on_close();
+                }
+            }
+            Some(Action::Finish(outcome)) => return outcome,
+            None => ended |= receive(&mut conversation, stream.as_mut().filter(|_| !ended)).await,
+        }
+    }
+}
+
+async fn open(
+    shared: &Shared,
+    server: &ServerState,
+    probe: Probe,
+    to: &ConnectTo,
+    conversation: &mut Conversation,
+) -> Option<Stream> {
+    let target = match target(server, probe, to) {
+        Ok(target) => target,
+        Err(Unreachable::NoAddress) => {
+            conversation.handle_no_socket(Instant::now(), "No address");
+            return None;
+        }
+        Err(Unreachable::Unsupported(what)) => {
+            conversation.handle_no_socket(Instant::now(), what);
+            return None;
+        }
+    };
+    let proxy = &shared.state.model.proxies[server.id.proxy.index()];
+    let options = ConnectOptions {
+        source: server.settings.source.as_ref().or(proxy.source.as_ref()),
+        ..ConnectOptions::default()
+    };
+    match bounded(conversation, connect(&target, options)).await {
+        Some(Ok(mut stream)) => {
+            let greeting = greeting(server, probe, to, &stream);
+            if !greeting.is_empty() {
+                match bounded(conversation, write_all(&mut stream, &greeting)).await {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        conversation.handle_error(Instant::now(), &words(&error));
+                        return None;
+                    }
+                    None => return None,
+                }
+            }
+            conversation.handle_connected(Instant::now());
+            Some(stream)
+        }
+        Some(Err(error)) if is_our_fault(&error) => {
+            conversation.handle_no_socket(Instant::now(), &words(&error));
+            None
+        }
+        Some(Err(error)) => {
+            conversation.handle_error(Instant::now(), &words(&error));
+            None
+        }
+        None => None,
+    }
+}
+
+async fn send(conversation: &mut Conversation, stream: Option<&mut Stream>, bytes: &[u8]) {
+    let Some(stream) = stream else {
+        conversation.handle_error(Instant::now(), "Transport endpoint is not connected");
+        return;
+    };
+    match bounded(conversation, write_all(stream, bytes)).await {
+        Some(Ok(())) => conversation.handle_sent(Instant::now()),
+        Some(Err(error)) => conversation.handle_error(Instant::now(), &words(&error)),
+        None => {}
+    }
+}
+
+/// Waits for bytes or the deadline. Returns whether the stream has ended.
+async fn receive(conversation: &mut Conversation, stream: Option<&mut Stream>) -> bool {
+    let mut buffer = [0; READ_SIZE];
+    let Some(stream) = stream else {
+        let _: Option<()> = bounded(conversation, std::future::pending()).await;
+        return true;
+    };
+    match bounded(conversation, poll_fn(|context| stream.poll_read(context, &mut buffer))).await {
+        Some(Ok(0)) => {
+            conversation.handle_eof();
+            true
+        }
+        Some(Ok(count)) => {
+            conversation.handle_bytes(&buffer[..count]);
+            false
+        }
+        Some(Err(error)) => {
+            conversation.handle_error(Instant::now(), &words(&error));
+            true
+        }
+        None => true,
+    }
+}
+
+/// What `future` yields, or `None` when the conversation's deadline came first (it has been told).
+async fn bounded<T>(conversation: &mut Conversation, future: impl Future<Output = T>) -> Option<T> {
+    let Some(deadline) = conversation.poll_timeout() else { return Some(future.await) };
+    match tokio::time::timeout_at(deadline.into(), future).await {
+        Ok(done) => Some(done),
+        Err(_) => {
+            // The timer may fire a moment early; the conversation would not believe it.
+            conversation.handle_timeout(Instant::now().max(deadline));
+            None
+        }
+    }
+}
+
+async fn write_all(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    let mut left = bytes;
+    while !left.is_empty() {
+        match poll_fn(|context| stream.poll_write(context, left)).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => left = &left[count..],
+        }
+    }
+    Ok(())
+}
+
+fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, Unreachable> {
+    let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
+    if to.tls || check.is_some_and(|check| check.tls) {
+        return Err(Unreachable::Unsupported("TLS checks are not available"));
+    }
+    if to.via_socks4 || check.is_some_and(|check| check.via_socks4) {
+        return Err(Unreachable::Unsupported("SOCKS4 checks are not available"));
+    }
+    let (address, port): (Option<IpAddr>, Option<u16>) = match probe {
+        Probe::Health => (check.and_then(|check| check.addr), check.and_then(|check| check.port)),
+        Probe::Agent => {
+            let agent = server.settings.agent.as_ref();
+            (agent.and_then(|agent| agent.addr), agent.map(|agent| agent.port))
+        }
+    };
+    let address = to.address.or(address);
+    let port = to.port.or(port);
+    let own = server.target.read().clone();
+    match (own, address, port) {
+        (Some(Target::Inet(own)), address, port) => {
+            let fixed = match server.settings.port {
+                ServerPort::Fixed => own.port(),
+                // "The client's port plus this": there is no client, so only an own port helps.
+                ServerPort::Relative(_) => 0,
+            };
+            match port.unwrap_or(fixed) {
+                0 => Err(Unreachable::NoAddress),
+                port => Ok(Target::Inet(SocketAddr::new(address.unwrap_or(own.ip()), port))),
+            }
+        }
+        (_, Some(address), Some(port)) => Ok(Target::Inet(SocketAddr::new(address, port))),
+        (Some(other), _, _) => Ok(other),
+        (None, _, _) => Err(Unreachable::NoAddress),
+    }
+}
+
+/// The PROXY header of a check: our own connection in version 1, `LOCAL` in version 2. A check that goes elsewhere than
+/// the traffic does not inherit `send-proxy`.
+fn greeting(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Stream) -> Vec<u8> {
+    let mut out = Vec::new();
+    let Some(check) = server.settings.check.as_ref().filter(|_| probe == Probe::Health) else { return out };
+    let same_place =
+        check.addr.is_none() && check.port.is_none() && to.address.is_none() && to.port.is_none();
+    let inherits = same_place && server.settings.send_proxy.is_some();
+    let wanted = to.send_proxy || (to.use_server_defaults && (check.send_proxy || inherits));
+    if !wanted {
+        return out;
+    }
+    match server.settings.send_proxy {
+        Some(ProxyProtocol::V2 { .. }) => {
+            // Without TLVs a header always fits.
+            let _ = write_v2(&mut out, &Announcement::default());
+        }
+        Some(ProxyProtocol::V1) | None => {
+            let endpoints = match (stream.local(), stream.peer()) {
+                (Some(Peer::Inet(source)), Some(Peer::Inet(destination))) => {
+                    Some(Endpoints { source, destination })
+                }
+                (Some(Peer::Inet(_) | Peer::Unix) | None, _) => None,
+            };
+            write_v1(&mut out, endpoints);
+        }
+    }
+    out
+}
+
+/// Errors before anything reached the network.
+fn is_our_fault(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(rustix::io::Errno::from_raw_os_error),
+        Some(
+            rustix::io::Errno::MFILE
+                | rustix::io::Errno::NFILE
+                | rustix::io::Errno::NOBUFS
+                | rustix::io::Errno::NOMEM
+                | rustix::io::Errno::ADDRNOTAVAIL
+        )
+    )
+}
+
+/// The system's words for an error, without the number that Rust adds.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,98 @@
+//! `tcp-request` and `tcp-response` rules: on the connection before a byte came, and on content as it comes.
+
+use super::client::{Client, Filled};
+use super::rules::{self as ruleset, Ended};
+use super::tracking::Holder;
+use super::transaction::Transaction;
+use haproxy_config::model::Proxy;
+use rules::{Direction, TcpAction, TcpRule, Verdict};
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
+
+/// How the rules of a section ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Accept,
+    Reject,
+}
+
+/// One pass over the rules.
+enum Pass {
+    Done(Decision),
+    /// Rule `0` does not know yet: more bytes are needed.
+    Wait,
+}
+
+/// Runs `tcp-request content` rules, waiting for more of the client's bytes up to the inspection delay.
+pub async fn request(client: &mut Client, transaction: &mut Transaction, settings: &Proxy) -> Decision {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let tune = &worker.plan().model.global.tune;
+    let delay = settings.tcp_request_inspect_delay.unwrap_or(Duration::ZERO);
+    let http = transaction.request.is_request() && !transaction.request.method().is_empty();
+    client.expect_within(Some(delay), Instant::now());
+    let mut is_final = http || delay.is_zero();
+    loop {
+        is_final |= client.closed || client.input.len() >= tune.bufsize;
+        transaction.payload_final = is_final;
+        match pass(client, transaction, &settings.tcp_request_content, Direction::Request, Holder::Stream) {
+            Pass::Done(decision) => {
+                if decision == Decision::Reject {
+                    worker.frontend_counters(client.frontend).denied_requests.add(1);
+                    transaction.facts.termination.cause = b'P';
+                    transaction.facts.termination.phase = b'R';
+                }
+                transaction.payload_final = true;
+                return decision;
+            }
+            Pass::Wait if is_final => return Decision::Accept,
+            Pass::Wait => {}
+        }
+        let room = tune.bufsize.saturating_sub(client.input.len()).max(1);
+        match poll_fn(|context| client.poll_fill(context, room)).await {
+            Filled::Bytes => {}
+            Filled::Closed | Filled::Failed(_) | Filled::TimedOut => is_final = true,
+        }
+    }
+}
+
+/// Runs the rules of `tcp-request connection` or `session`: nothing was received, nothing is waited for.
+pub fn connection(client: &mut Client, transaction: &mut Transaction, list: &[TcpRule]) -> Decision {
+    transaction.payload_final = true;
+    match pass(client, transaction, list, Direction::Request, Holder::Connection) {
+        Pass::Done(decision) => decision,
+        Pass::Wait => Decision::Accept,
+    }
+}
+
+fn pass(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    list: &[TcpRule],
+    direction: Direction,
+    holder: Holder,
+) -> Pass {
+    for rule in list {
+        if let Some(condition) = &rule.condition {
+            match condition.test(&client.scope(transaction, direction)) {
+                Verdict::Pass => {}
+                Verdict::Fail => continue,
+                Verdict::Wait if transaction.payload_final => continue,
+                Verdict::Wait => return Pass::Wait,
+            }
+        }
+        match &rule.action {
+            TcpAction::Accept => return Pass::Done(Decision::Accept),
+            TcpAction::Reject | TcpAction::Close => return Pass::Done(Decision::Reject),
+            // Looked at when the connection was accepted.
+            TcpAction::ExpectProxy | TcpAction::ExpectNetscalerCip => {}
+            // The mode of a section decides; the rule says what the configuration says already.
+            TcpAction::SwitchModeHttp { .. } => {}
+            TcpAction::Stream(action) => {
+                if ruleset::stream(client, transaction, action, direction, holder) == Ended::SilentDrop {
+                    return Pass::Done(Decision::Reject);
+                }
+            }
+        }
+    }
+    Pass::Done(Decision::Accept)
+}

@@ -1,0 +1,98 @@
+//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, session rules.
+
+use super::client::{Client, Filled};
+use super::content::{self, Decision};
+use super::transaction::Transaction;
+use crate::proxy_protocol::{self, LOG_CLOSED, LOG_TIMEOUT, LOG_TRUNCATED, Parsed};
+use haproxy_config::model::Proxy;
+use rules::{Direction, Peer, TcpAction};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Bytes read at once while a header is expected.
+const READ: usize = 2048;
+
+/// Returns whether the connection goes on.
+pub async fn handshake(client: &mut Client) -> bool {
+    let worker = Rc::clone(&client.worker);
+    let settings = worker.plan().settings(client.frontend);
+    let bind = &settings.binds[client.listener as usize];
+    let connection_rules = !settings.tcp_request_connection.is_empty();
+    if connection_rules {
+        let mut transaction = client.begin();
+        let decision = content::connection(client, &mut transaction, &settings.tcp_request_connection);
+        let expects = expects_proxy(client, &transaction, settings);
+        Transaction::give(transaction);
+        if decision == Decision::Reject {
+            worker.frontend_counters(client.frontend).denied_connections.add(1);
+            // A rejected connection leaves no trace: RST, and no state in the kernel.
+            client.stream.reset_on_close();
+            return false;
+        }
+        if (expects || bind.accept_proxy) && !proxy_header(client, settings).await {
+            return false;
+        }
+    } else if bind.accept_proxy && !proxy_header(client, settings).await {
+        return false;
+    }
+    if !settings.tcp_request_session.is_empty() {
+        let mut transaction = client.begin();
+        let decision = content::connection(client, &mut transaction, &settings.tcp_request_session);
+        Transaction::give(transaction);
+        if decision == Decision::Reject {
+            worker.frontend_counters(client.frontend).denied_sessions.add(1);
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether an `expect-proxy layer4` rule applies to this connection.
+fn expects_proxy(client: &Client, transaction: &Transaction, settings: &Proxy) -> bool {
+    settings.tcp_request_connection.iter().any(|rule| {
+        matches!(rule.action, TcpAction::ExpectProxy)
+            && rule
+                .condition
+                .as_ref()
+                .is_none_or(|condition| condition.matches(&client.scope(transaction, Direction::Request)))
+    })
+}
+
+/// Reads the PROXY protocol header: from here on the client is who it says. Logs and refuses what is none.
+async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
+    let worker = Rc::clone(&client.worker);
+    let timeouts = worker.plan().proxy(client.frontend).timeouts;
+    client.expect_within(timeouts.handshake, client.accept);
+    let failure = loop {
+        if !client.input.is_empty() {
+            match proxy_protocol::parse(client.input.bytes()) {
+                Ok(Parsed::Complete { consumed, header }) => {
+                    if let Some(endpoints) = header.endpoints {
+                        client.src = Some(Peer::Inet(endpoints.source));
+                        client.dst = Some(Peer::Inet(endpoints.destination));
+                    }
+                    client.input.consume(consumed);
+                    client.handshake_done = Some(Instant::now());
+                    client.proxy_header = true;
+                    return true;
+                }
+                Ok(Parsed::Partial) => {}
+                Err(error) => break error.log_text(),
+            }
+        }
+        match poll_fn(|context| client.poll_fill(context, READ)).await {
+            Filled::Bytes => {}
+            Filled::Closed | Filled::Failed(_) if client.input.is_empty() => break LOG_CLOSED,
+            Filled::Closed | Filled::Failed(_) => break LOG_TRUNCATED,
+            Filled::TimedOut => break LOG_TIMEOUT,
+        }
+    };
+    let silent = settings.options.dontlognull && client.input.is_empty();
+    if !silent {
+        super::log::connection_error(client, settings, failure);
+    }
+    client.input.clear();
+    client.stream.reset_on_close();
+    false
+}

@@ -1,0 +1,13 @@
+//! Statistics: the numbers of `show stat` and of the statistics page, computed from the state when asked.
+
+mod fields;
+mod rows;
+mod server_status;
+mod text;
+
+pub use fields::{Field, Tags};
+pub use rows::{
+    ObjectKind, Row, RowOptions, Value, backend_row, frontend_row, listener_rows, proxy_rows, server_row,
+};
+pub use server_status::server_status;
+pub use text::{csv_header, write_csv, write_json, write_typed};

@@ -1,0 +1,3 @@
+//! Labs of one host with the tutorial's addresses.
+
+mod tutorial;
