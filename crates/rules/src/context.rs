@@ -78,9 +78,10 @@ pub struct ParseContext<'c> {
     pub section: Section,
     /// Where the expression will run.
     pub places: PlaceSet,
-    /// File and line that are being parsed: where lists of patterns are said to be used.
-    pub file: &'c str,
-    pub line: u32,
+    /// File and line of a place: lists of patterns tell where they are used.
+    pub locate: &'c dyn Fn(Span) -> (String, u32),
+    /// What is being parsed; the parsers keep it up to date.
+    pub at: Span,
     /// What loads but should be looked at: an ACL that can never match where it is used.
     pub warnings: &'c mut Vec<LoadError>,
 }

@@ -41,10 +41,18 @@ pub struct Scope<'a> {
     pub payload_final: bool,
     pub host: &'a dyn Host,
     pub variables: &'a dyn Variables,
-    /// Keys tracked by `track-sc0` and its like, by number; may be shorter than what rules name.
-    pub tracked: &'a [Option<Tracked>],
+    /// Keys tracked by `track-sc0` and its like, by number: the stream's, then those of its connection. May be shorter
+    /// than what rules name.
+    pub tracked: [&'a [Option<Tracked>]; 2],
     pub now: Instant,
     pub wall: WallTime,
+}
+
+impl<'a> Scope<'a> {
+    /// The key tracked under a number: the stream's hides that of its connection.
+    pub fn tracked(&self, number: usize) -> Option<&'a Tracked> {
+        self.tracked.iter().find_map(|tracked| tracked.get(number)?.as_ref())
+    }
 }
 
 /// Facts about one stream, filled in as it goes on; also what log formats print.

@@ -283,7 +283,7 @@ impl World {
             payload_final: self.payload_final,
             host: &FixedHost,
             variables: &self.variables,
-            tracked: &self.tracked,
+            tracked: [&self.tracked, &[]],
             now: self.now,
             wall: WallTime(self.wall),
         }
@@ -300,8 +300,8 @@ impl World {
             acls: &acls,
             section: self.section,
             places: self.places,
-            file: "test.cfg",
-            line: 1,
+            locate: &|_| ("test.cfg".into(), 1),
+            at: Span { file: FileId(0), start: 0, end: 0 },
             warnings: &mut self.warnings,
         };
         run(&mut context)

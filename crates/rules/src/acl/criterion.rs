@@ -96,6 +96,7 @@ pub fn derived_names() -> impl Iterator<Item = (String, &'static str)> {
 impl Criterion {
     /// Parses `criterion [flags] [operator] [patterns]`.
     pub(crate) fn parse(words: &[Word<'_>], context: &mut ParseContext<'_>) -> Result<Criterion, LoadError> {
+        context.at = words[0].span;
         let mut at = 0;
         let (expr, implied) = parse_expr(words, &mut at, context)?;
         let mut flags = Flags {
@@ -141,9 +142,9 @@ impl Criterion {
         let patterns = inline_patterns(&words[at..], method)?;
         // Even a list without a pattern may get some from the runtime API.
         let keyword = String::from_utf8_lossy(&words[0].text[..keyword_length(words[0].text)]);
-        let usage = Usage { kind: ListKind::Acl, file: context.file, line: context.line };
+        let usage = Usage::new(ListKind::Acl, context);
         let patterns = if method.takes_no_pattern() { Vec::new() } else { patterns };
-        let list = context.patterns.inline(&keyword, usage, flags.id, &patterns);
+        let list = context.patterns.inline(&keyword, &usage, flags.id, &patterns);
         let matcher = list.and_then(|list| list.matcher(method, flags.ignore_case, None));
         matchers.push(matcher.map_err(|reason| LoadError::new(span_of(&words[at..]), reason))?);
         let userlist = expr.args().iter().find_map(|arg| match arg {
@@ -291,8 +292,8 @@ fn load_file(
     context: &mut ParseContext<'_>,
 ) -> Result<Arc<Matcher>, LoadError> {
     let method = flags.method.ok_or_else(|| needs_method(file, expr))?;
-    let usage = Usage { kind: ListKind::Acl, file: context.file, line: context.line };
-    let list = context.patterns.load(file.text, flags.as_map, usage, context.read_file);
+    let usage = Usage::new(ListKind::Acl, context);
+    let list = context.patterns.load(file.text, flags.as_map, &usage, context.read_file);
     let matcher = list.and_then(|list| {
         list.matcher(method, flags.ignore_case, None)
             .map_err(|reason| format!("file '{}', {reason}", String::from_utf8_lossy(file.text)))

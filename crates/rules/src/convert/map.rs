@@ -74,8 +74,8 @@ fn load(args: &mut ArgList, context: &mut ParseContext<'_>, row: &'static Conver
         Some(name) => MatchMethod::find(name.as_bytes()).ok_or("a map needs a matching method")?,
     };
     let file = args.text(0).unwrap_or_default();
-    let usage = Usage { kind: ListKind::Map, file: context.file, line: context.line };
-    let list = context.patterns.load(file, true, usage, context.read_file)?;
+    let usage = Usage::new(ListKind::Map, context);
+    let list = context.patterns.load(file, true, &usage, context.read_file)?;
     let matcher = list
         .matcher(method, false, Some(row.output))
         .map_err(|reason| format!("file '{}', {reason}", String::from_utf8_lossy(file)))?;

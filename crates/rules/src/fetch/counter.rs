@@ -152,7 +152,7 @@ fn entry<R>(
         let key = table.key(&value)?;
         return Some(table.access(&key, scope.now, access, with));
     }
-    let tracked = scope.tracked.get(slot)?.as_ref()?;
+    let tracked = scope.tracked(slot)?;
     match args.iter().any(|arg| matches!(arg, Arg::Table(_))) {
         false => Some(Some(tracked.change(scope.now, with))),
         true => {
@@ -219,7 +219,7 @@ fn tracked<'a, const WHO: u8>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a>
 
 fn trackers<'a, const WHO: u8>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     let slot = slot_of(WHO, args, false);
-    let Some(tracked) = slot.and_then(|slot| scope.tracked.get(slot)?.as_ref()) else {
+    let Some(tracked) = slot.and_then(|slot| scope.tracked(slot)) else {
         return Fetched::Missing;
     };
     match table(args, scope) {

@@ -279,11 +279,19 @@ impl PatternList {
         self.entries.lock().all.is_empty()
     }
 
+    /// Adds one entry; as [`add_all`](PatternList::add_all).
+    ///
+    /// # Errors
+    /// As [`add_all`](PatternList::add_all).
+    pub fn add(&self, key: &[u8], value: Option<&[u8]>, generation: Option<u32>) -> Result<(), String> {
+        self.add_all(&[(key, value)], generation)
+    }
+
     /// Adds entries to the current version, or to a prepared one: all of them or none.
     ///
     /// # Errors
     /// A pattern or value does not fit one of the uses of this list, the version does not exist, or the list is full.
-    pub fn add(&self, lines: &[(&[u8], Option<&[u8]>)], generation: Option<u32>) -> Result<(), String> {
+    pub fn add_all(&self, lines: &[(&[u8], Option<&[u8]>)], generation: Option<u32>) -> Result<(), String> {
         let mut entries = self.entries.lock();
         let generation = generation.unwrap_or(entries.current);
         if generation.wrapping_sub(entries.current) > entries.next.wrapping_sub(entries.current) {

@@ -2,18 +2,24 @@
 
 use super::file;
 use super::list::{Entries, ListKind, PatternList};
-use crate::context::ReadFile;
+use crate::context::{ParseContext, ReadFile};
 use std::sync::Arc;
 
 /// Where in the configuration a list is used.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Usage<'u> {
-    pub(crate) kind: ListKind,
-    pub(crate) file: &'u str,
-    pub(crate) line: u32,
+#[derive(Debug)]
+pub(crate) struct Usage {
+    kind: ListKind,
+    file: String,
+    line: u32,
 }
 
-impl Usage<'_> {
+impl Usage {
+    /// Used by what is being parsed.
+    pub(crate) fn new(kind: ListKind, context: &ParseContext<'_>) -> Usage {
+        let (file, line) = (context.locate)(context.at);
+        Usage { kind, file, line }
+    }
+
     fn place(&self) -> String {
         format!("file '{}' line {}", self.file, self.line)
     }
@@ -70,7 +76,7 @@ impl PatternStore {
     pub(crate) fn inline(
         &mut self,
         criterion: &str,
-        usage: Usage<'_>,
+        usage: &Usage,
         id: Option<u32>,
         keys: &[Vec<u8>],
     ) -> Result<Arc<PatternList>, String> {
@@ -89,7 +95,7 @@ impl PatternStore {
         &mut self,
         file: &[u8],
         with_values: bool,
-        usage: Usage<'_>,
+        usage: &Usage,
         read: &mut ReadFile<'_>,
     ) -> Result<Arc<PatternList>, String> {
         let shown = String::from_utf8_lossy(file).into_owned();
