@@ -5,11 +5,14 @@
 const START_LINE: u64 = 20;
 /// What the end of the fields takes.
 const END_OF_FIELDS: u64 = 1;
+/// What the end of a chunked body takes.
+pub const CHUNKED_END: u64 = 1;
 
 /// Size of a message in wire form, as HAProxy counts it: head and, behind its empty line, any bytes of a body that is
-/// not chunked. A `connection` field counts for nothing: HAProxy adds it behind the place where it counts.
+/// not chunked. What manages the connection (`close` and `keep-alive` of `connection`) counts for nothing.
 ///
-/// `head` may also be the head alone; bodies then add their own bytes, chunk headers left out.
+/// `message` may also be a head alone. Bodies then add their bytes; a chunked one adds the bytes of its data, those of
+/// names and values of its trailers, and [`CHUNKED_END`]. Interim responses count as well.
 pub fn counted_size(message: &[u8]) -> u64 {
     let (head, body) = match memchr::memmem::find(message, b"\r\n\r\n") {
         Some(end) => (&message[..end], &message[end + 4..]),
@@ -26,15 +29,22 @@ pub fn counted_size(message: &[u8]) -> u64 {
 fn field_size(line: &[u8]) -> u64 {
     let Some(colon) = memchr::memchr(b':', line) else { return 0 };
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-    if name.eq_ignore_ascii_case(b"connection") {
-        return 0;
+    if !name.eq_ignore_ascii_case(b"connection") {
+        return (name.len() + value.len()) as u64;
     }
-    (name.len() + value.len()) as u64
+    let managed =
+        |token: &[u8]| token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
+    let kept = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|token| !managed(token));
+    // What is left is written again with ", " between its tokens.
+    match kept.map(|token| token.len() + 2).sum::<usize>() {
+        0 => 0,
+        len => (name.len() + len - 2) as u64,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::counted_size;
+    use super::{CHUNKED_END, counted_size};
 
     #[test]
     fn sizes_are_those_of_recorded_lines() {
@@ -61,6 +71,18 @@ mod tests {
             ),
             83
         );
+        assert_eq!(counted_size(b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, foo\r\n\r\n"), 52);
+        assert_eq!(counted_size(b"GET / HTTP/1.1\r\nHost:   a  \r\nA:\r\n\r\n"), 39);
+        assert_eq!(counted_size(b"HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"), 44);
+        assert_eq!(
+            counted_size(
+                b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n\
+                  Content-Length: 2\r\n\r\nok"
+            ),
+            70
+        );
+        let chunked = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(counted_size(chunked) + b"abcd".len() as u64 + CHUNKED_END, 68);
         let body = vec![b'h'; 2000];
         let head = b"HTTP/1.1 200 OK\r\nServer: nx\r\nContent-Length: 2000\r\n\r\n";
         assert_eq!(counted_size(&[head, &*body].concat()), 2060);
