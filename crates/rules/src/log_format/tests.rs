@@ -127,7 +127,6 @@ impl Raw<'_> {
         times.end = after(Some(accept), self.int(25));
 
         stream.captured_uri = uri.as_bytes().to_vec();
-        stream.captured_method = uri.split(' ').next().unwrap_or("").as_bytes().to_vec();
         stream.request_version = uri.split(' ').nth(2).map(|version| match version {
             "HTTP/1.0" => http::Version::Http10,
             _ => http::Version::Http11,
