@@ -17,3 +17,4 @@ mod smuggling;
 mod stats_page;
 mod stick;
 mod support;
+mod varnishtest;
