@@ -14,6 +14,7 @@ mod rules;
 mod runtime_api;
 mod servers;
 mod smuggling;
+mod state;
 mod stats_page;
 mod stick;
 mod support;
