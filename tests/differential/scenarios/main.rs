@@ -6,6 +6,7 @@ mod configuration;
 mod cookies;
 mod errors;
 mod forwarding;
+mod limits;
 mod logs;
 mod process;
 mod proxy_protocol;
