@@ -120,7 +120,8 @@ fn help(words: &[&str], level: Level, heading: &str) -> String {
     let alike = |row: &&Command| words.first().is_none_or(|word| row.words.first() == Some(word));
     let mut chosen: Vec<&Command> = usual.iter().filter(allowed).filter(alike).collect();
     if chosen.is_empty() {
-        chosen = usual.iter().filter(allowed).collect();
+        // A first word that nothing starts with: HAProxy finds the commands of one word near it.
+        chosen = usual.iter().filter(allowed).filter(|row| !row.synopsis.contains(' ')).collect();
     }
     chosen.extend(&COMMANDS[COMMANDS.len() - ALWAYS..]);
     for row in chosen {

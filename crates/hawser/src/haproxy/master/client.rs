@@ -185,9 +185,8 @@ impl Client {
             Outcome::Lower(level) => self.level = self.level.min(level),
             Outcome::Quit => self.closing = true,
         }
-        if !self.closing {
-            self.prompt_again();
-        }
+        // Also after `quit`, as HAProxy.
+        self.prompt_again();
         false
     }
 
