@@ -100,6 +100,10 @@ pub fn run(line: &str, facts: &Facts<'_>, level: Level) -> Outcome {
             "The following commands are valid at this level:\n",
         ));
     }
+    if words.is_empty() {
+        let heading = "Unknown command. Please enter one of the following commands only:\n";
+        return Outcome::Answer(help(&words, level, heading));
+    }
     match COMMANDS.iter().find(|row| words.starts_with(row.words)) {
         Some(row) if row.level > level => Outcome::Answer("Permission denied\n".to_owned()),
         Some(row) => (row.run)(facts, level),

@@ -159,7 +159,7 @@ impl Client {
             return false;
         };
         let command = rest.trim();
-        if command.is_empty() {
+        if command.is_empty() && !prefix.is_empty() {
             // A prefix alone redirects what follows.
             self.target = target;
             self.prompt_again();
