@@ -151,3 +151,52 @@ fn as_root_it_leaves_its_rights_behind() {
         assert_eq!(root, std::path::Path::new("/var/empty-hawser-test"), "{program:?}");
     }
 }
+
+/// CPUs of each thread, as the kernel lists them.
+fn cpus_of_threads(pid: i32) -> Vec<String> {
+    let field = |entry: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        Some(line.trim().to_owned())
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).expect("threads").flatten().filter_map(field).collect()
+}
+
+// row: 53, 56
+#[test]
+fn each_thread_runs_on_the_cpu_of_its_map() {
+    for program in BOTH {
+        let folder = Folder::new();
+        let port = free_port();
+        let global = "  nbthread 2\n  cpu-map auto:1/1-2 0-1";
+        folder.file("l.cfg", &configuration(global, &format!("127.0.0.1:{port}"), greeter("hello")));
+        let mut command = program.command();
+        command.args(["-db", "-f", "l.cfg"]).current_dir(folder.path());
+        let running = Running::start(command);
+        eventually("it serves", || ask(port).as_deref() == Some("hello"));
+        let cpus = cpus_of_threads(running.pid());
+        for cpu in ["0", "1"] {
+            assert_eq!(cpus.iter().filter(|list| *list == cpu).count(), 1, "{program:?}: {cpus:?}");
+        }
+    }
+}
+
+// row: 52, 54, 55
+#[test]
+fn processes_of_old_configurations_become_threads() {
+    let folder = Folder::new();
+    let port = free_port();
+    let global = "  nbproc 2\n  cpu-map 1 0\n  cpu-map 2 1";
+    folder.file("l.cfg", &configuration(global, &format!("127.0.0.1:{port}"), greeter("hello")));
+    let mut command = Program::Hawser.command();
+    command.args(["-db", "-f", "l.cfg"]).current_dir(folder.path());
+    let mut running = Running::start(command);
+    eventually("it serves", || ask(port).as_deref() == Some("hello"));
+    let cpus = cpus_of_threads(running.pid());
+    for cpu in ["0", "1"] {
+        assert_eq!(cpus.iter().filter(|list| *list == cpu).count(), 1, "{cpus:?}");
+    }
+    running.signal(Signal::TERM);
+    running.wait();
+    assert!(running.output().contains("[WARNING]"), "it says that nbproc is a thing of the past");
+}
