@@ -193,8 +193,12 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
             (agent.and_then(|agent| agent.addr), agent.map(|agent| agent.port))
         }
     };
-    let address = to.address.or(address);
-    let port = to.port.or(port);
+    let (set_address, set_port) = {
+        let view = probe.view(server);
+        (view.target.address, view.target.port)
+    };
+    let address = to.address.or(set_address).or(address);
+    let port = to.port.or(set_port).or(port);
     let own = server.target.read().clone();
     match (own, address, port) {
         (Some(Target::Inet(own)), address, port) => {
