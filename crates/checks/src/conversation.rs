@@ -101,6 +101,8 @@ pub struct ConnectTo {
     pub tls: bool,
     pub sni: Option<String>,
     pub alpn: Vec<String>,
+    /// Nothing will be said on it: that it comes about is all.
+    pub is_silent: bool,
 }
 
 /// How a check ended.
@@ -400,7 +402,15 @@ impl Conversation {
             tls: connect.tls,
             sni: connect.sni.clone(),
             alpn: connect.alpn.clone(),
+            is_silent: self.is_silent_after(self.step),
         }))
+    }
+
+    fn is_silent_after(&self, step: usize) -> bool {
+        let next = self.recipe.steps[step + 1..].iter().find(|step| {
+            matches!(step, Step::Connect(_) | Step::Send(_) | Step::HttpSend(_) | Step::Expect(_))
+        });
+        next.is_none_or(|step| matches!(step, Step::Connect(_)))
     }
 
     fn fail_to_build(&mut self, now: Instant, what: &str) -> Option<Action> {

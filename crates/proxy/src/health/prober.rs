@@ -88,6 +88,7 @@ async fn open(
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(proxy.source.as_ref()),
+        delayed_ack: to.is_silent,
         ..ConnectOptions::default()
     };
     match bounded(conversation, connect(&target, options)).await {
