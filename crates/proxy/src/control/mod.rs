@@ -74,6 +74,7 @@ pub fn spawn(
 async fn serve(control: std::rc::Rc<Control>, cli: Vec<CliListener>) {
     let mut stage = control.stage.subscribe();
     tokio::task::spawn_local(crate::health::run(Arc::clone(&control.shared), control.stage.subscribe()));
+    tokio::task::spawn_local(crate::resolve::run(Arc::clone(&control.shared), control.stage.subscribe()));
     drop(cli);
     let mut clock = tokio::time::interval(CLOCK_INTERVAL);
     loop {

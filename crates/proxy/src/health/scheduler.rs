@@ -242,7 +242,6 @@ impl Scheduler {
                     self.schedule(index, now + interval);
                 }
             }
-            Event::Hasten(id) => self.hasten(id),
             Event::Observed { server, errors, last } => {
                 self.shared.apply_observed(server, errors, last);
                 self.hasten(server);

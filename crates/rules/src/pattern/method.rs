@@ -38,6 +38,16 @@ impl MatchMethod {
         NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, method)| *method)
     }
 
+    /// Its name, as in `-m`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MatchMethod::Method => "meth",
+            MatchMethod::DottedVersion => "int",
+            MatchMethod::Group => "auth",
+            named => NAMES.iter().find(|(_, method)| *method == named).map_or("", |(name, _)| name),
+        }
+    }
+
     /// All names.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)
