@@ -13,7 +13,7 @@ mod schema;
 mod table;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
