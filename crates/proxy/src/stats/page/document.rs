@@ -35,7 +35,7 @@ pub fn write(document: &Document<'_>) -> String {
     bar(document, &mut out);
     outcome(document, &mut out);
     facts(document, &mut out);
-    out.push_str("<main>\n");
+    put(&mut out, format_args!("<main style=\"--tables:{}px\">\n", table::total_width()));
     let form = document.view.link(document.settings, Link::of(document.view));
     let form = (document.access == Access::Admin).then_some(&form[..]);
     for (index, rows) in document.proxies.iter().enumerate() {

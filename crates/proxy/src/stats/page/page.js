@@ -1,6 +1,7 @@
 (function(){
 var root=document.documentElement,box=document.getElementById('filter'),store=sessionStorage;
 root.classList.add('js');
+root.style.setProperty('--scrollbar',innerWidth-root.clientWidth+'px');
 function dark(){var set=root.dataset.theme;return set?set==='dark':matchMedia('(prefers-color-scheme:dark)').matches}
 var button=document.getElementById('theme');
 button.addEventListener('click',function(){var next=dark()?'light':'dark';root.dataset.theme=next;try{localStorage.setItem('theme',next)}catch(e){}});

@@ -67,8 +67,36 @@ struct Column {
     kind: Kind,
 }
 
+/// Widths of the columns of name and status, in pixels.
+const FIRST_WIDTHS: [u32; 2] = [156, 122];
+
+/// Width in pixels. Fixed, so that the columns of all proxies stand under each other.
+fn width(column: &Column) -> u32 {
+    match column.kind {
+        Kind::Role => 32,
+        Kind::Count | Kind::Error | Kind::Warning | Kind::ResponseError => match column.field {
+            Field::Lbtot => 54,
+            _ => 42,
+        },
+        Kind::Limit | Kind::Weight | Kind::Percent | Kind::Rate | Kind::RateMax | Kind::Connections => 46,
+        Kind::Total | Kind::Ago | Kind::Downtime => 56,
+        Kind::Bytes | Kind::BytesOut => 70,
+        Kind::LastCheck => 128,
+    }
+}
+
 const fn column(name: &'static str, field: Field, kind: Kind) -> Column {
     Column { name, field, kind }
+}
+
+/// Widths of all columns, in pixels.
+fn widths() -> impl Iterator<Item = u32> {
+    FIRST_WIDTHS.into_iter().chain(GROUPS.iter().flat_map(|(_, columns)| columns.iter().map(width)))
+}
+
+/// Width of a whole table, in pixels; there may be more room.
+pub fn total_width() -> u32 {
+    widths().sum()
 }
 
 /// How a cell is written.
@@ -165,7 +193,11 @@ fn mode(proxy: &Proxy) -> &'static str {
 }
 
 fn head(selectable: bool, name: &str, out: &mut String) {
-    out.push_str("<table class=\"tbl\"><thead><tr class=\"titre\"><th class=\"id n\" rowspan=\"2\" scope=\"col\">");
+    out.push_str("<table class=\"tbl\"><colgroup>");
+    for width in widths() {
+        put(out, format_args!("<col style=\"width:{width}px\">"));
+    }
+    out.push_str("</colgroup><thead><tr class=\"titre\"><th class=\"id n\" rowspan=\"2\" scope=\"col\">");
     if selectable {
         put(out, format_args!("<input type=\"checkbox\" aria-label=\"All servers of {name}\">"));
     }

@@ -169,6 +169,7 @@ fn backend_traffic(state: &State, id: ProxyId, busy: u64, now_ms: u64) {
         back.sessions_rate.add(now_ms);
     }
     back.last_session_ms.store(now_ms, Relaxed);
+    back.last_change_ms.store(now_ms - 970_000, Relaxed);
 }
 
 fn server_traffic(state: &State, server: &ServerState, busy: u64, now_ms: u64) {
@@ -198,6 +199,7 @@ fn server_traffic(state: &State, server: &ServerState, busy: u64, now_ms: u64) {
         server.total_time.add(61);
     }
     server.last_session_ms.store(now_ms, Relaxed);
+    server.last_change_ms.store(now_ms - 17_300 * (2 + share), Relaxed);
     if server.settings.check.is_some() {
         *server.check.lock() = CheckView {
             enabled: true,
