@@ -55,6 +55,8 @@ pub(crate) struct Draft {
     /// Names that are resolved when all sections are read.
     pub default_backend: Option<Word>,
     pub tracks: Vec<(usize, Word)>,
+    /// There was a `bind` line, good or not.
+    pub has_bind_line: bool,
     pub balance: balance::Choice,
     pub log_global: bool,
     pub log_choice: LogChoice,
@@ -123,6 +125,7 @@ impl Draft {
             default_server: ServerDraft::new(span, id),
             default_backend: None,
             tracks: Vec::new(),
+            has_bind_line: false,
             balance: balance::Choice::default(),
             log_global: false,
             log_choice: LogChoice::default(),
@@ -349,6 +352,9 @@ fn read_line(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Con
         return Ok(());
     }
     keywords::check_status(context, row.keyword.name, row.keyword.status, keyword.span)?;
+    if !row.takes_bytes() {
+        context.warn_not_utf8(arguments.line());
+    }
     (row.keyword.parse)(draft, arguments, context)?;
     arguments.end()
 }
