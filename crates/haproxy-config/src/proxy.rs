@@ -85,14 +85,22 @@ pub(crate) struct Draft {
 #[derive(Debug, Clone)]
 pub(crate) struct DraftChecks {
     pub kind: checks::CheckKind,
+    /// The request of `option httpchk`.
+    pub request: Option<::checks::HttpSend>,
     pub http: ::checks::Ruleset,
     pub tcp: ::checks::Ruleset,
+    /// The rulesets came from defaults: the first line of the section's own replaces them.
+    pub inherits_http: bool,
+    pub inherits_tcp: bool,
 }
 
 impl Default for DraftChecks {
     fn default() -> Self {
         DraftChecks {
             kind: checks::CheckKind::default(),
+            request: None,
+            inherits_http: false,
+            inherits_tcp: false,
             http: ::checks::Ruleset::new(::checks::RecipeKind::Http),
             tcp: ::checks::Ruleset::new(::checks::RecipeKind::Tcp),
         }
@@ -252,6 +260,7 @@ impl ProxyReader {
         };
         // Rules of defaults ran their turns there.
         draft.latest_turn = None;
+        (draft.checks.inherits_http, draft.checks.inherits_tcp) = (true, true);
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = name.as_ref().filter(|_| !draft.is_defaults()) {
