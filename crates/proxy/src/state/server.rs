@@ -5,7 +5,7 @@ use super::{Admin, Running};
 use haproxy_config::model;
 use parking_lot::{Mutex, RwLock};
 use rules::ServerId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -65,6 +65,17 @@ pub struct ServerState {
     pub deleted: AtomicBool,
     pub check: Mutex<CheckView>,
     pub agent: Mutex<CheckView>,
+    pub check_target: Mutex<CheckTarget>,
+    pub agent_target: Mutex<CheckTarget>,
+}
+
+/// Where a check goes instead of where the configuration says: set at run time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckTarget {
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+    /// What an agent is sent.
+    pub send: Option<Vec<u8>>,
 }
 
 /// The last result of a check, as the statistics show it.
@@ -122,6 +133,8 @@ impl ServerState {
             deleted: AtomicBool::new(false),
             check: Mutex::new(CheckView::default()),
             agent: Mutex::new(CheckView::default()),
+            check_target: Mutex::default(),
+            agent_target: Mutex::default(),
             settings,
         }
     }
@@ -172,6 +185,21 @@ impl ServerState {
         }
         let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
         (scaled as u32).max(minconn)
+    }
+
+    /// `clear counters`: peaks start again; with `all` the rest of what is counted here does too.
+    pub(super) fn clear_counters(&self, all: bool) {
+        self.served.reset_max();
+        self.queued.reset_max();
+        self.sessions_rate.reset_max();
+        for average in [&self.queue_time, &self.connect_time, &self.response_time, &self.total_time] {
+            average.reset_max();
+        }
+        if all {
+            self.failed_checks.store(0, Relaxed);
+            self.down_transitions.store(0, Relaxed);
+            self.observed_failures.store(0, Relaxed);
+        }
     }
 
     pub fn name(&self) -> &str {

@@ -401,3 +401,73 @@ impl PatternStore {
         Ok(list)
     }
 }
+
+/// What a text leads to in one use of a list: `get map`, `get acl`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The matching method's name.
+    pub method: &'static str,
+    pub ignore_case: bool,
+    /// The entry that matches.
+    pub entry: Option<Entry>,
+    /// It was found by its place rather than by trying one pattern after the other.
+    pub in_tree: bool,
+    /// Type of the values, in maps.
+    pub value_type: Option<&'static str>,
+}
+
+impl PatternList {
+    /// Looks `text` up as each use of this list would, read as the type that the use compares.
+    pub fn lookup(&self, text: &[u8]) -> Vec<Lookup> {
+        let entries = self.entries.lock();
+        let current = || entries.all.iter().filter(|entry| entry.generation == entries.current);
+        let mut found = Vec::new();
+        for matcher in &entries.matchers {
+            let value = crate::cast::cast(Value::str(text), matcher.method.input());
+            let entry = value.filter(|value| matcher.matches(value)).and_then(|value| {
+                // Of all entries that match, the one with the most exact pattern: the longest.
+                current().filter(|entry| matcher.matches_entry(entry, &value)).max_by_key(|entry| {
+                    if matcher.prefers_longest() { entry.key.len() } else { 0 }
+                })
+            });
+            found.push(Lookup {
+                method: matcher.method.name(),
+                ignore_case: matcher.ignore_case,
+                entry: entry.cloned(),
+                in_tree: matcher.is_tree(),
+                value_type: matcher.output.map(ValueType::name),
+            });
+        }
+        found
+    }
+}
+
+impl Matcher {
+    /// Whether this entry alone matches.
+    fn matches_entry(&self, entry: &Entry, value: &Value<'_>) -> bool {
+        let mut index = Index::new(self.method, self.ignore_case);
+        index.insert(&entry.key, Slot { value: None }).is_ok() && index.find(value).is_some()
+    }
+
+    fn prefers_longest(&self) -> bool {
+        matches!(self.method, MatchMethod::Ip | MatchMethod::Beg)
+    }
+
+    fn is_tree(&self) -> bool {
+        match self.method {
+            MatchMethod::Ip | MatchMethod::Int | MatchMethod::Bin => true,
+            MatchMethod::Str | MatchMethod::Beg => !self.ignore_case,
+            MatchMethod::Found
+            | MatchMethod::Bool
+            | MatchMethod::Len
+            | MatchMethod::Sub
+            | MatchMethod::Dir
+            | MatchMethod::Dom
+            | MatchMethod::End
+            | MatchMethod::Reg
+            | MatchMethod::Method
+            | MatchMethod::DottedVersion
+            | MatchMethod::Group => false,
+        }
+    }
+}

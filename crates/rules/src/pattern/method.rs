@@ -38,6 +38,16 @@ impl MatchMethod {
         NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, method)| *method)
     }
 
+    /// The name after `-m`; methods that have none are called by their idea.
+    pub fn name(self) -> &'static str {
+        let known = NAMES.iter().find(|(_, method)| *method == self).map(|(name, _)| *name);
+        known.unwrap_or(match self {
+            MatchMethod::Method => "meth",
+            MatchMethod::DottedVersion => "ver",
+            _ => "group",
+        })
+    }
+
     /// All names.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)

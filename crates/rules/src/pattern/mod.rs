@@ -8,7 +8,7 @@ mod method;
 mod parse;
 
 pub use index::{Index, MapValue, Slot};
-pub use list::{Entry, ListKind, PatternList, PatternStore};
+pub use list::{Entry, ListKind, Lookup, PatternList, PatternStore};
 pub(crate) use list::{Matcher, map_value};
 pub use method::MatchMethod;
 pub(crate) use method::operator_range;
