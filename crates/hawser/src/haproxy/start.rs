@@ -61,7 +61,9 @@ pub fn worker(
                 Vec::new()
             }
         },
-        Ok(FromMaster::Client(_) | FromMaster::Closed) | Err(_) => return ExitCode::FAILURE,
+        Ok(FromMaster::Client(_) | FromMaster::HandOver(_) | FromMaster::Closed) | Err(_) => {
+            return ExitCode::FAILURE;
+        }
     };
     serve(arguments, loaded, signals, inherited, Parent::Master { channel, background })
 }
@@ -309,6 +311,7 @@ fn watch(
                 Ok(FromMaster::Client(client)) => {
                     wanted.push(Command::RuntimeClient(UnixStream::from(client)))
                 }
+                Ok(FromMaster::HandOver(successor)) => wanted.push(Command::HandOver(successor)),
                 Ok(FromMaster::Transfer(_) | FromMaster::NoTransfer) => {}
                 Ok(FromMaster::Closed) | Err(_) => {
                     channel = None;
