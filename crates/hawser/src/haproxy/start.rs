@@ -116,7 +116,10 @@ fn serve(
     let Some(maxconn) = apply_limits(arguments, &loaded) else { return ExitCode::FAILURE };
     let Some(bound) = bind(arguments, &loaded, inherited, maxconn) else { return ExitCode::FAILURE };
     let is_worker = matches!(parent, Parent::Master { .. });
-    if !is_worker && let Err(code) = write_pidfile(arguments, &loaded) {
+    // As HAProxy: in the foreground, where one runs it by hand, the pid file of the service is left alone.
+    if matches!(parent, Parent::Daemon(_))
+        && let Err(code) = write_pidfile(arguments, &loaded)
+    {
         return code;
     }
     let global = &loaded.model.global;
@@ -183,7 +186,6 @@ fn report(parent: Parent) -> io::Result<Option<OwnedFd>> {
 }
 
 fn write_pidfile(arguments: &Arguments, loaded: &Loaded) -> Result<(), ExitCode> {
-    // In the foreground HAProxy writes one only when asked to on the command line.
     let Some(path) = arguments.pidfile.as_deref().or(loaded.model.global.pidfile.as_deref()) else {
         return Ok(());
     };
