@@ -5,6 +5,7 @@ use super::client::{Client, Filled};
 use super::transaction::Transaction;
 use super::{dispatch, log, reply, route};
 use crate::net::buffers;
+use crate::registry::Phase;
 use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
@@ -32,7 +33,7 @@ pub async fn serve(client: &mut Client) {
         Transaction::give(transaction);
         client.requests += 1;
         match after {
-            After::KeepAlive if !client.worker.state().is_stopping() => {}
+            After::KeepAlive if !client.worker.state().is_stopping() => client.control.phase.set(Phase::Idle),
             After::KeepAlive | After::Close => return,
             After::Linger => return linger(client).await,
         }
@@ -148,6 +149,7 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
 
 /// The first byte of a request is here.
 fn begin(client: &mut Client) -> Box<Transaction> {
+    client.control.phase.set(Phase::Request);
     let mut transaction = client.begin();
     let now = Instant::now();
     let times = &mut transaction.facts.times;
