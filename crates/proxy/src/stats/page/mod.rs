@@ -146,7 +146,9 @@ fn shown<'a>(settings: &'a Stats, state: &'a State, view: &'a View) -> impl Iter
         })
         .map(move |proxy| {
             let mut rows = proxy_rows(state, proxy.id, options);
-            rows.retain(|row| (!view.only_up || row.is_up(state)) && !(view.hide_maintenance && in_maintenance(row)));
+            rows.retain(|row| {
+                (!view.only_up || row.is_up(state)) && !(view.hide_maintenance && in_maintenance(row))
+            });
             rows
         })
 }
