@@ -177,6 +177,21 @@ impl ServerState {
         scaled_maxconn(self.settings.minconn, self.maxconn.load(Relaxed), backend_sessions, fullconn)
     }
 
+    /// `clear counters`: peaks start again; with `all` the rest of what is counted here does too.
+    pub(super) fn clear_counters(&self, all: bool) {
+        self.served.reset_max();
+        self.queued.reset_max();
+        self.sessions_rate.reset_max();
+        for average in [&self.queue_time, &self.connect_time, &self.response_time, &self.total_time] {
+            average.reset_max();
+        }
+        if all {
+            self.failed_checks.store(0, Relaxed);
+            self.down_transitions.store(0, Relaxed);
+            self.observed_failures.store(0, Relaxed);
+        }
+    }
+
     pub fn name(&self) -> &str {
         &self.settings.name
     }
