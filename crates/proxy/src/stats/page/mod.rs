@@ -9,6 +9,7 @@
 mod access;
 mod document;
 mod form;
+mod operator;
 mod schema;
 mod table;
 mod target;
@@ -20,6 +21,7 @@ mod text;
 mod tips;
 
 pub use form::Action;
+pub use operator::Visitor;
 pub use target::matches;
 
 use super::{Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
@@ -87,11 +89,6 @@ pub fn respond<S: Servers>(visit: &Visit<'_>, state: &State, servers: &mut S) ->
         }
         _ => show(visit, state, &view),
     }
-}
-
-/// The names that `respond` finds servers by, for whoever implements [`Servers`].
-pub mod admin {
-    pub use super::form::{Effect, Servers};
 }
 
 fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
