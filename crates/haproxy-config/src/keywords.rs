@@ -26,6 +26,8 @@ pub(crate) struct Keyword<P: 'static> {
     pub name: &'static str,
     pub status: Status,
     pub parse: Parse<P>,
+    /// A word follows.
+    pub argument: bool,
     /// One line for the docs.
     pub summary: &'static str,
 }
@@ -37,7 +39,17 @@ pub(crate) const fn row<P>(
     parse: Parse<P>,
     summary: &'static str,
 ) -> Keyword<P> {
-    Keyword { name, status, parse, summary }
+    Keyword { name, status, parse, argument: true, summary }
+}
+
+/// A row of a keyword that stands alone.
+pub(crate) const fn flag<P>(
+    name: &'static str,
+    status: Status,
+    parse: Parse<P>,
+    summary: &'static str,
+) -> Keyword<P> {
+    Keyword { name, status, parse, argument: false, summary }
 }
 
 /// Reads keyword after keyword to the end of the line, as `bind` and `server` lines are made. Goes on after a mistake,

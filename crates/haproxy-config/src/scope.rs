@@ -41,6 +41,10 @@ impl rules::Names for RuleNames<'_> {
         self.names.table(text(name))
     }
 
+    fn own_table(&self, proxy: ProxyId) -> Option<TableId> {
+        self.names.table(&self.names.proxies.get(proxy.index())?.name)
+    }
+
     fn userlist(&self, name: &[u8]) -> Option<UserlistId> {
         self.names.other(SectionKind::Userlist, text(name)).map(UserlistId)
     }
@@ -75,8 +79,15 @@ pub(crate) fn with_rules<T>(
     let base = context.base_directory.clone();
     let mut warnings = Vec::new();
     let mut read_file = |name: &[u8]| read_file(&base, name);
+    let sources = context.sources;
+    let locate = |span: Span| {
+        let line = sources.locate(span.file, span.start).line;
+        (sources.name(span.file).to_owned(), line)
+    };
     let result = parse(&mut ParseContext {
         names: &names,
+        locate: &locate,
+        at: Span { file: diag::FileId(0), start: 0, end: 0 },
         read_file: &mut read_file,
         patterns: &mut context.patterns,
         acls,

@@ -6,6 +6,7 @@ use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
 use crate::plan::Plan;
 use crate::registry::Phase;
+use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
 use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
@@ -65,7 +66,7 @@ pub struct BindOptions {
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
 pub struct Bound {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
@@ -138,8 +139,13 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
+    let unresolved = resolve::initialize(&state);
+    if !unresolved.is_empty() {
+        return Err(unresolved);
+    }
     let health = Health::new(&state);
-    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health });
+    let resolve = Resolve::new(&model);
+    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health, resolve });
     Ok(Bound { shared, listeners, cli })
 }
 

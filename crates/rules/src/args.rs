@@ -200,7 +200,7 @@ pub fn parse(
     }
     for (index, (raw, &param)) in raw.iter().zip(params).enumerate() {
         let span = word.span_of(raw.start, raw.end);
-        if raw.text.is_empty() && index >= required && param == Param::Int {
+        if raw.text.is_empty() && index >= required && matches!(param, Param::Int | Param::Table) {
             args.push(Arg::Absent);
             continue;
         }
@@ -269,6 +269,10 @@ fn typed(param: Param, text: &[u8], context: &ParseContext<'_>) -> Result<Arg, S
             (name, _) => context.names.backend(name).map(Arg::Proxy).ok_or_else(|| no_such("backend", name)),
         },
         Param::Server => server(text, context).map(Arg::Server),
+        Param::Table if text.is_empty() => {
+            let own = context.section.proxy.and_then(|id| context.names.own_table(id));
+            own.map(Arg::Table).ok_or_else(|| no_such("stick table", text))
+        }
         Param::Table => context.names.table(text).map(Arg::Table).ok_or_else(|| no_such("stick table", text)),
         Param::Userlist => {
             context.names.userlist(text).map(Arg::Userlist).ok_or_else(|| no_such("userlist", text))

@@ -80,7 +80,7 @@ fn to_address(value: Value<'_>) -> Option<Value<'_>> {
 fn to_ip4(value: &Value<'_>) -> Option<Ipv4Addr> {
     match value {
         Value::Ip4(address) => Some(*address),
-        Value::Ip6(address) => ip6_to_ip4(*address),
+        Value::Ip6(address) => address.to_ipv4_mapped(),
         Value::Int(number) => Some(Ipv4Addr::from(*number as u32)),
         Value::Str(text) => parse_ip4(text),
         Value::Bool(_) | Value::Bin(_) | Value::Method(_) => None,

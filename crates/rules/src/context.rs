@@ -55,6 +55,8 @@ pub trait Names {
     fn server(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
     /// A stick table: of a proxy of that name, or `peers/table`.
     fn table(&self, name: &[u8]) -> Option<TableId>;
+    /// The stick table of a proxy itself, for `src_conn_rate` without a table.
+    fn own_table(&self, proxy: ProxyId) -> Option<TableId>;
     fn userlist(&self, name: &[u8]) -> Option<UserlistId>;
     /// An environment variable, as of the point in the configuration that is being parsed.
     fn environment(&self, name: &[u8]) -> Option<Vec<u8>>;
@@ -76,6 +78,10 @@ pub struct ParseContext<'c> {
     pub section: Section,
     /// Where the expression will run.
     pub places: PlaceSet,
+    /// File and line of a place: lists of patterns tell where they are used.
+    pub locate: &'c dyn Fn(Span) -> (String, u32),
+    /// What is being parsed; the parsers keep it up to date.
+    pub at: Span,
     /// What loads but should be looked at: an ACL that can never match where it is used.
     pub warnings: &'c mut Vec<LoadError>,
 }

@@ -308,6 +308,7 @@ impl Builder {
         if self.steps.len() >= STEPS_MAX {
             return Err(LoadError::new(span, format!("more than {STEPS_MAX} converters in one expression")));
         }
+        context.at = span;
         let part = Word { text: &word.text[at..], span: word.span_of(at, word.text.len()) };
         let (mut args, end) =
             args::parse(part, length, converter.name, converter.params, converter.required, context)?;

@@ -46,7 +46,7 @@ pub use scope::{
     BackendNumber, Direction, FrontendNumber, Host, NoVariables, Peer, ProcessNumber, RulePlace, Scope,
     ServerNumber, StreamFacts, StreamTimeout, Termination, Times, Variables, WallTime,
 };
-pub use stick_table::{StickTable, StickTableConfig};
+pub use stick_table::{StickTable, StickTableConfig, Tracked};
 pub use suggest::hint as suggest;
 pub use value::{Value, ValueType};
 pub use variable_name::{VariableName, VariableScope};

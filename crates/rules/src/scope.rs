@@ -1,6 +1,6 @@
 //! What a rule sees while it runs: borrowed, read-only facts of one connection, one stream and its messages.
 
-use crate::{ProxyId, ServerId, UserlistId, Value, VariableName};
+use crate::{ProxyId, ServerId, StickTable, TableId, Tracked, UserlistId, Value, VariableName};
 use http::{Head, Version};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,8 +41,18 @@ pub struct Scope<'a> {
     pub payload_final: bool,
     pub host: &'a dyn Host,
     pub variables: &'a dyn Variables,
+    /// Keys tracked by `track-sc0` and its like, by number: the stream's, then those of its connection. May be shorter
+    /// than what rules name.
+    pub tracked: [&'a [Option<Tracked>]; 2],
     pub now: Instant,
     pub wall: WallTime,
+}
+
+impl<'a> Scope<'a> {
+    /// The key tracked under a number: the stream's hides that of its connection.
+    pub fn tracked(&self, number: usize) -> Option<&'a Tracked> {
+        self.tracked.iter().find_map(|tracked| tracked.get(number)?.as_ref())
+    }
 }
 
 /// Facts about one stream, filled in as it goes on; also what log formats print.
@@ -94,8 +104,6 @@ pub struct StreamFacts {
     pub unique_id: Option<Vec<u8>>,
     /// A PROXY protocol header came on the client's connection.
     pub proxy_header: bool,
-    /// Method of the request, kept for the response and the log (`capture.req.method`).
-    pub captured_method: Vec<u8>,
     /// HTTP version of the request and of the response, once known.
     pub request_version: Option<Version>,
     pub response_version: Option<Version>,
@@ -105,6 +113,8 @@ pub struct StreamFacts {
     /// File and line of the last rule that ended a rule set.
     pub last_rule: Option<RulePlace>,
     pub tls: bool,
+    /// The stream carries HTTP messages, not raw bytes.
+    pub is_http: bool,
 }
 
 impl StreamFacts {
@@ -141,13 +151,13 @@ impl StreamFacts {
             cookie_capture_response: None,
             unique_id: None,
             proxy_header: false,
-            captured_method: Vec::new(),
             request_version: None,
             response_version: None,
             priority_class: 0,
             priority_offset: 0,
             last_rule: None,
             tls: false,
+            is_http: false,
             applet: None,
         }
     }
@@ -312,6 +322,7 @@ pub trait Host {
     fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration>;
     fn backend_by_name(&self, name: &[u8]) -> Option<ProxyId>;
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
+    fn table(&self, table: TableId) -> Option<&Arc<StickTable>>;
     /// Soft stop is on.
     fn is_stopping(&self) -> bool;
     fn hostname(&self) -> &str;

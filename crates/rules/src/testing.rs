@@ -9,11 +9,13 @@ use crate::{
     Condition, Expr, LoadError, Names, ParseContext, PatternStore, PlaceSet, ProxyId, Section, ServerId,
     TableId, UserlistId, Value, VariableName, Word,
 };
+use crate::{StickTable, Tracked};
 use diag::{FileId, Span};
 use http::Head;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Frontend 0 `front`, backend 1 `app` with servers `a` (up) and `b` (down), userlist 0 `people`.
@@ -26,6 +28,7 @@ pub(crate) struct World {
     pub(crate) payload_final: bool,
     pub(crate) wall: Duration,
     pub(crate) variables: MapOfVariables,
+    pub(crate) tracked: Vec<Option<Tracked>>,
     pub(crate) files: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) patterns: PatternStore,
     pub(crate) acls: AclSet,
@@ -77,7 +80,7 @@ impl Host for FixedHost {
     }
 
     fn listener(&self, _: ProxyId, index: u32) -> (Option<&str>, u32) {
-        (None, index + 1)
+        ((index == 0).then_some("sock"), 1)
     }
 
     fn listener_connections(&self, _: ProxyId, _: u32) -> u32 {
@@ -130,6 +133,10 @@ impl Host for FixedHost {
         Some(ServerId { proxy, index: index as u32 })
     }
 
+    fn table(&self, _: TableId) -> Option<&Arc<StickTable>> {
+        None
+    }
+
     fn is_stopping(&self) -> bool {
         false
     }
@@ -178,6 +185,10 @@ impl Names for FixedNames {
         (name == b"app").then_some(TableId(0))
     }
 
+    fn own_table(&self, _: ProxyId) -> Option<TableId> {
+        None
+    }
+
     fn userlist(&self, name: &[u8]) -> Option<UserlistId> {
         (name == b"people").then_some(UserlistId(0))
     }
@@ -202,6 +213,7 @@ impl World {
             payload_final: true,
             wall: Duration::from_micros(1_700_000_000_123_456),
             variables: MapOfVariables::default(),
+            tracked: Vec::new(),
             files: HashMap::new(),
             patterns: PatternStore::new(),
             acls: AclSet::new(),
@@ -228,14 +240,16 @@ impl World {
         let mut world = World::new();
         world.stream.src = Some(Peer::Inet(([127, 0, 0, 1], 4321).into()));
         world.stream.dst = Some(Peer::Inet(([127, 0, 0, 1], 80).into()));
+        world.stream.is_http = true;
+        world.stream.listener = 1;
         world.stream.server_src = world.stream.src;
         world.stream.server_dst = world.stream.dst;
         let limits = http::Limits::default();
         if !request.is_empty() {
             let mut head = Head::new();
             http::parse_request(request, &limits, &mut head).expect("a request");
-            world.stream.captured_uri = head.uri().to_vec();
-            world.stream.captured_method = head.method().to_vec();
+            world.stream.captured_uri =
+                [head.method(), b" ", head.uri(), b" ", head.version().as_bytes()].concat();
             world.stream.request_version = Some(head.version());
             world.request = Some(head);
             world.payload = body_of(request).to_vec();
@@ -269,6 +283,7 @@ impl World {
             payload_final: self.payload_final,
             host: &FixedHost,
             variables: &self.variables,
+            tracked: [&self.tracked, &[]],
             now: self.now,
             wall: WallTime(self.wall),
         }
@@ -285,6 +300,8 @@ impl World {
             acls: &acls,
             section: self.section,
             places: self.places,
+            locate: &|_| ("test.cfg".into(), 1),
+            at: Span { file: FileId(0), start: 0, end: 0 },
             warnings: &mut self.warnings,
         };
         run(&mut context)
@@ -352,7 +369,6 @@ fn facts(now: Instant) -> StreamFacts {
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
         captured_uri: b"GET /path?query HTTP/1.1".to_vec(),
         request_captures: vec![Some(b"captured".to_vec()), None],
-        captured_method: b"GET".to_vec(),
         request_version: Some(http::Version::Http11),
         ..StreamFacts::new(
             ProxyId(0),

@@ -5,9 +5,12 @@ use crate::bind;
 use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, read, row};
 use crate::log;
-use crate::model::StatsSocket;
+use crate::model::{ProcessValue, StatsSocket};
 use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::scope;
 use crate::users;
+use rules::log_format::Dialect;
+use rules::{AclSet, Expr, Place, VariableName, VariableScope};
 use std::path::PathBuf;
 
 const LUA: crate::keywords::Status = Refused("Lua is not implemented");
@@ -386,7 +389,6 @@ fn stats(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 }
 
 fn unix_bind(_: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    arguments.clone().expect("prefix, mode, user, uid, group or gid")?;
     while let Some(word) = arguments.next() {
         match word.value.as_str() {
             "prefix" => context.unix_bind.prefix = arguments.string()?,
@@ -404,7 +406,28 @@ fn unix_bind(_: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
     Ok(())
 }
 
-fn set_var(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    arguments.rest();
+/// `set-var proc.x EXPR`, `set-var-fmt proc.x FORMAT`.
+fn set_var(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let is_format = arguments.last().value == "set-var-fmt";
+    let word = arguments.expect("a variable, such as proc.x")?;
+    let name = VariableName::parse(word.bytes()).or_else(|message| fail(word.span, message))?;
+    if name.scope != VariableScope::Process {
+        return fail(word.span, "variables set here belong to the process: proc.NAME");
+    }
+    let places = Place::ConfigurationParser.only();
+    let value = if is_format {
+        let format = arguments.expect("a format")?;
+        ProcessValue::Format(scope::log_format(context, scope::NO_SECTION, places, format, Dialect::PLAIN)?)
+    } else {
+        arguments.clone().expect("an expression")?;
+        let words = scope::words(&arguments.line().words);
+        let mut at = arguments.position();
+        let expr = scope::with_rules(context, scope::NO_SECTION, &AclSet::new(), places, |rules| {
+            Expr::parse(&words, &mut at, rules)
+        })?;
+        arguments.seek(at);
+        ProcessValue::Expr(expr)
+    };
+    draft.global.process_variables.push((name, value));
     Ok(())
 }

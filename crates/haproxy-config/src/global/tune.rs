@@ -108,7 +108,7 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.ssl.capture-buffer-size", NoEffect, words, "TLS capture"),
     row("tune.ssl.capture-cipherlist-size", NoEffect, words, "TLS capture"),
     row("tune.ssl.default-dh-param", NoEffect, words, "Diffie-Hellman size"),
-    row("tune.ssl.force-private-cache", NoEffect, words, "TLS session cache"),
+    row("tune.ssl.force-private-cache", NoEffect, nothing, "TLS session cache"),
     row("tune.ssl.hard-maxrecord", NoEffect, words, "TLS records"),
     row("tune.ssl.keylog", NoEffect, words, "TLS key log"),
     row("tune.ssl.lifetime", NoEffect, words, "TLS session lifetime"),
@@ -128,6 +128,10 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
+
+fn nothing(_: &mut GlobalDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    Ok(())
+}
 
 /// Takes whatever follows, at least a value.
 fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -162,7 +166,11 @@ fn cookielen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<
 }
 
 fn logurilen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.http_logurilen = arguments.positive()? as usize;
+    // 0 is what some write for the default.
+    let length = arguments.count()? as usize;
+    if length > 0 {
+        draft.global.tune.http_logurilen = length;
+    }
     Ok(())
 }
 

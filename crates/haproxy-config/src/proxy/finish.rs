@@ -121,13 +121,14 @@ fn error_sections(draft: &mut Draft, model: &Model) {
 /// What rules name must be there.
 fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
     for (action, span) in rulesets::stream_actions(draft) {
-        if let StreamAction::Track(track) = action {
-            if track.table.is_none() && draft.proxy.stick_table.is_none() {
-                let message = format!("this rule tracks into the table of {}, which has none", draft.title());
-                context.report.push(
-                    Diagnostic::alert(span, message).with_help("add `stick-table`, or name one with `table`"),
-                );
-            }
+        if let StreamAction::Track(track) = action
+            && track.table.is_none()
+            && draft.proxy.stick_table.is_none()
+        {
+            let message = format!("this rule tracks into the table of {}, which has none", draft.title());
+            context.report.push(
+                Diagnostic::alert(span, message).with_help("add `stick-table`, or name one with `table`"),
+            );
         }
     }
     for rule in draft.proxy.http_request.iter().chain(&draft.proxy.http_response) {
@@ -238,13 +239,11 @@ fn check_servers(draft: &Draft, context: &mut Context<'_>) {
                 .push(Diagnostic::alert(server.span, message).with_note(*other, "the first one is here"));
         }
         first.entry(&server.name).or_insert(server.span);
-        if server.puid > 0 {
-            if let Some(other) = ids.insert(server.puid, server.span) {
-                let message = format!("id {} of server `{}` is taken", server.puid, server.name);
-                context
-                    .report
-                    .push(Diagnostic::alert(server.span, message).with_note(other, "it is used here"));
-            }
+        if server.puid > 0
+            && let Some(other) = ids.insert(server.puid, server.span)
+        {
+            let message = format!("id {} of server `{}` is taken", server.puid, server.name);
+            context.report.push(Diagnostic::alert(server.span, message).with_note(other, "it is used here"));
         }
         if let Some(check) = &server.check {
             let no_port = server.port != crate::model::ServerPort::Fixed && check.port.is_none();
@@ -367,12 +366,14 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
     }
     let uses_cookie =
         proxy.cookie.as_ref().is_some_and(|cookie| !cookie.dynamic && cookie.mode != CookieMode::Passive);
-    if proxy.is_backend && proxy.mode == Mode::Http && proxy.cookie.is_none() {
-        if let Some(server) = proxy.servers.iter().find(|server| server.cookie.is_some()) {
-            let message =
-                format!("the cookie of server `{}` is never used: {title} has no `cookie` line", server.name);
-            context.report.push(Diagnostic::new(diag::Severity::Diag, server.span, message));
-        }
+    if proxy.is_backend
+        && proxy.mode == Mode::Http
+        && proxy.cookie.is_none()
+        && let Some(server) = proxy.servers.iter().find(|server| server.cookie.is_some())
+    {
+        let message =
+            format!("the cookie of server `{}` is never used: {title} has no `cookie` line", server.name);
+        context.report.push(Diagnostic::new(diag::Severity::Diag, server.span, message));
     }
     if proxy.is_backend && uses_cookie && !proxy.servers.iter().any(|server| server.cookie.is_some()) {
         let message = format!("no server of {title} has a `cookie` value: the cookie is never set");

@@ -16,7 +16,7 @@ use ::rules::{AclSet, Condition, Place, PlaceSet, StickTableConfig};
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("acl", Both, Named, Works, acl, "a named test"),
     entry("capture", Frontend, No, Works, capture, "parts of messages that logs show"),
-    entry("declare", Frontend, No, Works, declare, "slots for captures by rules"),
+    entry("declare", Frontend, No, Works, declare, "slots for captures by rules").strict(),
     entry(
         "force-persist",
         Backend,

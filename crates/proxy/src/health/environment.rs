@@ -80,6 +80,7 @@ impl<'a> CheckEnvironment<'a> {
             payload_final: true,
             host: self.state,
             variables: &self.variables,
+            tracked: [&[]; 2],
             now,
             wall: self.state.clock.wall(now),
         }

@@ -7,7 +7,7 @@ use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
 use checks::{Action, ConnectTo, Conversation, Outcome, Recipe, Settings};
-use haproxy_config::model::{ProxyProtocol, ServerPort};
+use haproxy_config::model::ProxyProtocol;
 use rules::Peer;
 use std::future::poll_fn;
 use std::io;
@@ -193,17 +193,18 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
             (agent.and_then(|agent| agent.addr), agent.map(|agent| agent.port))
         }
     };
-    let address = to.address.or(address);
-    let port = to.port.or(port);
+    // Set at run time.
+    let moved = match probe {
+        Probe::Health => server.check_target.lock().clone(),
+        Probe::Agent => server.agent_target.lock().clone(),
+    };
+    let address = to.address.or(moved.address).or(address);
+    let port = to.port.or(moved.port).or(port);
     let own = server.target.read().clone();
     match (own, address, port) {
         (Some(Target::Inet(own)), address, port) => {
-            let fixed = match server.settings.port {
-                ServerPort::Fixed => own.port(),
-                // "The client's port plus this": there is no client, so only an own port helps.
-                ServerPort::Relative(_) => 0,
-            };
-            match port.unwrap_or(fixed) {
+            // "The client's port plus this" is port 0 here: there is no client, so only a port of the check's own helps.
+            match port.unwrap_or(own.port()) {
                 0 => Err(Unreachable::NoAddress),
                 port => Ok(Target::Inet(SocketAddr::new(address.unwrap_or(own.ip()), port))),
             }

@@ -202,8 +202,12 @@ impl Scheduler {
             view.running = true;
             view.description.clear();
         }
-        let (shared, server, recipe) =
-            (Arc::clone(&self.shared), Arc::clone(&task.server), Arc::clone(&task.recipe));
+        let (shared, server) = (Arc::clone(&self.shared), Arc::clone(&task.server));
+        let recipe = match &task.server.agent_target.lock().send {
+            // `set server … agent-send`.
+            Some(request) if task.probe == Probe::Agent => Arc::new(Recipe::agent(Some(request))),
+            Some(_) | None => Arc::clone(&task.recipe),
+        };
         let (kind, finished) = (task.probe, self.finished.clone());
         tokio::task::spawn_local(async move {
             let outcome = probe(&shared, &server, kind, recipe, interval).await;
@@ -237,12 +241,15 @@ impl Scheduler {
             Event::Watch(id) => {
                 let server = Arc::clone(self.shared.state.server(id));
                 let now = Instant::now();
-                for index in self.add(&server) {
+                let added = self.add(&server);
+                // The checks of a server that was added wait until they are enabled.
+                server.check.lock().enabled = false;
+                server.agent.lock().enabled = false;
+                for index in added {
                     let interval = self.interval(index);
                     self.schedule(index, now + interval);
                 }
             }
-            Event::Hasten(id) => self.hasten(id),
             Event::Observed { server, errors, last } => {
                 self.shared.apply_observed(server, errors, last);
                 self.hasten(server);

@@ -87,6 +87,7 @@ impl Client {
             payload_final: transaction.payload_final,
             host: state,
             variables: &transaction.variables,
+            tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
             now,
             wall: state.clock.wall(now),
         }
@@ -96,7 +97,10 @@ impl Client {
     pub fn begin(&mut self) -> Box<Transaction> {
         let session = self.variables.get_or_insert_default();
         let session = Rc::clone(session);
-        Transaction::take(&self.worker, self.origin(), &session)
+        let mut transaction = Transaction::take(&self.worker, self.origin(), &session);
+        let mode = self.worker.state().model.proxies[transaction.facts.frontend.index()].mode;
+        transaction.facts.is_http = mode == Mode::Http;
+        transaction
     }
 
     /// Appends what `format` gives.

@@ -411,7 +411,10 @@ pub fn is_shareable(server: &ServerState) -> bool {
 pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
     let target = server.target.read().clone()?;
     match (target, server.settings.port, dst) {
-        (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst))) => {
+        // A port that came later (an SRV record, the runtime API) is meant as it is.
+        (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst)))
+            if address.port() == 0 =>
+        {
             address.set_port((i32::from(dst.port()) + offset) as u16);
             Some(Target::Inet(address))
         }

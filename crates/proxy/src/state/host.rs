@@ -2,13 +2,13 @@
 
 use super::{ServerState, State, WEIGHT_SCALE};
 use rules::{
-    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StreamFacts,
-    StreamTimeout, UserlistId,
+    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
+    StreamFacts, StreamTimeout, TableId, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 thread_local! {
@@ -149,6 +149,10 @@ impl Host for State {
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId> {
         let name = std::str::from_utf8(name).ok()?;
         State::backend(self, backend).server_by_name(name).map(|server| server.id)
+    }
+
+    fn table(&self, table: TableId) -> Option<&Arc<StickTable>> {
+        self.tables.get(table.0 as usize)
     }
 
     fn is_stopping(&self) -> bool {

@@ -177,14 +177,7 @@ impl ServerState {
     /// How many requests it may serve now: `maxconn`, lowered towards `minconn` while the backend is far from
     /// `fullconn`. 0 is unlimited.
     pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
-        let maxconn = self.maxconn.load(Relaxed);
-        let minconn = self.settings.minconn;
-        if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn
-        {
-            return maxconn;
-        }
-        let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
-        (scaled as u32).max(minconn)
+        scaled_maxconn(self.settings.minconn, self.maxconn.load(Relaxed), backend_sessions, fullconn)
     }
 
     /// `clear counters`: peaks start again; with `all` the rest of what is counted here does too.
@@ -207,20 +200,22 @@ impl ServerState {
     }
 }
 
+fn scaled_maxconn(minconn: u32, maxconn: u32, backend_sessions: u32, fullconn: u32) -> u32 {
+    if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn {
+        return maxconn;
+    }
+    let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
+    (scaled as u32).max(minconn)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::tests::server_settings;
-    use rules::ProxyId;
 
     #[test]
     fn minconn_grows_to_maxconn_with_the_load_of_the_backend() {
-        let mut settings = server_settings("a");
-        settings.maxconn = 100;
-        settings.minconn = 10;
-        let server = ServerState::new(ServerId { proxy: ProxyId(0), index: 0 }, 0, Arc::new(settings), 0);
-        assert_eq!(server.dynamic_maxconn(0, 1000), 10);
-        assert_eq!(server.dynamic_maxconn(500, 1000), 50);
-        assert_eq!(server.dynamic_maxconn(1000, 1000), 100);
+        assert_eq!(scaled_maxconn(10, 100, 0, 1000), 10);
+        assert_eq!(scaled_maxconn(10, 100, 500, 1000), 50);
+        assert_eq!(scaled_maxconn(10, 100, 1000, 1000), 100);
     }
 }

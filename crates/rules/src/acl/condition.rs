@@ -188,7 +188,7 @@ fn anonymous(
     if inside.is_empty() {
         return Err(LoadError::new(brace.span, "an anonymous ACL needs a criterion between its braces"));
     }
-    let criterion = Criterion::parse(inside, "anonymous", context)?;
+    let criterion = Criterion::parse(inside, context)?;
     Ok(Arc::new(Acl { name: Box::default(), criteria: vec![criterion] }))
 }
 
@@ -205,6 +205,6 @@ fn named(name: &[u8], word: Word<'_>, context: &mut ParseContext<'_>) -> Result<
     };
     let words: Vec<Word<'_>> =
         definition.iter().map(|text| Word { text: text.as_bytes(), span: word.span }).collect();
-    let criterion = Criterion::parse(&words, &shown, context)?;
+    let criterion = Criterion::parse(&words, context)?;
     Ok(Arc::new(Acl { name: name.into(), criteria: vec![criterion] }))
 }

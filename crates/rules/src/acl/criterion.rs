@@ -7,7 +7,7 @@ use crate::cast;
 use crate::context::{LoadError, ParseContext, Word};
 use crate::expr::{Expr, keyword_length};
 use crate::fetch::{self, Fetched, Walk};
-use crate::pattern::{ListKind, MatchMethod, Matcher, operator_range};
+use crate::pattern::{ListKind, MatchMethod, Matcher, Usage, operator_range};
 use crate::scope::Scope;
 use crate::suggest::hint;
 use crate::value::Value;
@@ -94,12 +94,9 @@ pub fn derived_names() -> impl Iterator<Item = (String, &'static str)> {
 }
 
 impl Criterion {
-    /// Parses `criterion [flags] [operator] [patterns]`. `owner` is the ACL's name, for descriptions.
-    pub(crate) fn parse(
-        words: &[Word<'_>],
-        owner: &str,
-        context: &mut ParseContext<'_>,
-    ) -> Result<Criterion, LoadError> {
+    /// Parses `criterion [flags] [operator] [patterns]`.
+    pub(crate) fn parse(words: &[Word<'_>], context: &mut ParseContext<'_>) -> Result<Criterion, LoadError> {
+        context.at = words[0].span;
         let mut at = 0;
         let (expr, implied) = parse_expr(words, &mut at, context)?;
         let mut flags = Flags {
@@ -143,12 +140,13 @@ impl Criterion {
         }
         let method = flags.method.ok_or_else(|| needs_method(words[0], &expr))?;
         let patterns = inline_patterns(&words[at..], method)?;
-        if !patterns.is_empty() && !method.takes_no_pattern() {
-            let description = format!("acl '{owner}'");
-            let list = context.patterns.inline(description, flags.id, &patterns);
-            let matcher = list.and_then(|list| list.matcher(method, flags.ignore_case, None));
-            matchers.push(matcher.map_err(|reason| LoadError::new(span_of(&words[at..]), reason))?);
-        }
+        // Even a list without a pattern may get some from the runtime API.
+        let keyword = String::from_utf8_lossy(&words[0].text[..keyword_length(words[0].text)]);
+        let usage = Usage::new(ListKind::Acl, context);
+        let patterns = if method.takes_no_pattern() { Vec::new() } else { patterns };
+        let list = context.patterns.inline(&keyword, &usage, flags.id, &patterns);
+        let matcher = list.and_then(|list| list.matcher(method, flags.ignore_case, None));
+        matchers.push(matcher.map_err(|reason| LoadError::new(span_of(&words[at..]), reason))?);
         let userlist = expr.args().iter().find_map(|arg| match arg {
             Arg::Userlist(list) => Some(*list),
             _other => None,
@@ -294,7 +292,8 @@ fn load_file(
     context: &mut ParseContext<'_>,
 ) -> Result<Arc<Matcher>, LoadError> {
     let method = flags.method.ok_or_else(|| needs_method(file, expr))?;
-    let list = context.patterns.load(file.text, flags.as_map, ListKind::Acl, flags.id, context.read_file);
+    let usage = Usage::new(ListKind::Acl, context);
+    let list = context.patterns.load(file.text, flags.as_map, &usage, context.read_file);
     let matcher = list.and_then(|list| {
         list.matcher(method, flags.ignore_case, None)
             .map_err(|reason| format!("file '{}', {reason}", String::from_utf8_lossy(file.text)))

@@ -131,7 +131,7 @@ impl AclSet {
         if rest.is_empty() {
             return Err(LoadError::new(name.span, "an ACL needs a criterion after its name"));
         }
-        let criterion = Criterion::parse(rest, &String::from_utf8_lossy(name.text), context)?;
+        let criterion = Criterion::parse(rest, context)?;
         Ok(NamedCriterion { name: name.text.into(), criterion })
     }
 

@@ -4,7 +4,7 @@ use super::Converter;
 use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::cast;
 use crate::context::ParseContext;
-use crate::pattern::{ListKind, MapValue, MatchMethod, Matcher, PatternList, map_value};
+use crate::pattern::{ListKind, MapValue, MatchMethod, Matcher, PatternList, Usage, map_value};
 use crate::regex::expand;
 use crate::scope::Scope;
 use crate::value::{Value, ValueType};
@@ -74,7 +74,8 @@ fn load(args: &mut ArgList, context: &mut ParseContext<'_>, row: &'static Conver
         Some(name) => MatchMethod::find(name.as_bytes()).ok_or("a map needs a matching method")?,
     };
     let file = args.text(0).unwrap_or_default();
-    let list = context.patterns.load(file, true, ListKind::Map, None, context.read_file)?;
+    let usage = Usage::new(ListKind::Map, context);
+    let list = context.patterns.load(file, true, &usage, context.read_file)?;
     let matcher = list
         .matcher(method, false, Some(row.output))
         .map_err(|reason| format!("file '{}', {reason}", String::from_utf8_lossy(file)))?;

@@ -7,6 +7,7 @@ mod hash;
 mod map;
 mod net;
 mod number;
+mod table;
 mod text;
 
 pub use map::MapUse;
@@ -64,9 +65,19 @@ impl Converter {
 
 /// All rows, group by group.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [text::ROWS, number::ROWS, hash::ROWS, codec::ROWS, map::ROWS, date::ROWS, net::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        text::ROWS,
+        number::ROWS,
+        hash::ROWS,
+        codec::ROWS,
+        map::ROWS,
+        date::ROWS,
+        net::ROWS,
+        table::DATA,
+        table::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The row of that name.

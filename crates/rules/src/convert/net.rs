@@ -3,7 +3,6 @@
 use super::Converter;
 use super::text::text_of;
 use crate::args::{Arg, Param};
-use crate::cast::ip6_to_ip4;
 use crate::scope::{BackendNumber, Scope, ServerNumber};
 use crate::value::{Value, ValueType};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -44,7 +43,7 @@ fn ipmask<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<
         (Value::Ip6(address), Some(Arg::Ip6(mask))) => {
             Some(Value::Ip6(Ipv6Addr::from(u128::from(address) & u128::from(*mask))))
         }
-        (Value::Ip6(address), _) => mask4(ip6_to_ip4(address)?),
+        (Value::Ip6(address), _) => mask4(address.to_ipv4_mapped()?),
         (Value::Bool(_) | Value::Int(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_), _) => None,
     }
 }

@@ -62,6 +62,13 @@ pub(super) const ROWS: &[Fetch] = &[
         .takes(&[Param::Str, Param::Str], 1)
         .check(check_variable),
     Fetch::new("unique-id", ValueType::Str, ANYWHERE, unique_id, "The request's unique id."),
+    Fetch::new(
+        "internal.strm.is_htx",
+        ValueType::Bool,
+        INTERNAL,
+        is_http,
+        "Whether the stream is in HTTP mode.",
+    ),
     Fetch::new("wait_end", ValueType::Bool, INTERNAL, wait_end, "True once nobody waits for more data."),
 ];
 
@@ -223,6 +230,10 @@ fn check_variable(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), St
 
 fn unique_id<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::of(scope.stream.unique_id.as_deref().map(Value::str))
+}
+
+fn is_http<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    Fetched::bool(scope.stream.is_http)
 }
 
 fn wait_end<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

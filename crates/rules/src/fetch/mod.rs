@@ -1,11 +1,15 @@
 //! The table of sample fetches: one row a keyword, one small function each.
 //! Owns what rules can read of connections, messages and the proxy; never changes any of it.
 
+mod auth;
 mod body;
 mod connection;
 mod constant;
 mod cookie;
+mod counter;
 mod header;
+mod hello;
+mod payload;
 mod start_line;
 mod state;
 mod url;
@@ -183,8 +187,12 @@ pub fn all() -> impl Iterator<Item = &'static Fetch> {
         cookie::ROWS,
         url::ROWS,
         body::ROWS,
+        auth::ROWS,
+        payload::ROWS,
+        hello::ROWS,
     ]
     .into_iter()
+    .chain(counter::GROUPS)
     .flatten()
 }
 

@@ -97,7 +97,7 @@ fn of_response<'a>(scope: &Scope<'a>, read: impl FnOnce(&'a Head) -> Option<Valu
 }
 
 fn method<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    match (scope.request, &scope.stream.captured_method[..]) {
+    match (scope.request, kept_method(scope)) {
         (Some(head), _) => Fetched::Ready(Value::Method(Cow::Borrowed(head.method()))),
         (None, b"") => request(scope).map_or_else(|nothing| nothing, |_| Fetched::Missing),
         (None, kept) => Fetched::Ready(Value::Method(Cow::Borrowed(kept))),
@@ -189,8 +189,13 @@ fn captured_response<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     slot(&scope.stream.response_captures, args)
 }
 
+/// The method of the kept request line; empty without one.
+fn kept_method<'a>(scope: &Scope<'a>) -> &'a [u8] {
+    scope.stream.captured_uri.split(|&byte| byte == b' ').next().unwrap_or_default()
+}
+
 fn captured_method<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    let method = &scope.stream.captured_method;
+    let method = kept_method(scope);
     Fetched::of((!method.is_empty()).then(|| Value::str(method)))
 }
 

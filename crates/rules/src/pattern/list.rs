@@ -1,17 +1,24 @@
 //! Lists of patterns that live as long as the process and can be changed while it runs: the references behind
 //! `show map`, `add acl` and their like. Readers never wait for a writer: they use a snapshot.
 
-use super::file;
 use super::{Index, MapValue, MatchMethod, Slot};
-use crate::context::ReadFile;
+use crate::cast;
 use crate::value::{Value, ValueType};
 use arc_swap::{ArcSwap, Guard};
+use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
-use std::fmt;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// Most entries of one list.
 const ENTRIES_MAX: usize = 16_000_000;
+
+/// "No id yet": given out when everything is loaded.
+const NO_ID: u32 = u32::MAX;
 
 /// What a list is used for; a list may be both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +30,11 @@ pub enum ListKind {
 /// One line of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Unique in the list for its life; the runtime API writes it as `#0x…`.
+    /// Unique in the list for its life, and in its order; the runtime API writes it as `#0x…`.
     pub id: u64,
-    pub key: Box<[u8]>,
+    pub key: Arc<[u8]>,
     /// In lists with values.
-    pub value: Option<Box<[u8]>>,
+    pub value: Option<Arc<[u8]>>,
     /// Line of the file, 0 for what the runtime API added.
     pub line: u32,
     /// Version of the list that the entry belongs to.
@@ -35,8 +42,11 @@ pub struct Entry {
 }
 
 #[derive(Debug, Default)]
-struct Entries {
-    all: Vec<Entry>,
+pub(super) struct Entries {
+    all: BTreeMap<u64, Entry>,
+    /// Ids by hash of the key, duplicates too.
+    by_key: HashTable<u64>,
+    hasher: DefaultHashBuilder,
     next_id: u64,
     /// The version that is matched against.
     current: u32,
@@ -47,21 +57,20 @@ struct Entries {
 
 /// A named or numbered list.
 pub struct PatternList {
-    pub id: u32,
+    id: AtomicU32,
     /// The file it came from; inline patterns have none.
     pub file: Option<Box<[u8]>>,
-    /// For people: where it is used.
-    pub description: String,
+    /// For people: what it is and where it is used.
+    uses: Mutex<Vec<String>>,
     pub with_values: bool,
-    /// Used by an ACL, by a map.
-    pub is_acl: bool,
-    pub is_map: bool,
+    is_acl: AtomicBool,
+    is_map: AtomicBool,
     entries: Mutex<Entries>,
 }
 
 impl fmt::Debug for PatternList {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "PatternList({}, {})", self.id, self.description)
+        write!(out, "PatternList({})", self.description())
     }
 }
 
@@ -86,24 +95,66 @@ impl Matcher {
         self.index.load().find(value).is_some()
     }
 
-    fn slot(&self, entry: &Entry) -> Result<Slot, String> {
-        let value = match (self.output, &entry.value) {
-            (Some(output), Some(text)) => Some(map_value(output, text)?),
-            (None, _) | (_, None) => None,
-        };
-        Ok(Slot { value })
+    fn value_of(&self, entry: &Entry) -> Result<Option<MapValue>, String> {
+        match (self.output, &entry.value) {
+            (Some(output), Some(text)) => map_value(output, text).map(Some),
+            (None, _) | (_, None) => Ok(None),
+        }
     }
 
-    fn build(&self, entries: &[Entry], generation: u32) -> Result<Index, String> {
-        let mut index = Index::new(self.method, self.ignore_case);
-        for entry in entries.iter().filter(|entry| entry.generation == generation) {
-            let at_line = |reason| match entry.line {
-                0 => reason,
-                line => format!("line {line}: {reason}"),
-            };
-            index.insert(&entry.key, self.slot(entry).map_err(at_line)?).map_err(at_line)?;
+    fn insert(&self, index: &mut Index, entry: &Entry) -> Result<(), String> {
+        let at_line = |reason| match entry.line {
+            0 => reason,
+            line => format!("line {line}: {reason}"),
+        };
+        let slot = Slot { id: entry.id, value: self.value_of(entry).map_err(at_line)? };
+        index.insert(&entry.key, slot).map_err(at_line)
+    }
+
+    /// Everything anew.
+    fn build(&self, entries: &Entries) -> Result<Index, String> {
+        let mut index = Index::new(self.method, self.ignore_case, entries.all.len());
+        for entry in entries.of(entries.current) {
+            self.insert(&mut index, entry)?;
         }
         Ok(index)
+    }
+
+    /// One line of `get map` or `get acl`: how the list answers to a text.
+    fn answer(&self, text: &[u8], kind: ListKind, entries: &Entries) -> String {
+        let index = self.index.load();
+        let value = cast::cast(Value::str(text), self.method.input());
+        let found = value.and_then(|value| index.find(&value).map(|slot| (slot.id, slot.value.clone())));
+        let case = if self.ignore_case { "insensitive" } else { "sensitive" };
+        let (word, key) = match kind {
+            ListKind::Acl => ("match", "pattern"),
+            ListKind::Map => ("found", "key"),
+        };
+        let mut out = format!("type={}, case={case}, {word}=", self.method.name());
+        let Some((entry, value)) = found.and_then(|(id, value)| Some((entries.all.get(&id)?, value))) else {
+            out.push_str("no");
+            return out;
+        };
+        let is_tree = matches!(self.method, MatchMethod::Str | MatchMethod::Beg | MatchMethod::Ip);
+        let arrangement = if is_tree && !self.ignore_case { "tree" } else { "list" };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // Writing to a string cannot fail.
+        let _written = write!(out, "yes, idx={arrangement}, {key}=\"{}\"", text(&entry.key));
+        if kind == ListKind::Map {
+            let _written = match (value, &entry.value) {
+                (Some(value), Some(sample)) => {
+                    let output = match value {
+                        MapValue::Str(_) => "str",
+                        MapValue::Int(_) => "sint",
+                        MapValue::Ip(IpAddr::V4(_)) => "ipv4",
+                        MapValue::Ip(IpAddr::V6(_)) => "ipv6",
+                    };
+                    write!(out, ", value=\"{}\", type=\"{output}\"", text(sample))
+                }
+                (None, _) | (_, None) => write!(out, ", value=none"),
+            };
+        }
+        out
     }
 }
 
@@ -113,7 +164,7 @@ pub(crate) fn map_value(output: ValueType, text: &[u8]) -> Result<MapValue, Stri
         ValueType::Int => crate::args::parse_int(text)
             .map(MapValue::Int)
             .ok_or_else(|| format!("the value '{}' is not an integer", String::from_utf8_lossy(text))),
-        ValueType::Address | ValueType::Ip4 | ValueType::Ip6 => crate::cast::parse_ip(text)
+        ValueType::Address | ValueType::Ip4 | ValueType::Ip6 => cast::parse_ip(text)
             .map(MapValue::Ip)
             .ok_or_else(|| format!("the value '{}' is not an IP address", String::from_utf8_lossy(text))),
         ValueType::Any | ValueType::Bool | ValueType::Str | ValueType::Bin | ValueType::Method => {
@@ -123,6 +174,64 @@ pub(crate) fn map_value(output: ValueType, text: &[u8]) -> Result<MapValue, Stri
 }
 
 impl PatternList {
+    pub(super) fn new(
+        file: Option<Box<[u8]>>,
+        description: String,
+        id: Option<u32>,
+        with_values: bool,
+        entries: Entries,
+    ) -> PatternList {
+        PatternList {
+            id: AtomicU32::new(id.unwrap_or(NO_ID)),
+            file,
+            uses: Mutex::new(vec![description]),
+            with_values,
+            is_acl: AtomicBool::new(false),
+            is_map: AtomicBool::new(false),
+            entries: Mutex::new(entries),
+        }
+    }
+
+    /// The id that the runtime API shows; `None` while the configuration is being loaded.
+    pub fn id(&self) -> Option<u32> {
+        Some(self.id.load(Relaxed)).filter(|id| *id != NO_ID)
+    }
+
+    pub(super) fn set_id(&self, id: u32) {
+        self.id.store(id, Relaxed);
+    }
+
+    /// What `show acl` and `show map` say of it: what it is, then where it is used.
+    pub fn description(&self) -> String {
+        self.uses.lock().join(", ")
+    }
+
+    pub(super) fn used(&self, kind: ListKind, by: Option<String>) {
+        match kind {
+            ListKind::Acl => self.is_acl.store(true, Relaxed),
+            ListKind::Map => self.is_map.store(true, Relaxed),
+        }
+        let mut uses = self.uses.lock();
+        if let Some(by) = by {
+            match uses.len() {
+                // The first use belongs to the sentence that says what the list is.
+                1 if self.file.is_some() && !uses[0].contains(" by ") => {
+                    let first = format!("{} {by}", uses[0]);
+                    uses[0] = first;
+                }
+                _more => uses.push(by),
+            }
+        }
+    }
+
+    /// Whether ACLs, or maps, use it.
+    pub fn is_used_by(&self, kind: ListKind) -> bool {
+        match kind {
+            ListKind::Acl => self.is_acl.load(Relaxed),
+            ListKind::Map => self.is_map.load(Relaxed),
+        }
+    }
+
     /// The list compiled for a method; an equal one that exists is shared.
     ///
     /// # Errors
@@ -140,17 +249,17 @@ impl PatternList {
         if let Some(matcher) = known {
             return Ok(matcher.clone());
         }
-        let index = ArcSwap::from_pointee(Index::new(method, ignore_case));
+        let index = ArcSwap::from_pointee(Index::new(method, ignore_case, 0));
         let matcher = Arc::new(Matcher { method, ignore_case, output, index });
-        matcher.index.store(Arc::new(matcher.build(&entries.all, entries.current)?));
+        matcher.index.store(Arc::new(matcher.build(&entries)?));
         entries.matchers.push(matcher.clone());
         Ok(matcher)
     }
 
-    /// All entries of a version, in order.
-    pub fn entries(&self, generation: u32) -> Vec<Entry> {
+    /// All entries of a version (the current one by default), in order.
+    pub fn entries(&self, generation: Option<u32>) -> Vec<Entry> {
         let entries = self.entries.lock();
-        entries.all.iter().filter(|entry| entry.generation == generation).cloned().collect()
+        entries.of(generation.unwrap_or(entries.current)).cloned().collect()
     }
 
     /// The version that is matched against, and the one given out last by [`prepare`](PatternList::prepare).
@@ -159,29 +268,51 @@ impl PatternList {
         (entries.current, entries.next)
     }
 
-    /// Number of entries, of all versions.
+    /// Number of compiled entries, as `entry_cnt` counts them: each use of the list by another method counts anew.
     pub fn len(&self) -> usize {
-        self.entries.lock().all.len()
+        let entries = self.entries.lock();
+        entries.all.len() * entries.matchers.len()
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.entries.lock().all.is_empty()
     }
 
-    /// Adds an entry to the current version, or to a prepared one.
+    /// Adds one entry; as [`add_all`](PatternList::add_all).
     ///
     /// # Errors
-    /// The pattern or value does not fit one of the uses of this list, or the list is full.
-    pub fn add(&self, key: &[u8], value: Option<&[u8]>, generation: Option<u32>) -> Result<u64, String> {
+    /// As [`add_all`](PatternList::add_all).
+    pub fn add(&self, key: &[u8], value: Option<&[u8]>, generation: Option<u32>) -> Result<(), String> {
+        self.add_all(&[(key, value)], generation)
+    }
+
+    /// Adds entries to the current version, or to a prepared one: all of them or none.
+    ///
+    /// # Errors
+    /// A pattern or value does not fit one of the uses of this list, the version does not exist, or the list is full.
+    pub fn add_all(&self, lines: &[(&[u8], Option<&[u8]>)], generation: Option<u32>) -> Result<(), String> {
         let mut entries = self.entries.lock();
         let generation = generation.unwrap_or(entries.current);
-        let id = entries.push(key, value, 0, generation)?;
-        if let Err(reason) = entries.rebuild() {
-            entries.all.pop();
-            return Err(reason);
+        if generation.wrapping_sub(entries.current) > entries.next.wrapping_sub(entries.current) {
+            let kind = if self.is_used_by(ListKind::Map) { "map" } else { "acl" };
+            return Err(format!("Version number in the future, please use 'prepare {kind}' before."));
         }
-        Ok(id)
+        let first = entries.next_id;
+        let added = lines.iter().try_for_each(|(key, value)| entries.push(key, *value, 0, generation));
+        let compiled = added.and_then(|()| {
+            entries.change(|matcher, index, entries| {
+                let new = entries.all.range(first..).map(|(_, entry)| entry);
+                // What is prepared is only tried: it counts once it is committed.
+                let mut trial = Index::new(matcher.method, matcher.ignore_case, 0);
+                let target = if generation == entries.current { index } else { &mut trial };
+                new.into_iter().try_for_each(|entry| matcher.insert(target, entry))
+            })
+        });
+        if compiled.is_err() {
+            entries.retain(|entry| entry.id < first);
+        }
+        compiled
     }
 
     /// Changes the value of all entries of that key; returns how many.
@@ -189,7 +320,9 @@ impl PatternList {
     /// # Errors
     /// The value does not fit one of the uses of this list.
     pub fn set(&self, key: &[u8], value: &[u8]) -> Result<usize, String> {
-        self.set_where(value, |entry| *entry.key == *key)
+        let mut entries = self.entries.lock();
+        let ids = entries.ids_of(key);
+        entries.set(&ids, value)
     }
 
     /// Changes the value of one entry; returns 1, or 0 when there is none of that id.
@@ -197,277 +330,167 @@ impl PatternList {
     /// # Errors
     /// The value does not fit one of the uses of this list.
     pub fn set_by_id(&self, id: u64, value: &[u8]) -> Result<usize, String> {
-        self.set_where(value, |entry| entry.id == id)
-    }
-
-    fn set_where(&self, value: &[u8], wanted: impl Fn(&Entry) -> bool) -> Result<usize, String> {
         let mut entries = self.entries.lock();
-        for matcher in &entries.matchers {
-            if let Some(output) = matcher.output {
-                map_value(output, value)?;
-            }
-        }
-        let current = entries.current;
-        let mut changed = 0;
-        for entry in entries.all.iter_mut().filter(|entry| entry.generation == current && wanted(entry)) {
-            entry.value = Some(value.into());
-            changed += 1;
-        }
-        entries.rebuild()?;
-        Ok(changed)
+        let ids: Vec<u64> = entries.all.contains_key(&id).then_some(id).into_iter().collect();
+        entries.set(&ids, value)
     }
 
     /// Removes all entries of that key from the current version; returns how many.
     pub fn delete(&self, key: &[u8]) -> usize {
-        self.delete_where(|entry, current| entry.generation == current && *entry.key == *key)
+        let mut entries = self.entries.lock();
+        let ids = entries.ids_of(key);
+        entries.delete(&ids)
     }
 
     /// Removes one entry; returns 1, or 0 when there is none of that id.
     pub fn delete_by_id(&self, id: u64) -> usize {
-        self.delete_where(|entry, _| entry.id == id)
+        self.entries.lock().delete(&[id])
     }
 
     /// Removes all entries of a version, or of the current one.
-    pub fn clear(&self, generation: Option<u32>) -> usize {
-        self.delete_where(|entry, current| entry.generation == generation.unwrap_or(current))
-    }
-
-    fn delete_where(&self, wanted: impl Fn(&Entry, u32) -> bool) -> usize {
+    pub fn clear(&self, generation: Option<u32>) {
         let mut entries = self.entries.lock();
-        let (before, current) = (entries.all.len(), entries.current);
-        entries.all.retain(|entry| !wanted(entry, current));
-        let removed = before - entries.all.len();
-        if removed > 0 {
-            // What is left was compiled before, so it compiles.
-            let _compiled = entries.rebuild();
+        let generation = generation.unwrap_or(entries.current);
+        entries.retain(|entry| entry.generation != generation);
+        if generation == entries.current {
+            entries.rebuild();
         }
-        removed
     }
 
     /// Gives out the number of a new version to fill beside the current one.
     pub fn prepare(&self) -> u32 {
         let mut entries = self.entries.lock();
-        entries.next = entries.next.max(entries.current).wrapping_add(1);
+        entries.next = entries.next.wrapping_add(1);
         entries.next
     }
 
-    /// Makes a prepared version the current one and drops all older entries.
+    /// Makes a prepared version the current one and drops all other entries that are not newer.
     ///
     /// # Errors
     /// The version was not given out.
     pub fn commit(&self, generation: u32) -> Result<(), String> {
         let mut entries = self.entries.lock();
-        if generation > entries.next || generation < entries.current {
+        if generation.wrapping_sub(entries.current) > entries.next.wrapping_sub(entries.current) {
             return Err("Version number out of range.".into());
         }
-        entries.all.retain(|entry| entry.generation >= generation);
+        entries.retain(|entry| entry.generation >= generation);
         entries.current = generation;
-        entries.rebuild()
+        entries.rebuild();
+        Ok(())
+    }
+
+    /// The lines of `get map` or `get acl`: how each use of the list answers to a text.
+    pub fn answers(&self, text: &[u8], kind: ListKind) -> Vec<String> {
+        let entries = self.entries.lock();
+        entries.matchers.iter().map(|matcher| matcher.answer(text, kind, &entries)).collect()
     }
 }
 
 impl Entries {
-    fn push(&mut self, key: &[u8], value: Option<&[u8]>, line: u32, generation: u32) -> Result<u64, String> {
+    fn of(&self, generation: u32) -> impl Iterator<Item = &Entry> {
+        self.all.values().filter(move |entry| entry.generation == generation)
+    }
+
+    pub(super) fn push(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        line: u32,
+        generation: u32,
+    ) -> Result<(), String> {
         if self.all.len() >= ENTRIES_MAX {
             return Err(format!("a list holds at most {ENTRIES_MAX} entries"));
         }
-        self.next_id += 1;
         let id = self.next_id;
-        self.all.push(Entry { id, key: key.into(), value: value.map(Into::into), line, generation });
-        Ok(id)
+        self.next_id += 1;
+        let entry = Entry { id, key: key.into(), value: value.map(Into::into), line, generation };
+        self.all.insert(id, entry);
+        let Entries { all, by_key, hasher, .. } = self;
+        by_key.insert_unique(hasher.hash_one(key), id, |id| hasher.hash_one(&*all[id].key));
+        Ok(())
     }
 
-    /// Compiles everything anew, then shows it to readers; on error nothing changed for them.
-    fn rebuild(&mut self) -> Result<(), String> {
-        let built: Result<Vec<Index>, String> =
-            self.matchers.iter().map(|matcher| matcher.build(&self.all, self.current)).collect();
-        for (matcher, index) in self.matchers.iter().zip(built?) {
+    /// The entries of that key in the current version, in order.
+    fn ids_of(&self, key: &[u8]) -> Vec<u64> {
+        let is_wanted = |entry: &Entry| *entry.key == *key && entry.generation == self.current;
+        let hashed = self.by_key.iter_hash(self.hasher.hash_one(key)).copied();
+        let mut ids: Vec<u64> = hashed.filter(|id| self.all.get(id).is_some_and(is_wanted)).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Changes the index of every matcher, then shows all of them to readers; on error nothing changed for them.
+    fn change(
+        &self,
+        mut with: impl FnMut(&Matcher, &mut Index, &Entries) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let changed: Result<Vec<Index>, String> = self
+            .matchers
+            .iter()
+            .map(|matcher| {
+                let mut index = Index::clone(&matcher.index.load());
+                with(matcher, &mut index, self).map(|()| index)
+            })
+            .collect();
+        for (matcher, index) in self.matchers.iter().zip(changed?) {
             matcher.index.store(Arc::new(index));
         }
         Ok(())
     }
-}
 
-/// All lists of the process.
-#[derive(Debug, Default)]
-pub struct PatternStore {
-    lists: Vec<Arc<PatternList>>,
-    next_id: u32,
-}
-
-impl PatternStore {
-    /// No list yet.
-    pub fn new() -> PatternStore {
-        PatternStore::default()
-    }
-
-    /// All lists, in order of their ids.
-    pub fn lists(&self) -> &[Arc<PatternList>] {
-        &self.lists
-    }
-
-    /// The list of that id.
-    pub fn by_id(&self, id: u32) -> Option<&Arc<PatternList>> {
-        self.lists.iter().find(|list| list.id == id)
-    }
-
-    /// The list loaded from that file.
-    pub fn by_file(&self, file: &[u8]) -> Option<&Arc<PatternList>> {
-        self.lists.iter().find(|list| list.file.as_deref() == Some(file))
-    }
-
-    /// A list of inline patterns.
-    pub(crate) fn inline(
-        &mut self,
-        description: String,
-        id: Option<u32>,
-        keys: &[Vec<u8>],
-    ) -> Result<Arc<PatternList>, String> {
-        let mut entries = Entries::default();
-        for key in keys {
-            entries.push(key, None, 0, 0)?;
-        }
-        self.push(None, description, id, false, ListKind::Acl, entries)
-    }
-
-    /// The list of a file, loaded at its first use.
-    pub(crate) fn load(
-        &mut self,
-        file: &[u8],
-        with_values: bool,
-        kind: ListKind,
-        id: Option<u32>,
-        read: &mut ReadFile<'_>,
-    ) -> Result<Arc<PatternList>, String> {
-        let shown = String::from_utf8_lossy(file).into_owned();
-        if let Some(at) = self.lists.iter().position(|list| list.file.as_deref() == Some(file)) {
-            let list = &self.lists[at];
-            if list.with_values != with_values {
-                let columns = |map| if map { "a map with values" } else { "a list of patterns" };
-                return Err(format!(
-                    "file '{shown}' is already used as {}, it cannot be {} too",
-                    columns(list.with_values),
-                    columns(with_values)
-                ));
+    fn set(&mut self, ids: &[u64], value: &[u8]) -> Result<usize, String> {
+        self.change(|matcher, index, entries| {
+            let value = matcher.output.map(|output| map_value(output, value)).transpose()?;
+            for id in ids {
+                index.set(&entries.all[id].key, *id, value.clone());
             }
-            return Ok(list.clone());
-        }
-        let content = read(file).map_err(|reason| format!("cannot read file '{shown}': {reason}"))?;
-        let mut entries = Entries::default();
-        for line in file::lines(&content, with_values) {
-            if with_values && line.value.is_empty() && matches!(kind, ListKind::Map) {
-                return Err(format!(
-                    "file '{shown}', line {}: a value is missing after the key",
-                    line.number
-                ));
+            Ok(())
+        })?;
+        for id in ids {
+            if let Some(entry) = self.all.get_mut(id) {
+                entry.value = Some(value.into());
             }
-            entries.push(line.key, with_values.then_some(line.value), line.number, 0)?;
         }
-        let used_by = match kind {
-            ListKind::Acl => "acl",
-            ListKind::Map => "map",
-        };
-        let description = format!("pattern loaded from file '{shown}' used by {used_by}");
-        self.push(Some(file.into()), description, id, with_values, kind, entries)
+        Ok(ids.len())
     }
 
-    fn push(
-        &mut self,
-        file: Option<Box<[u8]>>,
-        description: String,
-        id: Option<u32>,
-        with_values: bool,
-        kind: ListKind,
-        entries: Entries,
-    ) -> Result<Arc<PatternList>, String> {
-        if let Some(id) = id
-            && self.by_id(id).is_some()
-        {
-            return Err(format!("the id {id} is already used by another list"));
-        }
-        while id.is_none() && self.by_id(self.next_id).is_some() {
-            self.next_id += 1;
-        }
-        let list = Arc::new(PatternList {
-            id: id.unwrap_or(self.next_id),
-            file,
-            description,
-            with_values,
-            is_acl: kind == ListKind::Acl,
-            is_map: kind == ListKind::Map,
-            entries: Mutex::new(entries),
+    fn delete(&mut self, ids: &[u64]) -> usize {
+        let removed = self.change(|_, index, entries| {
+            for entry in ids.iter().filter_map(|id| entries.all.get(id)) {
+                index.remove(&entry.key, entry.id);
+            }
+            Ok(())
         });
-        self.lists.push(list.clone());
-        Ok(list)
+        debug_assert!(removed.is_ok(), "taking out cannot fail");
+        ids.iter().filter(|id| self.forget(**id)).count()
     }
-}
 
-/// What a text leads to in one use of a list: `get map`, `get acl`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup {
-    /// The matching method's name.
-    pub method: &'static str,
-    pub ignore_case: bool,
-    /// The entry that matches.
-    pub entry: Option<Entry>,
-    /// It was found by its place rather than by trying one pattern after the other.
-    pub in_tree: bool,
-    /// Type of the values, in maps.
-    pub value_type: Option<&'static str>,
-}
-
-impl PatternList {
-    /// Looks `text` up as each use of this list would, read as the type that the use compares.
-    pub fn lookup(&self, text: &[u8]) -> Vec<Lookup> {
-        let entries = self.entries.lock();
-        let current = || entries.all.iter().filter(|entry| entry.generation == entries.current);
-        let mut found = Vec::new();
-        for matcher in &entries.matchers {
-            let value = crate::cast::cast(Value::str(text), matcher.method.input());
-            let entry = value.filter(|value| matcher.matches(value)).and_then(|value| {
-                // Of all entries that match, the one with the most exact pattern: the longest.
-                current().filter(|entry| matcher.matches_entry(entry, &value)).max_by_key(|entry| {
-                    if matcher.prefers_longest() { entry.key.len() } else { 0 }
-                })
-            });
-            found.push(Lookup {
-                method: matcher.method.name(),
-                ignore_case: matcher.ignore_case,
-                entry: entry.cloned(),
-                in_tree: matcher.is_tree(),
-                value_type: matcher.output.map(ValueType::name),
-            });
+    /// Takes an entry out of the list; the indexes are the caller's part.
+    fn forget(&mut self, id: u64) -> bool {
+        let Some(entry) = self.all.remove(&id) else { return false };
+        let hash = self.hasher.hash_one(&*entry.key);
+        if let Ok(found) = self.by_key.find_entry(hash, |known| *known == id) {
+            found.remove();
         }
-        found
-    }
-}
-
-impl Matcher {
-    /// Whether this entry alone matches.
-    fn matches_entry(&self, entry: &Entry, value: &Value<'_>) -> bool {
-        let mut index = Index::new(self.method, self.ignore_case);
-        index.insert(&entry.key, Slot { value: None }).is_ok() && index.find(value).is_some()
+        true
     }
 
-    fn prefers_longest(&self) -> bool {
-        matches!(self.method, MatchMethod::Ip | MatchMethod::Beg)
+    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        let gone: Vec<u64> = self.all.values().filter(|entry| !keep(entry)).map(|entry| entry.id).collect();
+        for id in gone {
+            self.forget(id);
+        }
     }
 
-    fn is_tree(&self) -> bool {
-        match self.method {
-            MatchMethod::Ip | MatchMethod::Int | MatchMethod::Bin => true,
-            MatchMethod::Str | MatchMethod::Beg => !self.ignore_case,
-            MatchMethod::Found
-            | MatchMethod::Bool
-            | MatchMethod::Len
-            | MatchMethod::Sub
-            | MatchMethod::Dir
-            | MatchMethod::Dom
-            | MatchMethod::End
-            | MatchMethod::Reg
-            | MatchMethod::Method
-            | MatchMethod::DottedVersion
-            | MatchMethod::Group => false,
+    /// Compiles everything anew. Entries were compiled once when they were added, so none fails now; one that did
+    /// would be left out.
+    fn rebuild(&mut self) {
+        for matcher in &self.matchers {
+            let mut index = Index::new(matcher.method, matcher.ignore_case, self.all.len());
+            for entry in self.of(self.current) {
+                let _fits = matcher.insert(&mut index, entry);
+            }
+            matcher.index.store(Arc::new(index));
         }
     }
 }

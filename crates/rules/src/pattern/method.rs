@@ -38,14 +38,14 @@ impl MatchMethod {
         NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, method)| *method)
     }
 
-    /// The name after `-m`; methods that have none are called by their idea.
+    /// Its name, as in `-m`.
     pub fn name(self) -> &'static str {
-        let known = NAMES.iter().find(|(_, method)| *method == self).map(|(name, _)| *name);
-        known.unwrap_or(match self {
+        match self {
             MatchMethod::Method => "meth",
-            MatchMethod::DottedVersion => "ver",
-            _ => "group",
-        })
+            MatchMethod::DottedVersion => "int",
+            MatchMethod::Group => "auth",
+            named => NAMES.iter().find(|(_, method)| *method == named).map_or("", |(name, _)| name),
+        }
     }
 
     /// All names.

@@ -6,9 +6,14 @@ mod index;
 mod list;
 mod method;
 mod parse;
+mod shards;
+mod store;
 
-pub use index::{Index, MapValue, Slot};
-pub use list::{Entry, ListKind, Lookup, PatternList, PatternStore};
+pub use index::MapValue;
+pub(crate) use index::{Index, Slot};
+pub use list::{Entry, ListKind, PatternList};
 pub(crate) use list::{Matcher, map_value};
 pub use method::MatchMethod;
 pub(crate) use method::operator_range;
+pub use store::PatternStore;
+pub(crate) use store::Usage;

@@ -4,6 +4,7 @@ use super::MatchMethod;
 use crate::args::{parse_int, parse_mask4};
 use crate::regex::Regex;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -13,15 +14,15 @@ pub(crate) enum Pattern {
     /// Address and mask.
     Net4(u32, u32),
     Net6(u128, u128),
-    Bytes(Box<[u8]>),
-    Regex(Box<Regex>),
+    Bytes(Arc<[u8]>),
+    Regex(Arc<Regex>),
 }
 
 /// Compiles `text`. Regular expressions take `ignore_case` in; for text the comparison does.
 ///
 /// # Errors
 /// One line that says what is wrong.
-pub(crate) fn compile(method: MatchMethod, text: &[u8], ignore_case: bool) -> Result<Pattern, String> {
+pub(crate) fn compile(method: MatchMethod, text: &Arc<[u8]>, ignore_case: bool) -> Result<Pattern, String> {
     let shown = || String::from_utf8_lossy(text);
     match method {
         MatchMethod::Int | MatchMethod::Len => {
@@ -32,7 +33,7 @@ pub(crate) fn compile(method: MatchMethod, text: &[u8], ignore_case: bool) -> Re
         MatchMethod::Ip => network(text)
             .ok_or_else(|| format!("'{}' is not an IPv4 or IPv6 address, alone or with a mask", shown())),
         MatchMethod::Bin => crate::fetch::parse_hex(text).map(|bytes| Pattern::Bytes(bytes.into())),
-        MatchMethod::Reg => Regex::new(text, ignore_case).map(|regex| Pattern::Regex(Box::new(regex))),
+        MatchMethod::Reg => Regex::new(text, ignore_case).map(|regex| Pattern::Regex(Arc::new(regex))),
         MatchMethod::Dir => Ok(Pattern::Bytes(trim_delimiters(text, super::index::DIR_DELIMITERS).into())),
         MatchMethod::Dom => Ok(Pattern::Bytes(trim_delimiters(text, super::index::DOM_DELIMITERS).into())),
         MatchMethod::Found
@@ -42,7 +43,7 @@ pub(crate) fn compile(method: MatchMethod, text: &[u8], ignore_case: bool) -> Re
         | MatchMethod::Sub
         | MatchMethod::End
         | MatchMethod::Method
-        | MatchMethod::Group => Ok(Pattern::Bytes(text.into())),
+        | MatchMethod::Group => Ok(Pattern::Bytes(text.clone())),
     }
 }
 

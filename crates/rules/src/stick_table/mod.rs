@@ -193,6 +193,20 @@ impl StickTable {
         self.used.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// How many track that key (`table_trackers`); `None`: it has no entry.
+    pub fn trackers(&self, key: &Key<'_>, now: Instant) -> Option<u32> {
+        let (shard, slot) = self.locate(key, self.now_ms(now), Access::Peek)?;
+        Some(shard.references(slot))
+    }
+
+    /// Time until the entry of that key expires; `None`: it has none, or it never does.
+    pub fn remaining(&self, key: &Key<'_>, now: Instant) -> Option<std::time::Duration> {
+        let now_ms = self.now_ms(now);
+        let (shard, slot) = self.locate(key, now_ms, Access::Peek)?;
+        let at = shard.expires_at(slot)?;
+        Some(std::time::Duration::from_millis(at.saturating_sub(now_ms)))
+    }
+
     /// Takes out what has expired; call it now and then. Returns when the next entry expires, if any will.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
         let now_ms = self.now_ms(now);
@@ -250,6 +264,19 @@ impl Tracked {
     pub fn read<R>(&self, now: Instant, with: impl FnOnce(&Entry<'_>) -> R) -> R {
         let mut shard = self.table.lock(self.shard as usize);
         with(&shard.entry(self.slot, &self.table.layout, self.table.now_ms(now)))
+    }
+
+    /// Runs `with` on the entry while its shard is locked; its expiry stays as it was. For expressions, which see the
+    /// handle only by reference.
+    pub fn change<R>(&self, now: Instant, with: impl FnOnce(&mut Entry<'_>) -> R) -> R {
+        let mut shard = self.table.lock(self.shard as usize);
+        with(&mut shard.entry(self.slot, &self.table.layout, self.table.now_ms(now)))
+    }
+
+    /// Runs `with` on a copy of the key: nothing is locked meanwhile, so it may look the key up in any table.
+    pub fn with_key<R>(&self, with: impl FnOnce(&Key<'_>) -> R) -> R {
+        let key = self.table.lock(self.shard as usize).stored_key(self.slot);
+        with(&key)
     }
 
     /// How many handles this entry has (`sc_trackers`).

@@ -50,6 +50,11 @@ impl Shard {
         self.slots[slot as usize].key.as_bytes()
     }
 
+    /// A copy of the key, to use while nothing is locked.
+    pub(super) fn stored_key(&self, slot: u32) -> Key<'static> {
+        self.slots[slot as usize].key.clone()
+    }
+
     pub(super) fn insert(
         &mut self,
         hash: u64,

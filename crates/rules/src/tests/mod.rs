@@ -86,12 +86,23 @@ fn what_cannot_be_loaded_says_why() {
         ("src,upper,table", "unknown converter 'table'"),
         ("nbsrv(nowhere)", "argument 1 of 'nbsrv': there is no backend 'nowhere'"),
         ("str(a", "missing closing ')' after the arguments"),
-        ("always_true,http_date", "unknown converter 'http_date'"),
+        ("always_true,ipmask(8)", "converter 'ipmask' takes address, it cannot follow what gives boolean"),
         ("path(1)", "'path' takes no argument"),
         ("var(path)", "invalid argument of 'var': invalid variable name 'path'"),
         ("status", "'status' has nothing to read here (frontend http-request rule)"),
     ] {
         let error = world.expr(expression).expect_err(expression);
         assert!(error.message.starts_with(message), "{expression}: {}", error.message);
+    }
+}
+
+#[test]
+#[ignore = "prints the names for a comparison with haproxy -dK"]
+fn names_for_parity() {
+    for name in crate::fetch::names() {
+        println!("F {name}");
+    }
+    for converter in crate::convert::all() {
+        println!("C {}", converter.name);
     }
 }

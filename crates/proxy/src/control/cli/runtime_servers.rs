@@ -1,10 +1,9 @@
 //! `add server` and `del server`.
 
 use super::session::{Outcome, Reply, Session, word};
-use crate::control::actions::close_idle_connections;
 use crate::state::{ServerState, State};
 use balance::{Algorithm, HashMethod, HashType};
-use haproxy_config::load_text;
+use haproxy_config::{LoadOptions, load_text};
 use haproxy_config::model::{Mode, Proxy, Server, ServerTarget};
 use rules::{ProxyId, ServerId};
 use std::collections::HashSet;
@@ -44,7 +43,7 @@ pub fn add(session: &mut Session, words: &[&str]) -> Outcome {
     let settings = read_server_line(proxy, name, &words[3..])?;
     let settings = numbered(state, backend, settings, words)?;
     let id = insert(state, backend, settings);
-    session.shared().health.watch_disabled(id);
+    session.shared().watch_server(id);
     Ok(Reply::info("New server registered.\n"))
 }
 
@@ -68,9 +67,10 @@ fn read_server_line(proxy: &Proxy, name: &str, words: &[&str]) -> Result<Server,
         "backend added\n  mode {mode}\n  timeout connect 1s\n  timeout server 1s\n  server {}\n",
         quoted.join(" ")
     );
-    let loaded = load_text(&text);
+    let loaded = load_text(&LoadOptions::new(Vec::new()), "runtime API", &text);
     let first_error = || {
-        let error = loaded.report.errors().next();
+        let mut found = loaded.report.diagnostics().iter();
+        let error = found.find(|diagnostic| diagnostic.severity == diag::Severity::Alert);
         error.map_or_else(|| "invalid server line".to_owned(), |error| error.message.clone())
     };
     let mut model = loaded.model.ok_or_else(|| Reply::error(format!("{}\n", first_error())))?;
@@ -95,12 +95,11 @@ fn numbered(state: &State, backend: ProxyId, mut settings: Server, words: &[&str
     }
     let free = (1..).find(|number| !taken.contains(number));
     settings.puid = free.expect("a backend has fewer servers than there are numbers");
-    // It starts in maintenance: `enable server` lets traffic in.
-    settings.disabled = true;
     Ok(settings)
 }
 
 fn insert(state: &State, backend: ProxyId, mut settings: Server) -> ServerId {
+    // It starts in maintenance: `enable server` lets traffic in.
     settings.disabled = true;
     let now_ms = state.clock.millis(std::time::Instant::now());
     let added = state.backend(backend).add_server(|id| {
@@ -133,7 +132,7 @@ pub fn delete(session: &mut Session, words: &[&str]) -> Outcome {
     if server.served.get() > 0 || server.queued.get() > 0 {
         return Err(Reply::error("Server still has connections attached to it, cannot remove it."));
     }
-    close_idle_connections(&session.control.orders, server.slot);
+    session.shared().close_idle(server);
     server.check.lock().enabled = false;
     server.agent.lock().enabled = false;
     state.backend(backend).remove_server(server);

@@ -3,7 +3,7 @@
 use super::server_address;
 use super::session::{Outcome, Reply, Session, word};
 use crate::control::actions::{ServerAction, act_on_server};
-use checks::Cause;
+use crate::health::Operator;
 use rules::ServerId;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 const WEIGHT_MAX: i64 = 256;
 
 fn act(session: &Session, id: ServerId, action: ServerAction) -> bool {
-    act_on_server(session.shared(), id, action, Cause::Cli)
+    act_on_server(session.shared(), id, action, Operator::Cli)
 }
 
 pub fn disable(session: &mut Session, words: &[&str]) -> Outcome {

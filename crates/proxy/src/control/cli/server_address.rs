@@ -1,7 +1,6 @@
 //! `set server … addr`, `check-port` and their like: where a server and its checks are reached.
 
 use super::session::{Outcome, Reply, Session, word};
-use crate::control::actions::close_idle_connections;
 use crate::state::Target;
 use haproxy_config::model::ServerPort;
 use rules::ServerId;
@@ -43,8 +42,8 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     *target = Some(Target::Inet(new));
     drop(target);
     if changed {
-        close_idle_connections(&session.control.orders, server.slot);
-        session.shared().set_server_resolved(id, true);
+        session.shared().close_idle(server);
+        session.shared().find_server_address(id, text);
     }
     Ok(Reply::warning(format!("{told}{UPDATER}\n")))
 }
