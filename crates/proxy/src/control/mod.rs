@@ -35,7 +35,7 @@ pub fn open_cli(model: &Model, errors: &mut Vec<String>) -> Vec<CliListener> {
     for socket in &model.global.stats_sockets {
         let options =
             crate::listen::ListenOptions { workers: 1, noreuseport: true, backlog: 10, keepalive: false };
-        match crate::listen::open(&socket.bind, None, options) {
+        match crate::listen::open(&socket.bind, Vec::new(), options) {
             Ok(sockets) => {
                 open.extend(
                     sockets

@@ -65,17 +65,6 @@ pub struct ServerState {
     pub deleted: AtomicBool,
     pub check: Mutex<CheckView>,
     pub agent: Mutex<CheckView>,
-    pub check_target: Mutex<CheckTarget>,
-    pub agent_target: Mutex<CheckTarget>,
-}
-
-/// Where a check goes instead of where the configuration says: set at run time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CheckTarget {
-    pub address: Option<IpAddr>,
-    pub port: Option<u16>,
-    /// What an agent is sent.
-    pub send: Option<Vec<u8>>,
 }
 
 /// The last result of a check, as the statistics show it.
@@ -89,10 +78,20 @@ pub struct CheckView {
     pub code: Option<u16>,
     pub duration_ms: Option<u64>,
     pub description: String,
+    /// Where the check goes and what the agent is sent, when set at run time.
+    pub target: CheckTarget,
     /// HAProxy's `health`: 0 ..= rise + fall - 1.
     pub health: u32,
     pub rise: u32,
     pub fall: u32,
+}
+
+/// `set server … check-addr`, `check-port`, `agent-addr`, `agent-port`, `agent-send`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckTarget {
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+    pub request: Option<Vec<u8>>,
 }
 
 impl ServerState {
@@ -133,8 +132,6 @@ impl ServerState {
             deleted: AtomicBool::new(false),
             check: Mutex::new(CheckView::default()),
             agent: Mutex::new(CheckView::default()),
-            check_target: Mutex::default(),
-            agent_target: Mutex::default(),
             settings,
         }
     }

@@ -635,9 +635,8 @@ impl Row {
 
     /// Whether `show stat up` lists the row: no server that is down.
     pub fn is_up(&self, state: &State) -> bool {
-        self.server(state).is_none_or(|server| {
-            server.running() != Running::Stopped && !server.admin().is_maintenance()
-        })
+        self.server(state)
+            .is_none_or(|server| server.running() != Running::Stopped && !server.admin().is_maintenance())
     }
 
     /// Whether `show stat no-maint` leaves the row out.

@@ -305,7 +305,7 @@ fn built_in_lines_are_those_of_haproxy() {
     );
     assert_eq!(
         String::from_utf8_lossy(&out),
-        "127.0.0.1:45720 [22/Nov/2026:17:54:01.401] front/1: Truncated PROXY protocol header received"
+        "127.0.0.1:45720 [22/Nov/2026:17:54:01.401] front/sock: Truncated PROXY protocol header received"
     );
     out.clear();
     world.stream.src = Some(Peer::Unix);

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Date of the release whose interface this is.
-const RELEASE_DATE: &str = "2023/02/14";
+const RELEASE_DATE: &str = "2023/03/28";
 
 /// One line of `show info`. Positions are HAProxy's: two of them are left out when they are empty.
 struct Line {
@@ -173,9 +173,12 @@ fn totals(state: &State) -> Vec<Row> {
         .sum::<usize>()
         + state.model.global.stats_sockets.len();
     let connections = process.connections.get();
-    let node = state.model.global.node.clone().unwrap_or_else(|| {
-        rustix::system::uname().nodename().to_string_lossy().into_owned()
-    });
+    let node = state
+        .model
+        .global
+        .node
+        .clone()
+        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let started = state.clock.started_wall().0.as_secs() as u32;
     vec![
         ("Tasks", "MGP", "Tasks in all threads", number(connections)),

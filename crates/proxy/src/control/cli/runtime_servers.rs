@@ -3,8 +3,8 @@
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::{ServerState, State};
 use balance::{Algorithm, HashMethod, HashType};
-use haproxy_config::{LoadOptions, load_text};
 use haproxy_config::model::{Mode, Proxy, Server, ServerTarget};
+use haproxy_config::{LoadOptions, load_text};
 use rules::{ProxyId, ServerId};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -85,8 +85,7 @@ fn quote(word: &str) -> String {
 
 /// With the number that `id` gave, else the lowest free one.
 fn numbered(state: &State, backend: ProxyId, mut settings: Server, words: &[&str]) -> Result<Server, Reply> {
-    let taken: HashSet<u32> =
-        state.backend(backend).servers().map(|server| server.settings.puid).collect();
+    let taken: HashSet<u32> = state.backend(backend).servers().map(|server| server.settings.puid).collect();
     if words[4..].contains(&"id") {
         if taken.contains(&settings.puid) {
             return Err(Reply::error(format!("ID {} is already taken in this backend.\n", settings.puid)));
@@ -120,7 +119,8 @@ pub fn delete(session: &mut Session, words: &[&str]) -> Outcome {
     let found = session.find_proxy(backend, |proxy| proxy.is_backend);
     let backend = found.ok_or_else(|| Reply::error("No such backend."))?;
     let state = session.state();
-    let server = state.backend(backend).server_by_name(name).ok_or_else(|| Reply::error("No such server."))?;
+    let server =
+        state.backend(backend).server_by_name(name).ok_or_else(|| Reply::error("No such server."))?;
     if is_referenced(state, server.id) {
         return Err(Reply::error(
             "This server cannot be removed at runtime due to other configuration elements pointing to it.",

@@ -99,8 +99,8 @@ pub fn set_maxconn(session: &mut Session, words: &[&str]) -> Outcome {
     if text.is_empty() {
         return Err(Reply::error("Require <maxconn>.\n"));
     }
-    let (number, tail) = leading_number(text)
-        .ok_or_else(|| Reply::error("maxconn string empty or preceded by garbage"))?;
+    let (number, tail) =
+        leading_number(text).ok_or_else(|| Reply::error("maxconn string empty or preceded by garbage"))?;
     if !tail.is_empty() {
         return Err(Reply::error("Trailing garbage in maxconn string"));
     }
@@ -130,12 +130,8 @@ pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
         "agent-addr" => server_address::set_agent_address(session, id, &words[4..]),
         "agent-port" => server_address::set_agent_port(session, id, value),
         "agent-send" => server_address::set_agent_send(session, id, value),
-        "fqdn" if value.is_empty() => {
-            Err(Reply::error("set server <b>/<s> fqdn requires a FQDN.\n"))
-        }
-        "fqdn" => Err(Reply::error(
-            "set server <b>/<s> fqdn failed because no resolution is configured.\n",
-        )),
+        "fqdn" if value.is_empty() => Err(Reply::error("set server <b>/<s> fqdn requires a FQDN.\n")),
+        "fqdn" => Err(Reply::error("set server <b>/<s> fqdn failed because no resolution is configured.\n")),
         "ssl" => Err(Reply::error(
             "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n",
         )),

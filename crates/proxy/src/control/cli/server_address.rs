@@ -25,7 +25,9 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
         Some(Target::Inet(old)) => *old,
         None => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         Some(Target::Unix(_) | Target::Abstract(_)) => {
-            return Ok(Reply::warning(format!("can't change addr, current addr family is not inet{UPDATER}\n")));
+            return Ok(Reply::warning(format!(
+                "can't change addr, current addr family is not inet{UPDATER}\n"
+            )));
         }
     };
     let mut new = SocketAddr::new(address, old.port());
@@ -76,12 +78,15 @@ fn change_port(text: &str, kind: ServerPort, address: &mut SocketAddr) -> String
 /// `check-addr ADDRESS [port PORT]`.
 pub fn set_check_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     if word(words, 0).is_empty() {
-        return Err(Reply::error("set server <b>/<s> check-addr requires an address and optionally a port.\n"));
+        return Err(Reply::error(
+            "set server <b>/<s> check-addr requires an address and optionally a port.\n",
+        ));
     }
     require_check(session, id)?;
     let (address, port) = address_and_port(words)?;
     let server = session.state().server(id);
-    let mut overrides = server.check_target.lock();
+    let mut view = server.check.lock();
+    let overrides = &mut view.target;
     overrides.address = Some(address);
     overrides.port = port.or(overrides.port);
     Ok(Reply::Done)
@@ -93,7 +98,7 @@ pub fn set_check_port(session: &Session, id: ServerId, port: &str) -> Outcome {
     }
     require_check(session, id)?;
     let port = parse_port(port)?;
-    session.state().server(id).check_target.lock().port = Some(port);
+    session.state().server(id).check.lock().target.port = Some(port);
     Ok(Reply::Done)
 }
 
@@ -105,12 +110,15 @@ fn require_check(session: &Session, id: ServerId) -> Result<(), Reply> {
 /// `agent-addr ADDRESS [port PORT]`.
 pub fn set_agent_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     if word(words, 0).is_empty() {
-        return Err(Reply::error("set server <b>/<s> agent-addr requires an address and optionally a port.\n"));
+        return Err(Reply::error(
+            "set server <b>/<s> agent-addr requires an address and optionally a port.\n",
+        ));
     }
     require_agent(session, id)?;
     let (address, port) = address_and_port(words)?;
     let server = session.state().server(id);
-    let mut overrides = server.agent_target.lock();
+    let mut view = server.agent.lock();
+    let overrides = &mut view.target;
     overrides.address = Some(address);
     overrides.port = port.or(overrides.port);
     Ok(Reply::Done)
@@ -122,13 +130,13 @@ pub fn set_agent_port(session: &Session, id: ServerId, port: &str) -> Outcome {
     }
     require_agent(session, id)?;
     let port = parse_port(port)?;
-    session.state().server(id).agent_target.lock().port = Some(port);
+    session.state().server(id).agent.lock().target.port = Some(port);
     Ok(Reply::Done)
 }
 
 pub fn set_agent_send(session: &Session, id: ServerId, text: &str) -> Outcome {
     require_agent(session, id)?;
-    session.state().server(id).agent_target.lock().send = Some(text.as_bytes().to_vec());
+    session.state().server(id).agent.lock().target.request = Some(text.as_bytes().to_vec());
     Ok(Reply::Done)
 }
 
