@@ -230,7 +230,7 @@ impl Shared {
     }
 
     // Tells when a backend loses its last server; counts its ups and downs.
-    fn note_backend(&self, id: ServerId, now_ms: u64) {
+    pub fn note_backend(&self, id: ServerId, now_ms: u64) {
         let backend = self.state.backend(id.proxy);
         let up = backend.usable() > 0;
         if backend.up.swap(up, Relaxed) == up {

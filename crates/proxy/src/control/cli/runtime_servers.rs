@@ -109,6 +109,10 @@ fn insert(state: &State, backend: ProxyId, mut settings: Server) -> ServerId {
         ServerState::new(id, slot, Arc::new(settings), now_ms)
     });
     state.servers.push(Arc::clone(&added));
+    // The maintenance is an operator's, not the configuration's.
+    state.backend(backend).change(&added, |server| {
+        (server.admin().without(crate::state::Admin::CONFIG_MAINT), server.running())
+    });
     added.id
 }
 

@@ -6,6 +6,7 @@ use crate::control::actions::{ServerAction, act_on_server};
 use crate::health::Operator;
 use rules::ServerId;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 /// Largest weight.
 const WEIGHT_MAX: i64 = 256;
@@ -86,7 +87,11 @@ fn change_weight(session: &Session, id: ServerId, text: &str) -> Outcome {
         return Err(Reply::error("Trailing garbage in weight string"));
     };
     match state.backend(id.proxy).set_weight(server, weight as u32) {
-        Ok(()) => Ok(Reply::Done),
+        Ok(()) => {
+            // Without any weight a backend is down.
+            session.shared().note_backend(id, state.clock.millis(Instant::now()));
+            Ok(Reply::Done)
+        }
         Err(balance::StaticWeight) => Err(Reply::error(
             "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n",
         )),
