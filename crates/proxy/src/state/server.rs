@@ -96,7 +96,11 @@ pub struct CheckTarget {
 
 impl ServerState {
     pub fn new(id: ServerId, slot: u32, settings: Arc<model::Server>, now_ms: u64) -> ServerState {
-        let admin = if settings.disabled { Admin::FORCED_MAINT } else { Admin::empty() };
+        let admin = if settings.disabled {
+            Admin::FORCED_MAINT.with(Admin::CONFIG_MAINT)
+        } else {
+            Admin::empty()
+        };
         let weight = settings.weight;
         let target = match &settings.address {
             model::Address::Inet { ip, port } => Some(Target::Inet(SocketAddr::new(*ip, *port))),
@@ -175,6 +179,21 @@ impl ServerState {
     /// `fullconn`. 0 is unlimited.
     pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
         scaled_maxconn(self.settings.minconn, self.maxconn.load(Relaxed), backend_sessions, fullconn)
+    }
+
+    /// `clear counters`: peaks start again; with `all` the rest of what is counted here does too.
+    pub(super) fn clear_counters(&self, all: bool) {
+        self.served.reset_max();
+        self.queued.reset_max();
+        self.sessions_rate.reset_max();
+        for average in [&self.queue_time, &self.connect_time, &self.response_time, &self.total_time] {
+            average.reset_max();
+        }
+        if all {
+            self.failed_checks.store(0, Relaxed);
+            self.down_transitions.store(0, Relaxed);
+            self.observed_failures.store(0, Relaxed);
+        }
     }
 
     pub fn name(&self) -> &str {

@@ -78,8 +78,11 @@ mod tests {
     fn any_of_the_pairs_opens_the_page() {
         let pairs = [("a".to_owned(), "b".to_owned()), ("haadmin".to_owned(), "123456".to_owned())];
         let open = |value: &str| is_authorized(&request("GET", "/s", &[("Authorization", value)]), &pairs);
-        assert!(["Basic YTpi", "basic YTpi", "BASIC  YTpi", "Basic aGFhZG1pbjoxMjM0NTY="].iter().all(|v| open(v)));
-        for refused in ["Basic YTo=", "Basic YTpiOmM=", "Basic YTpi=", "Bearer YTpi", "Basic", "", "Basic !!"] {
+        assert!(
+            ["Basic YTpi", "basic YTpi", "BASIC  YTpi", "Basic aGFhZG1pbjoxMjM0NTY="].iter().all(|v| open(v))
+        );
+        for refused in ["Basic YTo=", "Basic YTpiOmM=", "Basic YTpi=", "Bearer YTpi", "Basic", "", "Basic !!"]
+        {
             assert!(!open(refused), "{refused}");
         }
         // The user of one pair does not go with the password of another.
@@ -100,15 +103,25 @@ mod tests {
         assert!(own(&[("Origin", "http://lb.example:9009"), ("Referer", "http://lb.example:9009/s")]));
         assert!(own(&[("Origin", "https://LB.example:9009"), ("Sec-Fetch-Site", "same-origin")]));
         assert!(own(&[("Referer", "http://lb.example:9009/s;up?scope=a")]));
-        for foreign in ["http://evil.example", "http://lb.example", "http://lb.example:9009.evil", "null", "",
-            "http://lb.example:9009@evil.example", "file:///", "http://"]
-        {
+        for foreign in [
+            "http://evil.example",
+            "http://lb.example",
+            "http://lb.example:9009.evil",
+            "null",
+            "",
+            "http://lb.example:9009@evil.example",
+            "file:///",
+            "http://",
+        ] {
             assert!(!own(&[("Origin", foreign)]), "{foreign}");
             assert!(!own(&[("Referer", foreign)]), "{foreign}");
         }
         assert!(!own(&[("Sec-Fetch-Site", "cross-site")]));
         let standard = request("POST", "/s", &[("Host", "lb.example"), ("Origin", "https://lb.example:443")]);
         assert!(is_own_form(&standard), "the default port may be left out");
-        assert!(!is_own_form(&request("POST", "/s", &[("Origin", "http://a")])), "without Host nothing matches");
+        assert!(
+            !is_own_form(&request("POST", "/s", &[("Origin", "http://a")])),
+            "without Host nothing matches"
+        );
     }
 }

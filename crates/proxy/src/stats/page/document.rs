@@ -41,7 +41,10 @@ pub fn write(document: &Document<'_>) -> String {
     for (index, rows) in document.proxies.iter().enumerate() {
         if out.len() > LENGTH_MAX {
             let left = document.proxies.len() - index;
-            put(&mut out, format_args!("<p class=\"note no_check\">{left} more: narrow the scope to see them.</p>"));
+            put(
+                &mut out,
+                format_args!("<p class=\"note no_check\">{left} more: narrow the scope to see them.</p>"),
+            );
             break;
         }
         if let Some(first) = rows.first() {
@@ -147,9 +150,10 @@ fn explain(outcome: Outcome) -> (&'static str, &'static str) {
         Outcome::Partial => {
             ("going_down", "Partly done: some of the servers are unknown, or their names are ambiguous.")
         }
-        Outcome::Nothing => {
-            ("going_down", "Nothing has changed: no server was checked, or the action does not apply to them.")
-        }
+        Outcome::Nothing => (
+            "going_down",
+            "Nothing has changed: no server was checked, or the action does not apply to them.",
+        ),
         Outcome::BadParameters => {
             ("active_down", "Not done: the action, the backend or the servers are unknown or ambiguous.")
         }
@@ -227,11 +231,15 @@ fn facts(document: &Document<'_>, out: &mut String) {
     let mut fact = |value: String, name: &str, title: String| {
         put(
             out,
-            format_args!("<div class=\"fact\" title=\"{}\"><b>{value}</b><span>{name}</span></div>", escaped(&title)),
+            format_args!(
+                "<div class=\"fact\" title=\"{}\"><b>{value}</b><span>{name}</span></div>",
+                escaped(&title)
+            ),
         );
     };
     fact(duration(age), "uptime", uptime(age));
-    let limit = if maxconn == 0 { "no limit".to_owned() } else { format!("of {}", count(u64::from(maxconn))) };
+    let limit =
+        if maxconn == 0 { "no limit".to_owned() } else { format!("of {}", count(u64::from(maxconn))) };
     fact(
         format!(
             "{} <small>{limit}</small><meter min=\"0\" max=\"{max}\" low=\"{low}\" high=\"{high}\" optimum=\"0\" \
@@ -256,7 +264,11 @@ fn facts(document: &Document<'_>, out: &mut String) {
     }
     fact(count(accepted), "connections so far", grouped(accepted));
     fact(count(requests), "requests so far", grouped(requests));
-    fact(bytes(received), "bytes in", format!("{} bytes from clients of the proxies shown", grouped(received)));
+    fact(
+        bytes(received),
+        "bytes in",
+        format!("{} bytes from clients of the proxies shown", grouped(received)),
+    );
     fact(bytes(sent), "bytes out", format!("{} bytes to clients of the proxies shown", grouped(sent)));
     let census = Census::of(&document.proxies);
     let usable = census.total() - census.down - census.maintenance;
@@ -304,7 +316,10 @@ fn about(document: &Document<'_>, out: &mut String) {
     if let Some(files) = files {
         put(out, format_args!("<span>ulimit-n <b>{}</b></span>", grouped(files)));
     }
-    put(out, format_args!("<span>maxconn <b>{}</b></span>", grouped(state.process.maxconn.load(Relaxed).into())));
+    put(
+        out,
+        format_args!("<span>maxconn <b>{}</b></span>", grouped(state.process.maxconn.load(Relaxed).into())),
+    );
     if !document.view.scope.is_empty() {
         let all = document.view.link(settings, Link { scoped: false, ..Link::of(document.view) });
         put(

@@ -9,6 +9,7 @@
 mod access;
 mod document;
 mod form;
+mod operator;
 mod schema;
 mod table;
 mod target;
@@ -20,6 +21,7 @@ mod text;
 mod tips;
 
 pub use form::Action;
+pub use operator::Visitor;
 pub use target::matches;
 
 use super::{Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
@@ -89,11 +91,6 @@ pub fn respond<S: Servers>(visit: &Visit<'_>, state: &State, servers: &mut S) ->
     }
 }
 
-/// The names that `respond` finds servers by, for whoever implements [`Servers`].
-pub mod admin {
-    pub use super::form::{Effect, Servers};
-}
-
 fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
     let settings = visit.settings;
     let body = match view.format {
@@ -146,7 +143,9 @@ fn shown<'a>(settings: &'a Stats, state: &'a State, view: &'a View) -> impl Iter
         })
         .map(move |proxy| {
             let mut rows = proxy_rows(state, proxy.id, options);
-            rows.retain(|row| (!view.only_up || row.is_up(state)) && !(view.hide_maintenance && in_maintenance(row)));
+            rows.retain(|row| {
+                (!view.only_up || row.is_up(state)) && !(view.hide_maintenance && in_maintenance(row))
+            });
             rows
         })
 }

@@ -53,13 +53,10 @@ fn list(words: &[&str]) -> String {
 /// An object whose properties must all be there.
 fn object_of(title: &str, properties: &[(&str, String)]) -> String {
     let title = if title.is_empty() { String::new() } else { format!(r#""title":"{title}","#) };
-    let inner: Vec<String> = properties.iter().map(|(name, schema)| format!(r#""{name}":{schema}"#)).collect();
+    let inner: Vec<String> =
+        properties.iter().map(|(name, schema)| format!(r#""{name}":{schema}"#)).collect();
     let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
-    format!(
-        r#"{{{title}"type":"object","properties":{{{}}},"required":{}}}"#,
-        inner.join(","),
-        list(&names)
-    )
+    format!(r#"{{{title}"type":"object","properties":{{{}}},"required":{}}}"#, inner.join(","), list(&names))
 }
 
 fn array(title: &str, properties: &[(&str, String)]) -> String {
@@ -67,9 +64,8 @@ fn array(title: &str, properties: &[(&str, String)]) -> String {
 }
 
 fn typed_value() -> String {
-    let names = VALUE_TYPES.map(|(name, _)| {
-        format!(r##"{{"$ref":"#/definitions/typedValue/definitions/{name}Value"}}"##)
-    });
+    let names = VALUE_TYPES
+        .map(|(name, _)| format!(r##"{{"$ref":"#/definitions/typedValue/definitions/{name}Value"}}"##));
     let definitions = VALUE_TYPES.map(|(name, limits)| {
         let kind = format!(r#"{{"type":"string","enum":["{name}"]}}"#);
         format!(r#""{name}Value":{}"#, object_of("", &[("type", kind), ("value", format!("{{{limits}}}"))]))

@@ -45,7 +45,10 @@ const GROUPS: &[(&str, &[Column])] = &[
             column("Resp", Field::Eresp, Kind::ResponseError),
         ],
     ),
-    ("Warnings", &[column("Retr", Field::Wretr, Kind::Warning), column("Redis", Field::Wredis, Kind::Warning)]),
+    (
+        "Warnings",
+        &[column("Retr", Field::Wretr, Kind::Warning), column("Redis", Field::Wredis, Kind::Warning)],
+    ),
     (
         "Server",
         &[
@@ -155,7 +158,12 @@ pub fn write(section: &Section<'_>, out: &mut String) {
     let name = escaped(&proxy.name);
     let has_servers = section.rows.iter().any(|row| row.kind == ObjectKind::Server);
     let form = section.form.filter(|_| has_servers);
-    put(out, format_args!("<section id=\"{name}\" data-name=\"{name}\"><h2><a class=\"px\" href=\"#{name}\">{name}</a>"));
+    put(
+        out,
+        format_args!(
+            "<section id=\"{name}\" data-name=\"{name}\"><h2><a class=\"px\" href=\"#{name}\">{name}</a>"
+        ),
+    );
     put(out, format_args!("<small>{} · mode {} · id {}", role(proxy), mode(proxy), proxy.uuid));
     if let Some(description) = &proxy.description {
         out.push_str(" · ");
@@ -203,7 +211,10 @@ fn head(selectable: bool, name: &str, out: &mut String) {
     }
     out.push_str("Name</th><th class=\"id l\" rowspan=\"2\" scope=\"col\">Status</th>");
     for (group, columns) in GROUPS {
-        put(out, format_args!("<th class=\"g\" colspan=\"{}\" scope=\"colgroup\">{group}</th>", columns.len()));
+        put(
+            out,
+            format_args!("<th class=\"g\" colspan=\"{}\" scope=\"colgroup\">{group}</th>", columns.len()),
+        );
     }
     out.push_str("</tr><tr class=\"titre\">");
     for (_, columns) in GROUPS {
@@ -265,10 +276,18 @@ fn write_row(proxy: &Proxy, row: &Row, selectable: bool, out: &mut String) {
     let status_text = escaped(status);
     put(
         out,
-        format_args!("<tr class=\"{}\" data-name=\"{title} {status_text}\"><td class=\"n has\">", row_class(row)),
+        format_args!(
+            "<tr class=\"{}\" data-name=\"{title} {status_text}\"><td class=\"n has\">",
+            row_class(row)
+        ),
     );
     if selectable && row.kind == ObjectKind::Server {
-        put(out, format_args!("<input type=\"checkbox\" name=\"s\" value=\"{name}\" aria-label=\"Select {name}\">"));
+        put(
+            out,
+            format_args!(
+                "<input type=\"checkbox\" name=\"s\" value=\"{name}\" aria-label=\"Select {name}\">"
+            ),
+        );
     }
     put(out, format_args!("<a id=\"{place}\" class=\"lfsb\" href=\"#{place}\"><u>{title}</u></a>"));
     tips::identity(proxy, row, out);
@@ -337,14 +356,18 @@ fn cell(row: &Row, column: &Column, opens_group: bool, out: &mut String) {
         (Kind::Rate | Kind::RateMax, Some(rate)) => {
             (count(rate), zero(rate), tips::rates(row, column.kind == Kind::RateMax))
         }
-        (Kind::Connections, Some(_)) if is_server => return with_tip(row, column, opens_group, tips::connections, out),
+        (Kind::Connections, Some(_)) if is_server => {
+            return with_tip(row, column, opens_group, tips::connections, out);
+        }
         (Kind::Total, Some(_)) => return with_tip(row, column, opens_group, tips::sessions, out),
         (Kind::Count | Kind::Connections, Some(number)) => (count(number), zero(number), exact(number)),
         (Kind::Limit, Some(0) | None) => match row.kind {
             ObjectKind::Server if row.get(Field::Qcur).is_some() && column.field != Field::RateLim => {
                 ("–".to_owned(), "z", "no limit".to_owned())
             }
-            ObjectKind::Frontend if column.field == Field::RateLim => ("–".to_owned(), "z", "no limit".to_owned()),
+            ObjectKind::Frontend if column.field == Field::RateLim => {
+                ("–".to_owned(), "z", "no limit".to_owned())
+            }
             ObjectKind::Server | ObjectKind::Frontend | ObjectKind::Backend | ObjectKind::Listener => empty(),
         },
         (Kind::Limit, Some(limit)) => (count(limit), "", exact(limit)),
@@ -355,7 +378,9 @@ fn cell(row: &Row, column: &Column, opens_group: bool, out: &mut String) {
         (Kind::Bytes, Some(number)) => (bytes(number), zero(number), format!("{} bytes", grouped(number))),
         (Kind::BytesOut, Some(number)) => (bytes(number), zero(number), tips::bytes_out(row, number)),
         (Kind::Error, Some(number)) => (count(number), alarming(number, "bad"), exact(number)),
-        (Kind::ResponseError, Some(number)) => (count(number), alarming(number, "bad"), tips::aborts(row, number)),
+        (Kind::ResponseError, Some(number)) => {
+            (count(number), alarming(number, "bad"), tips::aborts(row, number))
+        }
         (Kind::Warning, Some(number)) => (count(number), alarming(number, "warn"), exact(number)),
         (Kind::Weight, Some(number)) => (weight(row, number), "", tips::weight(row)),
         (Kind::Role, Some(1)) if is_server => ("Y".to_owned(), "", String::new()),
@@ -424,7 +449,11 @@ fn last_check(row: &Row, opens_group: bool, out: &mut String) {
     }
     put(
         out,
-        format_args!("<td{} tabindex=\"0\"><u>{}</u><div class=\"tips\">", classes(opens_group, "l has"), escaped(&shown)),
+        format_args!(
+            "<td{} tabindex=\"0\"><u>{}</u><div class=\"tips\">",
+            classes(opens_group, "l has"),
+            escaped(&shown)
+        ),
     );
     tips::checks(row, out);
     out.push_str("</div></td>");

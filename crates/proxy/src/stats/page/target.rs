@@ -74,7 +74,10 @@ impl Outcome {
     }
 
     fn from_code(code: &[u8]) -> Outcome {
-        CODES.iter().find(|(_, known)| known.as_bytes() == code).map_or(Outcome::Unknown, |(outcome, _)| *outcome)
+        CODES
+            .iter()
+            .find(|(_, known)| known.as_bytes() == code)
+            .map_or(Outcome::Unknown, |(outcome, _)| *outcome)
     }
 }
 
@@ -106,7 +109,8 @@ impl View {
             (";typed", Format::Typed),
             (";csv", Format::Csv),
         ];
-        let format = format.into_iter().find(|(word, _)| has(word)).map_or(Format::Html, |(_, format)| format);
+        let format =
+            format.into_iter().find(|(word, _)| has(word)).map_or(Format::Html, |(_, format)| format);
         let outcome = find(rest, b";st=").and_then(|at| rest.get(at + 4..at + 8));
         View {
             format,
@@ -222,9 +226,10 @@ mod tests {
     #[test]
     fn words_behind_the_prefix_choose_the_form() {
         let formats = ["/s", "/s;csv", "/s;typed", "/s;json", "/s;json-schema", "/s;norefresh;csv"];
-        assert_eq!(formats.map(|uri| view(uri).format), [
-            Format::Html, Format::Csv, Format::Typed, Format::Json, Format::JsonSchema, Format::Csv
-        ]);
+        assert_eq!(
+            formats.map(|uri| view(uri).format),
+            [Format::Html, Format::Csv, Format::Typed, Format::Json, Format::JsonSchema, Format::Csv]
+        );
         let all = view("/s;up;norefresh;no-maint;st=PART");
         assert!(all.only_up && !all.refresh && all.hide_maintenance);
         assert_eq!(all.outcome, Some(Outcome::Partial));
@@ -234,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_scope_ends_at_its_delimiter_and_has_only_letters_of_names() {
-        let scopes = ["/s?scope=web", "/s;up;scope=web;x", "/s?scope=web&z=1", "/s?scope=%77eb", "/s?scope=", "/s"];
+        let scopes =
+            ["/s?scope=web", "/s;up;scope=web;x", "/s?scope=web&z=1", "/s?scope=%77eb", "/s?scope=", "/s"];
         assert_eq!(scopes.map(|uri| view(uri).scope), ["web", "web", "web", "", "", ""]);
         assert_eq!(view(&format!("/s?scope={}", "a".repeat(90))).scope, "a".repeat(20));
     }

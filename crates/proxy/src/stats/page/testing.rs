@@ -90,7 +90,9 @@ pub fn busy_state() -> State {
             server_traffic(&state, server, busy, now_ms);
         }
     }
-    for (name, status, health) in [("web3", "L7OK", 3), ("web4", "L4TOUT", 3), ("web5", "L4CON", 0), ("db1", "L4OK", 1)] {
+    for (name, status, health) in
+        [("web3", "L7OK", 3), ("web4", "L4TOUT", 3), ("web5", "L4CON", 0), ("db1", "L4OK", 1)]
+    {
         let server = state.servers.iter().map(|(_, server)| server).find(|server| server.name() == name);
         let server = server.expect("a server of the sample");
         {

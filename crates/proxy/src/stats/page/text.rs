@@ -64,7 +64,11 @@ fn scaled(number: u64, step: u64, units: &[&str]) -> String {
 
 /// A count for people: exact and grouped while short, else `1.23M`.
 pub fn count(number: u64) -> String {
-    if number <= EXACT_MAX { grouped(number) } else { scaled(number, 1000, &["", "k", "M", "G", "T", "P", "E"]) }
+    if number <= EXACT_MAX {
+        grouped(number)
+    } else {
+        scaled(number, 1000, &["", "k", "M", "G", "T", "P", "E"])
+    }
 }
 
 /// Bytes for people, in powers of 1024: `1.21 MiB`.
@@ -123,9 +127,10 @@ mod tests {
 
     #[test]
     fn times_show_their_two_largest_units() {
-        assert_eq!([0, 59, 60, 3599, 3600, 86_399, 86_400, 200_000].map(duration), [
-            "0s", "59s", "1m0s", "59m59s", "1h0m", "23h59m", "1d0h", "2d7h"
-        ]);
+        assert_eq!(
+            [0, 59, 60, 3599, 3600, 86_399, 86_400, 200_000].map(duration),
+            ["0s", "59s", "1m0s", "59m59s", "1h0m", "23h59m", "1d0h", "2d7h"]
+        );
         assert_eq!(uptime(93_784), "1d 2h03m04s");
     }
 }

@@ -90,9 +90,8 @@ pub fn rates(row: &Row, most: bool) -> String {
         ("in the last second", [Field::ConnRate, Field::Rate, Field::ReqRate])
     };
     let named = fields.into_iter().zip(["connections", "sessions", "requests"]);
-    let known: Vec<String> = named
-        .filter_map(|(field, name)| Some(format!("{} {name}", grouped(number(row, field)?))))
-        .collect();
+    let known: Vec<String> =
+        named.filter_map(|(field, name)| Some(format!("{} {name}", grouped(number(row, field)?)))).collect();
     format!("{when}: {}", known.join(", "))
 }
 
@@ -117,7 +116,8 @@ pub fn sessions(row: &Row, out: &mut String) {
     list.count("Connections", row, Field::ConnTot);
     list.count("Sessions", row, Field::Stot);
     list.count("Connections to servers", row, Field::Connect);
-    let through = number(row, Field::Connect).unwrap_or_default() + number(row, Field::Reuse).unwrap_or_default();
+    let through =
+        number(row, Field::Connect).unwrap_or_default() + number(row, Field::Reuse).unwrap_or_default();
     list.share("Connections reused", row, Field::Reuse, through);
     if let Some(requests) = number(row, Field::ReqTot) {
         list.heading("HTTP");
@@ -169,12 +169,17 @@ pub fn bytes_out(row: &Row, sent: u64) -> String {
 
 /// Bad responses, and who broke transfers off.
 pub fn aborts(row: &Row, errors: u64) -> String {
-    let [client, server] = [Field::CliAbrt, Field::SrvAbrt].map(|field| grouped(number(row, field).unwrap_or_default()));
-    format!("{} bad responses; transfers broken off: {client} by clients, {server} by servers", grouped(errors))
+    let [client, server] =
+        [Field::CliAbrt, Field::SrvAbrt].map(|field| grouped(number(row, field).unwrap_or_default()));
+    format!(
+        "{} bad responses; transfers broken off: {client} by clients, {server} by servers",
+        grouped(errors)
+    )
 }
 
 pub fn weight(row: &Row) -> String {
-    let [effective, set] = [Field::Weight, Field::Uweight].map(|field| number(row, field).unwrap_or_default());
+    let [effective, set] =
+        [Field::Weight, Field::Uweight].map(|field| number(row, field).unwrap_or_default());
     format!("effective {effective}, set to {set}")
 }
 
