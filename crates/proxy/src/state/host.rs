@@ -3,7 +3,7 @@
 use super::{ServerState, State, WEIGHT_SCALE};
 use rules::{
     BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable, StreamFacts,
-    StreamTimeout, TableId, UserlistId,
+    StreamTimeout, TableId, TcpNumber, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
@@ -149,6 +149,11 @@ impl Host for State {
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId> {
         let name = std::str::from_utf8(name).ok()?;
         State::backend(self, backend).server_by_name(name).map(|server| server.id)
+    }
+
+    /// Streams do not carry their descriptor yet, so the kernel cannot be asked.
+    fn tcp(&self, _stream: &StreamFacts, _which: TcpNumber) -> Option<i64> {
+        None
     }
 
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>> {

@@ -105,10 +105,7 @@ fn lists_are_numbered_when_all_is_loaded() {
         [
             (Some(0), "acl 'path_beg' file 'test.cfg' line 1".to_string()),
             (Some(1), "acl 'path' file 'test.cfg' line 1".to_string()),
-            (
-                Some(2),
-                "pattern loaded from file 'm.map' used by map at file 'test.cfg' line 1".to_string()
-            ),
+            (Some(2), "pattern loaded from file 'm.map' used by map at file 'test.cfg' line 1".to_string()),
         ]
     );
     let inline = world.patterns.by_id(1).unwrap().clone();
