@@ -62,6 +62,8 @@ pub enum Cause<'a> {
     Web,
     /// The server it tracks: `backend/server`.
     Via(&'a str),
+    /// Some other reason, in words.
+    Because(&'a str),
     /// Nothing to add.
     Plain,
 }
@@ -82,6 +84,9 @@ pub(crate) fn write_cause(out: &mut String, cause: Cause<'_>) {
         Cause::Web => out.push_str(", changed from Web interface"),
         Cause::Via(tracked) => {
             let _ = write!(out, " via {tracked}");
+        }
+        Cause::Because(reason) => {
+            let _ = write!(out, " ({reason})");
         }
     }
 }

@@ -30,7 +30,7 @@ impl AdminFlags {
     pub const INHERITED_DRAIN: AdminFlags = AdminFlags(0x10);
     /// The name does not resolve.
     pub const RESOLUTION_MAINT: AdminFlags = AdminFlags(0x20);
-    /// The name was set at run time and is not resolved yet.
+    /// The name was set at run time (runtime API, SRV records); no maintenance by itself.
     pub const HOST_MAINT: AdminFlags = AdminFlags(0x40);
 
     const MAINT: u32 = 0x01 | 0x02 | 0x20;

@@ -287,7 +287,7 @@ fn host_name(host: &str) -> Result<String, String> {
 
 /// `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `::1`, `fe80::/10`.
 pub(crate) fn network(word: &Word) -> Outcome<Network> {
-    network_text(&word.value).or_else(|| None).map_or_else(
+    network_text(&word.value).or(None).map_or_else(
         || fail(word.span, format!("`{}` is not a network: expected ADDRESS[/LENGTH]", word.value)),
         Ok,
     )

@@ -2,7 +2,7 @@
 
 use crate::address::{self, Wanted};
 use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
-use crate::keywords::{self, Keyword, assign, read, row};
+use crate::keywords::{self, Keyword, assign, flag, read, row};
 use crate::model::{Address, Bind, BindTls, Level, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use crate::users;
@@ -66,8 +66,8 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
         netscaler,
         "expect NetScaler's client address header with this magic number",
     ),
-    row("accept-proxy", Works, assign!(accept_proxy = true), "expect a PROXY protocol header"),
-    row("allow-0rtt", TLS, tls_flag, "accept early data"),
+    flag("accept-proxy", Works, assign!(accept_proxy = true), "expect a PROXY protocol header"),
+    flag("allow-0rtt", TLS, tls_flag, "accept early data"),
     row("alpn", TLS, tls_word, "protocols offered by ALPN"),
     row("backlog", Works, read!(backlog = Some(count)), "length of the kernel's queue"),
     row("ca-file", TLS, tls_word, "authorities that client certificates are checked against"),
@@ -82,15 +82,15 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row("crt-ignore-err", TLS, tls_word, "verification errors of certificates that are ignored"),
     row("crt-list", TLS, tls_word, "file that lists certificates"),
     row("curves", TLS, tls_word, "elliptic curves"),
-    row("defer-accept", Works, assign!(defer_accept = true), "accept once data has come"),
+    flag("defer-accept", Works, assign!(defer_accept = true), "accept once data has come"),
     row("ecdhe", TLS, tls_word, "curve of ephemeral keys"),
     row("expose-fd", Works, expose, "hand listening descriptors to a new process over this socket"),
-    row("force-sslv3", TLS, tls_flag, "SSLv3 only"),
-    row("force-tlsv10", TLS, tls_flag, "TLS 1.0 only"),
-    row("force-tlsv11", TLS, tls_flag, "TLS 1.1 only"),
-    row("force-tlsv12", TLS, tls_flag, "TLS 1.2 only"),
-    row("force-tlsv13", TLS, tls_flag, "TLS 1.3 only"),
-    row("generate-certificates", TLS, tls_flag, "make certificates as clients ask"),
+    flag("force-sslv3", TLS, tls_flag, "SSLv3 only"),
+    flag("force-tlsv10", TLS, tls_flag, "TLS 1.0 only"),
+    flag("force-tlsv11", TLS, tls_flag, "TLS 1.1 only"),
+    flag("force-tlsv12", TLS, tls_flag, "TLS 1.2 only"),
+    flag("force-tlsv13", TLS, tls_flag, "TLS 1.3 only"),
+    flag("generate-certificates", TLS, tls_flag, "make certificates as clients ask"),
     row("gid", Works, read!(unix_gid = Some(count)), "group number of a UNIX socket"),
     row("group", Works, group, "group of a UNIX socket"),
     row("id", Works, id, "number of the listener in statistics"),
@@ -102,35 +102,34 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row("name", Works, read!(name = Some(string)), "name in statistics and logs"),
     row("namespace", Works, read!(namespace = Some(string)), "network namespace to listen in"),
     row("nice", NoEffect, nice, "priority of this listener's connections"),
-    row("no-alpn", TLS, tls_flag, "offer no protocol by ALPN"),
-    row("no-ca-names", TLS, tls_flag, "do not send the names of authorities"),
-    row("no-sslv3", TLS, tls_flag, "no SSLv3"),
-    row("no-tls-tickets", TLS, tls_flag, "no session tickets"),
-    row("no-tlsv10", TLS, tls_flag, "no TLS 1.0"),
-    row("no-tlsv11", TLS, tls_flag, "no TLS 1.1"),
-    row("no-tlsv12", TLS, tls_flag, "no TLS 1.2"),
-    row("no-tlsv13", TLS, tls_flag, "no TLS 1.3"),
+    flag("no-alpn", TLS, tls_flag, "offer no protocol by ALPN"),
+    flag("no-ca-names", TLS, tls_flag, "do not send the names of authorities"),
+    flag("no-sslv3", TLS, tls_flag, "no SSLv3"),
+    flag("no-tls-tickets", TLS, tls_flag, "no session tickets"),
+    flag("no-tlsv10", TLS, tls_flag, "no TLS 1.0"),
+    flag("no-tlsv11", TLS, tls_flag, "no TLS 1.1"),
+    flag("no-tlsv12", TLS, tls_flag, "no TLS 1.2"),
+    flag("no-tlsv13", TLS, tls_flag, "no TLS 1.3"),
     row("npn", TLS, tls_word, "protocols offered by NPN"),
-    row("prefer-client-ciphers", TLS, tls_flag, "the client's order of ciphers decides"),
+    flag("prefer-client-ciphers", TLS, tls_flag, "the client's order of ciphers decides"),
     row("process", Works, process, "old: processes that serve this listener"),
     row("proto", Works, proto, "protocol without negotiation: h1 or h2"),
     row("severity-output", Works, severity, "how runtime API messages carry their severity"),
     row("shards", NoEffect, skip_word, "sockets for this address"),
-    row("ssl", Refused("TLS is not implemented yet"), ssl, "speak TLS with clients"),
+    flag("ssl", Refused("TLS is not implemented yet"), ssl, "speak TLS with clients"),
     row("ssl-max-ver", TLS, tls_word, "highest TLS version"),
     row("ssl-min-ver", TLS, tls_word, "lowest TLS version"),
-    row("strict-sni", TLS, tls_flag, "refuse clients whose name no certificate has"),
+    flag("strict-sni", TLS, tls_flag, "refuse clients whose name no certificate has"),
     row("tcp-ut", Works, tcp_user_timeout, "TCP user timeout"),
-    row("tfo", Works, assign!(tfo = true), "TCP fast open"),
+    flag("tfo", Works, assign!(tfo = true), "TCP fast open"),
     row("thread", NoEffect, skip_word, "threads that serve this listener"),
     row("tls-ticket-keys", TLS, tls_word, "file of ticket keys"),
-    row("transparent", Works, assign!(transparent = true), "listen on addresses that are not ours"),
+    flag("transparent", Works, assign!(transparent = true), "listen on addresses that are not ours"),
     row("uid", Works, read!(unix_uid = Some(count)), "user number of a UNIX socket"),
     row("user", Works, user, "user of a UNIX socket"),
-    row("v4v6", Works, v4v6, "IPv4 clients too on `::`"),
-    row("v6only", Works, v6only, "IPv6 clients only"),
+    flag("v4v6", Works, v4v6, "IPv4 clients too on `::`"),
+    flag("v6only", Works, v6only, "IPv6 clients only"),
     row("verify", TLS, tls_word, "whether client certificates are asked for"),
-    row("ws", ParsedOnly("WebSocket needs no setting here"), tls_word, "WebSocket over HTTP/2"),
 ];
 
 fn v4v6(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
@@ -205,8 +204,14 @@ fn nice(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> 
 }
 
 fn mss(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.mss = Some(arguments.integer(-65_535..=65_535)? as i32);
-    Ok(())
+    let word = arguments.peek().cloned();
+    match (arguments.integer(-65_535..=65_535)?, word) {
+        (0, Some(word)) => fail(word.span, "mss must not be 0"),
+        (size, _) => {
+            bind.mss = Some(size as i32);
+            Ok(())
+        }
+    }
 }
 
 fn tcp_user_timeout(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {

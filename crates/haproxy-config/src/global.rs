@@ -7,8 +7,12 @@ mod tune;
 use crate::keywords::{self, Keyword};
 use crate::language::Section;
 use crate::model::{CpuMap, Global};
-use crate::parse::{Arguments, Context, Outcome};
+use crate::parse::{Arguments, Context, Outcome, Prefix, fail};
 use diag::{Diagnostic, Span};
+
+/// Keywords that `no` may stand before.
+const NEGATABLE: [&str; 6] =
+    ["busy-polling", "insecure-fork-wanted", "log", "numa-cpu-mapping", "set-dumpable", "strict-limits"];
 
 /// The global section while it is read.
 #[derive(Debug, Default)]
@@ -28,7 +32,7 @@ impl GlobalDraft {
     /// Reads one section; mistakes are reported and reading goes on.
     pub fn read(&mut self, section: &Section, context: &mut Context<'_>) {
         if let Some(extra) = section.header.words.get(1) {
-            context.warn(extra.span, "`global` takes no name: it is ignored");
+            context.report.push(Diagnostic::alert(extra.span, "`global` takes no name"));
         }
         for line in &section.lines {
             let mut arguments = Arguments::new(line);
@@ -47,6 +51,9 @@ impl GlobalDraft {
                 tables().map(|row| row.name),
             ));
         };
+        if arguments.prefix != Prefix::None && !NEGATABLE.contains(&row.name) {
+            return fail(keyword.span, format!("`no` and `default` cannot stand before `{}`", row.name));
+        }
         keywords::check_status(context, row.name, row.status, keyword.span)?;
         (row.parse)(self, arguments, context)?;
         arguments.end()

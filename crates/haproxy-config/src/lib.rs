@@ -7,6 +7,7 @@ mod bind;
 mod global;
 mod keywords;
 pub mod language;
+pub mod listing;
 mod load;
 mod log;
 pub mod model;

@@ -239,7 +239,7 @@ impl<'l> Arguments<'l> {
 
     /// `on` or `off`.
     pub fn switch(&mut self) -> Outcome<bool> {
-        Ok(self.choice(&[("on", true), ("off", false)])?)
+        self.choice(&[("on", true), ("off", false)])
     }
 
     /// One of several words, each with its meaning.

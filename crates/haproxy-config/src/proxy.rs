@@ -5,6 +5,7 @@ mod balance;
 mod basics;
 mod checks;
 mod cookie;
+mod error_file;
 pub(crate) mod errors;
 mod filters;
 mod finish;
@@ -18,9 +19,10 @@ mod table;
 mod timeouts;
 
 pub(crate) use finish::finish;
-pub(crate) use options::SWITCHES;
+pub(crate) use options::{SWITCHES, option_rows};
 pub(crate) use rules::parse_table;
-pub(crate) use table::{ProxyKeyword, find, names, rows};
+pub(crate) use table::{Side, find, names, rows};
+pub(crate) use timeouts::TIMEOUTS;
 
 use crate::keywords;
 use crate::language::{Section, SectionKind, Word};
@@ -28,8 +30,8 @@ use crate::model::{Mode, Proxy};
 use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
 use crate::server::{ParsedServer, ServerDraft, invalid_character};
 use ::rules::{AclSet, Condition, PlaceSet, ProxyId};
-use diag::{Diagnostic, Span};
-use std::collections::HashMap;
+use diag::{Diagnostic, Severity, Span};
+use std::collections::{HashMap, HashSet};
 
 /// What a stream's end logs, as the last of the log options said.
 #[derive(Debug, Clone, Default)]
@@ -65,11 +67,13 @@ pub(crate) struct Draft {
     pub use_backend: Vec<Routing>,
     pub use_server: Vec<Routing>,
     pub checks: DraftChecks,
+    /// Places of the `stick` lines.
+    pub stick_spans: Vec<Span>,
     /// The rule set that runs last of those seen so far.
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
-    /// `dynamic-cookie-key` before `cookie`.
+    /// `dynamic-cookie-key`, wherever `cookie` stands.
     pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
@@ -129,6 +133,7 @@ impl Draft {
             use_backend: Vec::new(),
             use_server: Vec::new(),
             checks: DraftChecks::default(),
+            stick_spans: Vec::new(),
             latest_turn: None,
             error_sections: Vec::new(),
             dynamic_cookie_key: None,
@@ -185,6 +190,8 @@ pub(crate) struct ProxyReader {
     /// The latest defaults section: what an unnamed reference means.
     latest: Option<Draft>,
     named: HashMap<String, Draft>,
+    /// Names that several defaults sections have: nobody can start from them.
+    ambiguous: HashSet<String>,
     pub drafts: Vec<Draft>,
 }
 
@@ -205,7 +212,10 @@ impl ProxyReader {
         }
         if draft.is_defaults() {
             if !draft.proxy.name.is_empty() {
-                self.named.insert(draft.proxy.name.clone(), draft.clone());
+                let name = draft.proxy.name.clone();
+                if self.named.insert(name.clone(), draft.clone()).is_some() {
+                    self.ambiguous.insert(name);
+                }
             }
             self.latest = Some(draft);
         } else {
@@ -241,7 +251,7 @@ impl ProxyReader {
         draft.latest_turn = None;
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
-        if let Some(name) = &name {
+        if let Some(name) = name.as_ref().filter(|_| !draft.is_defaults()) {
             self.check_name(&draft, name, context);
         }
         draft
@@ -266,6 +276,9 @@ impl ProxyReader {
         let base = if arguments.take("from") {
             let from = arguments.expect("the name of a defaults section")?;
             match self.named.get(&from.value) {
+                Some(_) if self.ambiguous.contains(&from.value) => {
+                    return fail(from.span, format!("there are several defaults sections `{}`", from.value));
+                }
                 Some(draft) => Some(draft.clone()),
                 None => {
                     let near = diag::nearest(&from.value, self.named.keys().map(String::as_str));
@@ -288,7 +301,8 @@ impl ProxyReader {
             } else {
                 "only `from DEFAULTS` may follow".to_owned()
             };
-            context.report.push(Diagnostic::alert(extra.span, message).with_help(help));
+            let severity = if is_defaults { Severity::Warning } else { Severity::Alert };
+            context.report.push(Diagnostic::new(severity, extra.span, message).with_help(help));
         }
         Ok((name, base))
     }
@@ -299,13 +313,6 @@ impl ProxyReader {
                 "character `{character}` is not permitted in a name: use letters, digits, `-`, `_`, `.` and `:`"
             );
             context.report.push(Diagnostic::alert(name.span, message));
-        }
-        if draft.is_defaults() {
-            if self.named.contains_key(&name.value) {
-                let message = format!("a defaults section `{}` is there already", name.value);
-                context.report.push(Diagnostic::alert(name.span, message));
-            }
-            return;
         }
         let names = context.names;
         let other = [

@@ -7,7 +7,7 @@ pub(crate) use words::{KEYWORDS, parse_source};
 
 use crate::address::{self, Port, Wanted};
 use crate::keywords;
-use crate::language::Word;
+use crate::language::{SectionKind, Word};
 use crate::model::{
     Address, AgentCheck, InitAddress, OnError, ResolveOptions, Server, ServerCheck, ServerPort,
 };
@@ -189,8 +189,19 @@ pub(crate) fn parse_server(
     draft.server.span = arguments.span();
     set_address(&mut draft.server, address, context)?;
     words_of_server(&mut draft, arguments, context)?;
+    check_resolvers(&draft, context)?;
     let track = draft.track.clone();
     Ok(ParsedServer { server: draft.finish(arguments.span())?, track })
+}
+
+fn check_resolvers(draft: &ServerDraft, context: &Context<'_>) -> Outcome {
+    let Some(word) = &draft.resolvers else { return Ok(()) };
+    match context.names.other(SectionKind::Resolvers, &word.value) {
+        Some(_) => Ok(()),
+        // HAProxy makes this one by itself, from /etc/resolv.conf.
+        None if word.value == "default" => Ok(()),
+        None => fail(word.span, format!("there is no resolvers section `{}`", word.value)),
+    }
 }
 
 /// `server-template PREFIX COUNT|RANGE NAME[:PORT] …`: one server for each number.
@@ -213,6 +224,7 @@ pub(crate) fn parse_template(
     draft.server.span = arguments.span();
     set_address(&mut draft.server, address, context)?;
     words_of_server(&mut draft, arguments, context)?;
+    check_resolvers(&draft, context)?;
     let first_id = draft.server.puid;
     let mut servers = Vec::new();
     for number in low..=high {

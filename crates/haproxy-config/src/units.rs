@@ -69,14 +69,6 @@ pub fn integer(text: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64, 
     }
 }
 
-/// What stands at the start of a text as a number, as C's `atol` reads it: HAProxy takes many counts this way.
-pub fn leading_integer(text: &str) -> i64 {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let value = digits[..length].parse().unwrap_or(0);
-    if text.starts_with('-') { -value } else { value }
-}
-
 fn split_number(text: &str) -> Result<(&str, &str), String> {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     if length == 0 {

@@ -14,6 +14,7 @@ mod net;
 mod plan;
 pub mod proxy_protocol;
 mod registry;
+mod resolve;
 mod run;
 mod session;
 mod state;
@@ -22,4 +23,5 @@ pub mod syslog;
 mod upstream;
 mod worker;
 
+pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, bind, worker_count};

@@ -110,6 +110,11 @@ impl IdlePool {
         }
     }
 
+    /// How many are kept, by server slot.
+    pub fn counts(&self) -> Vec<usize> {
+        self.servers.iter().map(Vec::len).collect()
+    }
+
     /// Closes the idle connections of one server.
     pub fn close_server(&mut self, slot: u32) {
         if let Some(list) = self.servers.get_mut(slot as usize) {

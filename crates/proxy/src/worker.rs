@@ -6,6 +6,7 @@ use crate::net::buffers::Pending;
 use crate::net::{Deadline, Stream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
+use crate::resolve::Resolve;
 use crate::session::{Client, serve};
 use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
 use crate::state::{FrontendStatus, State};
@@ -31,6 +32,7 @@ pub struct Shared {
     pub state: State,
     pub logs: Logs,
     pub health: Health,
+    pub resolve: Resolve,
 }
 
 /// The thread's own things; tasks hold it by `Rc`.

@@ -68,6 +68,9 @@ const GLOBAL: &str = "global
     stats socket $(dir)/cli.sock mode 600 level admin
 ";
 
+/// The longest until everything listens: supervisors give up after three seconds, this machine may be busy.
+const START_PATIENCE: Duration = Duration::from_secs(8);
+
 /// Defaults of scenarios about HTTP: timeouts longer than any scenario.
 const HTTP: &str = "defaults
     mode http
@@ -256,13 +259,19 @@ impl Launch {
         let child = spawn(&mut command, &folder);
         let mut instance = Instance { program, child, folder, ports, config, sink };
         let start = Instant::now();
-        while !instance.is_ready(has_cli) {
+        while instance.unready(has_cli).is_some() {
             let ended = instance.child.try_wait().expect("a child of ours");
             // A daemon's first process ends before the daemon is ready.
             if let Some(status) = ended.filter(|status| foreground || !status.success()) {
                 return Err(instance.folder.exit(status));
             }
-            assert!(start.elapsed() < PATIENCE, "{} is not ready after {PATIENCE:?}", program.name());
+            assert!(
+                start.elapsed() < START_PATIENCE,
+                "{} is not ready after {START_PATIENCE:?}: {}\n{}",
+                program.name(),
+                instance.unready(has_cli).unwrap_or_default(),
+                instance.stderr()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(instance)
@@ -313,16 +322,18 @@ fn substitute(text: &str, mut value: impl FnMut(&str) -> String) -> String {
 }
 
 impl Instance {
-    fn is_ready(&self, has_cli: bool) -> bool {
+    /// What does not listen yet.
+    fn unready(&self, has_cli: bool) -> Option<String> {
         // The cheap question first: /proc/net/tcp takes the kernel milliseconds.
         if has_cli && UnixStream::connect(self.cli_path()).is_err() {
-            return false;
+            return Some("no admin socket".to_owned());
         }
         // /proc tells who listens without a connection that would show in logs and counters.
         let listeners = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-        self.ports
-            .values()
-            .all(|port| listeners.contains(&format!(":{:04X} 00000000:0000 0A", port.number())))
+        let listens =
+            |port: &ReservedPort| listeners.contains(&format!(":{:04X} 00000000:0000 0A", port.number()));
+        let silent = self.ports.iter().find(|(_, port)| !listens(port));
+        silent.map(|(name, _)| format!("nobody listens at $({name})"))
     }
 
     pub fn program(&self) -> Program {

@@ -2,12 +2,15 @@
 
 use super::{GlobalDraft, cpu_map};
 use crate::bind;
-use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, read, row};
 use crate::log;
-use crate::model::StatsSocket;
+use crate::model::{ProcessValue, StatsSocket};
 use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::scope;
 use crate::users;
+use rules::log_format::Dialect;
+use rules::{AclSet, Expr, Place, VariableName, VariableScope};
 use std::path::PathBuf;
 
 const LUA: crate::keywords::Status = Refused("Lua is not implemented");
@@ -24,7 +27,7 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("ca-base", TLS, words, "directory of authorities"),
     row("chroot", Works, chroot, "change the root directory after the start"),
     row("close-spread-time", NoEffect, words, "time over which idle connections are closed when stopping"),
-    row("cluster-secret", NoEffect, words, "secret shared by a cluster"),
+    row("cluster-secret", Idle, words, "secret shared by a cluster"),
     row("cpu-map", Works, cpu_map, "CPUs that threads run on"),
     row("crt-base", TLS, words, "directory of certificates"),
     row("daemon", Works, daemon, "run in the background"),
@@ -45,15 +48,15 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("h1-accept-payload-with-any-method", NoEffect, words, "bodies on any method"),
     row("h1-case-adjust", ParsedOnly("header names go out in lower case"), words, "spelling of header names"),
     row("h1-case-adjust-file", ParsedOnly("header names go out in lower case"), words, "file of spellings"),
-    row("h2-workaround-bogus-websocket-clients", NoEffect, words, "no WebSocket over HTTP/2"),
+    row("h2-workaround-bogus-websocket-clients", Idle, words, "no WebSocket over HTTP/2"),
     row("hard-stop-after", Works, read!(global.hard_stop_after = Some(duration)), "longest soft stop"),
-    row("httpclient.resolvers.disabled", NoEffect, words, "internal HTTP client"),
-    row("httpclient.resolvers.id", NoEffect, words, "internal HTTP client"),
-    row("httpclient.resolvers.prefer", NoEffect, words, "internal HTTP client"),
-    row("httpclient.retries", NoEffect, words, "internal HTTP client"),
-    row("httpclient.ssl.ca-file", NoEffect, words, "internal HTTP client"),
-    row("httpclient.ssl.verify", NoEffect, words, "internal HTTP client"),
-    row("httpclient.timeout.connect", NoEffect, words, "internal HTTP client"),
+    row("httpclient.resolvers.disabled", Idle, words, "internal HTTP client"),
+    row("httpclient.resolvers.id", Idle, words, "internal HTTP client"),
+    row("httpclient.resolvers.prefer", Idle, words, "internal HTTP client"),
+    row("httpclient.retries", Idle, words, "internal HTTP client"),
+    row("httpclient.ssl.ca-file", Idle, words, "internal HTTP client"),
+    row("httpclient.ssl.verify", Idle, words, "internal HTTP client"),
+    row("httpclient.timeout.connect", Idle, words, "internal HTTP client"),
     row(
         "insecure-fork-wanted",
         Works,
@@ -81,20 +84,20 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         read!(global.max_spread_checks = Some(duration)),
         "longest spread of checks",
     ),
-    row("maxcompcpuusage", NoEffect, words, "CPU limit of compression"),
-    row("maxcomprate", NoEffect, words, "rate limit of compression"),
+    row("maxcompcpuusage", Idle, words, "CPU limit of compression"),
+    row("maxcomprate", Idle, words, "rate limit of compression"),
     row("maxconn", Works, maxconn, "most concurrent connections of the process"),
     row("maxconnrate", Works, read!(global.maxconnrate = Some(count)), "most new connections a second"),
     row("maxpipes", Works, read!(global.maxpipes = Some(count)), "most pipes for splicing"),
     row("maxsessrate", Works, read!(global.maxsessrate = Some(count)), "most new sessions a second"),
     row("maxsslconn", TLS, words, "most concurrent TLS connections"),
     row("maxsslrate", TLS, words, "most TLS handshakes a second"),
-    row("maxzlibmem", NoEffect, words, "memory limit of zlib"),
-    row("mworker-max-reloads", NoEffect, words, "reloads a worker may survive"),
+    row("maxzlibmem", Idle, words, "memory limit of zlib"),
+    row("mworker-max-reloads", Idle, words, "reloads a worker may survive"),
     row("nbproc", Works, nbproc, "old: processes"),
     row("nbthread", Works, nbthread, "worker threads"),
     row("no-memory-trimming", NoEffect, words, "keep freed memory"),
-    row("no-quic", NoEffect, words, "no QUIC"),
+    row("no-quic", Idle, words, "no QUIC"),
     row("node", Works, read!(global.node = Some(string)), "name of this node"),
     row("noepoll", NoEffect, words, "poller choice"),
     row("noevports", NoEffect, words, "poller choice"),
@@ -106,7 +109,7 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("numa-cpu-mapping", NoEffect, words, "stay on one NUMA node"),
     row("ocsp-update.disable", TLS, words, "OCSP updates"),
     row("pidfile", Works, pidfile, "file that holds the process number"),
-    row("pp2-never-send-local", NoEffect, words, "PROXY header of checks"),
+    row("pp2-never-send-local", Idle, words, "PROXY header of checks"),
     row("prealloc-fd", NoEffect, words, "grow the descriptor table at the start"),
     row("presetenv", Works, environment_pair, "set an environment variable that is not set"),
     row("profiling.memory", NoEffect, words, "profiling"),
@@ -386,7 +389,6 @@ fn stats(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 }
 
 fn unix_bind(_: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    arguments.clone().expect("prefix, mode, user, uid, group or gid")?;
     while let Some(word) = arguments.next() {
         match word.value.as_str() {
             "prefix" => context.unix_bind.prefix = arguments.string()?,
@@ -404,7 +406,28 @@ fn unix_bind(_: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
     Ok(())
 }
 
-fn set_var(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    arguments.rest();
+/// `set-var proc.x EXPR`, `set-var-fmt proc.x FORMAT`.
+fn set_var(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let is_format = arguments.last().value == "set-var-fmt";
+    let word = arguments.expect("a variable, such as proc.x")?;
+    let name = VariableName::parse(word.bytes()).or_else(|message| fail(word.span, message))?;
+    if name.scope != VariableScope::Process {
+        return fail(word.span, "variables set here belong to the process: proc.NAME");
+    }
+    let places = Place::ConfigurationParser.only();
+    let value = if is_format {
+        let format = arguments.expect("a format")?;
+        ProcessValue::Format(scope::log_format(context, scope::NO_SECTION, places, format, Dialect::PLAIN)?)
+    } else {
+        arguments.clone().expect("an expression")?;
+        let words = scope::words(&arguments.line().words);
+        let mut at = arguments.position();
+        let expr = scope::with_rules(context, scope::NO_SECTION, &AclSet::new(), places, |rules| {
+            Expr::parse(&words, &mut at, rules)
+        })?;
+        arguments.seek(at);
+        ProcessValue::Expr(expr)
+    };
+    draft.global.process_variables.push((name, value));
     Ok(())
 }

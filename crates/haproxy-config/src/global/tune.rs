@@ -1,7 +1,7 @@
 //! `tune.*`: sizes and limits. Many of them tune machinery that is not here; those are accepted and do nothing.
 
 use super::GlobalDraft;
-use crate::keywords::Status::{NoEffect, Works};
+use crate::keywords::Status::{Idle, NoEffect, Works};
 use crate::keywords::{Keyword, read, row};
 use crate::parse::{Arguments, Context, Outcome, fail};
 
@@ -25,14 +25,14 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.fd.edge-triggered", NoEffect, words, "poller mode"),
     row("tune.h1.zero-copy-fwd-recv", NoEffect, words, "zero-copy forwarding"),
     row("tune.h1.zero-copy-fwd-send", NoEffect, words, "zero-copy forwarding"),
-    row("tune.h2.be.initial-window-size", NoEffect, words, "HTTP/2 windows"),
-    row("tune.h2.be.max-concurrent-streams", NoEffect, words, "HTTP/2 streams"),
-    row("tune.h2.fe.initial-window-size", NoEffect, words, "HTTP/2 windows"),
-    row("tune.h2.fe.max-concurrent-streams", NoEffect, words, "HTTP/2 streams"),
-    row("tune.h2.header-table-size", NoEffect, words, "HTTP/2 header table"),
-    row("tune.h2.initial-window-size", NoEffect, words, "HTTP/2 windows"),
-    row("tune.h2.max-concurrent-streams", NoEffect, words, "HTTP/2 streams"),
-    row("tune.h2.max-frame-size", NoEffect, words, "HTTP/2 frames"),
+    row("tune.h2.be.initial-window-size", Idle, words, "HTTP/2 windows"),
+    row("tune.h2.be.max-concurrent-streams", Idle, words, "HTTP/2 streams"),
+    row("tune.h2.fe.initial-window-size", Idle, words, "HTTP/2 windows"),
+    row("tune.h2.fe.max-concurrent-streams", Idle, words, "HTTP/2 streams"),
+    row("tune.h2.header-table-size", Idle, words, "HTTP/2 header table"),
+    row("tune.h2.initial-window-size", Idle, words, "HTTP/2 windows"),
+    row("tune.h2.max-concurrent-streams", Idle, words, "HTTP/2 streams"),
+    row("tune.h2.max-frame-size", Idle, words, "HTTP/2 frames"),
     row("tune.http.cookielen", Works, cookielen, "bytes of a captured cookie"),
     row("tune.http.logurilen", Works, logurilen, "bytes of a request line in logs"),
     row("tune.http.maxhdr", Works, maxhdr, "header fields a message may have"),
@@ -40,11 +40,11 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.idletimer", NoEffect, words, "stream detection"),
     row("tune.listener.default-shards", NoEffect, words, "sockets per address"),
     row("tune.listener.multi-queue", NoEffect, words, "distribution of connections over threads"),
-    row("tune.lua.forced-yield", NoEffect, words, "Lua"),
-    row("tune.lua.maxmem", NoEffect, words, "Lua"),
-    row("tune.lua.service-timeout", NoEffect, words, "Lua"),
-    row("tune.lua.session-timeout", NoEffect, words, "Lua"),
-    row("tune.lua.task-timeout", NoEffect, words, "Lua"),
+    row("tune.lua.forced-yield", Idle, words, "Lua"),
+    row("tune.lua.maxmem", Idle, words, "Lua"),
+    row("tune.lua.service-timeout", Idle, words, "Lua"),
+    row("tune.lua.session-timeout", Idle, words, "Lua"),
+    row("tune.lua.task-timeout", Idle, words, "Lua"),
     row("tune.maxaccept", Works, maxaccept, "connections accepted in a row; -1 is no limit"),
     row("tune.maxpollevents", NoEffect, words, "events handled in a row"),
     row("tune.maxrewrite", Works, maxrewrite, "bytes kept free for added headers"),
@@ -55,7 +55,7 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         read!(global.tune.pattern_cache_size = count),
         "entries of the pattern cache",
     ),
-    row("tune.peers.max-updates-at-once", NoEffect, words, "peers"),
+    row("tune.peers.max-updates-at-once", Idle, words, "peers"),
     row("tune.pipesize", NoEffect, words, "size of pipes for splicing"),
     row(
         "tune.pool-high-fd-ratio",
@@ -69,10 +69,10 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         read!(global.tune.pool_low_fd_ratio = percent),
         "percent of descriptors that stops keeping more of them",
     ),
-    row("tune.quic.frontend.conn-tx-buffers.limit", NoEffect, words, "QUIC"),
-    row("tune.quic.frontend.max-idle-timeout", NoEffect, words, "QUIC"),
-    row("tune.quic.frontend.max-streams-bidi", NoEffect, words, "QUIC"),
-    row("tune.quic.retry-threshold", NoEffect, words, "QUIC"),
+    row("tune.quic.frontend.conn-tx-buffers.limit", Idle, words, "QUIC"),
+    row("tune.quic.frontend.max-idle-timeout", Idle, words, "QUIC"),
+    row("tune.quic.frontend.max-streams-bidi", Idle, words, "QUIC"),
+    row("tune.quic.retry-threshold", Idle, words, "QUIC"),
     row("tune.rcvbuf.backend", NoEffect, words, "receive buffers of datagrams"),
     row(
         "tune.rcvbuf.client",
@@ -104,18 +104,18 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         read!(global.tune.sndbuf_server = Some(count)),
         "kernel send buffer, servers",
     ),
-    row("tune.ssl.cachesize", NoEffect, words, "TLS session cache"),
-    row("tune.ssl.capture-buffer-size", NoEffect, words, "TLS capture"),
-    row("tune.ssl.capture-cipherlist-size", NoEffect, words, "TLS capture"),
-    row("tune.ssl.default-dh-param", NoEffect, words, "Diffie-Hellman size"),
-    row("tune.ssl.force-private-cache", NoEffect, words, "TLS session cache"),
-    row("tune.ssl.hard-maxrecord", NoEffect, words, "TLS records"),
-    row("tune.ssl.keylog", NoEffect, words, "TLS key log"),
-    row("tune.ssl.lifetime", NoEffect, words, "TLS session lifetime"),
-    row("tune.ssl.maxrecord", NoEffect, words, "TLS records"),
-    row("tune.ssl.ocsp-update.maxdelay", NoEffect, words, "OCSP"),
-    row("tune.ssl.ocsp-update.mindelay", NoEffect, words, "OCSP"),
-    row("tune.ssl.ssl-ctx-cache-size", NoEffect, words, "generated certificates"),
+    row("tune.ssl.cachesize", Idle, words, "TLS session cache"),
+    row("tune.ssl.capture-buffer-size", Idle, words, "TLS capture"),
+    row("tune.ssl.capture-cipherlist-size", Idle, words, "TLS capture"),
+    row("tune.ssl.default-dh-param", Idle, words, "Diffie-Hellman size"),
+    row("tune.ssl.force-private-cache", Idle, nothing, "TLS session cache"),
+    row("tune.ssl.hard-maxrecord", Idle, words, "TLS records"),
+    row("tune.ssl.keylog", Idle, words, "TLS key log"),
+    row("tune.ssl.lifetime", Idle, words, "TLS session lifetime"),
+    row("tune.ssl.maxrecord", Idle, words, "TLS records"),
+    row("tune.ssl.ocsp-update.maxdelay", Idle, words, "OCSP"),
+    row("tune.ssl.ocsp-update.mindelay", Idle, words, "OCSP"),
+    row("tune.ssl.ssl-ctx-cache-size", Idle, words, "generated certificates"),
     row("tune.stick-counters", NoEffect, words, "tracked counters of a session"),
     row("tune.vars.check-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.global-max-size", NoEffect, words, "memory of variables"),
@@ -123,11 +123,15 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.vars.reqres-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.sess-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.txn-max-size", NoEffect, words, "memory of variables"),
-    row("tune.zlib.memlevel", NoEffect, words, "zlib"),
-    row("tune.zlib.windowsize", NoEffect, words, "zlib"),
+    row("tune.zlib.memlevel", Idle, words, "zlib"),
+    row("tune.zlib.windowsize", Idle, words, "zlib"),
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
+
+fn nothing(_: &mut GlobalDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    Ok(())
+}
 
 /// Takes whatever follows, at least a value.
 fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -162,7 +166,11 @@ fn cookielen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<
 }
 
 fn logurilen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.http_logurilen = arguments.positive()? as usize;
+    // 0 is what some write for the default.
+    let length = arguments.count()? as usize;
+    if length > 0 {
+        draft.global.tune.http_logurilen = length;
+    }
     Ok(())
 }
 

@@ -53,7 +53,14 @@ pub struct Global {
     /// `setenv`, `presetenv`, `resetenv`, `unsetenv` have been applied while reading; kept for scripts.
     pub environment: Vec<(String, String)>,
     /// `set-var proc.x` lines: name and constant expression are evaluated at start.
-    pub process_variables: Vec<(String, rules::Expr)>,
+    pub process_variables: Vec<(rules::VariableName, ProcessValue)>,
+}
+
+/// What `set-var` and `set-var-fmt` give a variable of the process; evaluated once, at the start.
+#[derive(Debug, Clone)]
+pub enum ProcessValue {
+    Expr(rules::Expr),
+    Format(rules::LogFormat),
 }
 
 /// `tune.*` settings that change behaviour. Sizes in bytes.

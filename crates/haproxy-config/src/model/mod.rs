@@ -10,7 +10,9 @@ mod server;
 
 pub use address::{Address, Network};
 pub use bind::*;
-pub use global::{CpuMap, Global, Level, LogFormatKind, LogTarget, LogTargetAddress, StatsSocket};
+pub use global::{
+    CpuMap, Global, Level, LogFormatKind, LogTarget, LogTargetAddress, ProcessValue, StatsSocket,
+};
 pub use proxy::*;
 pub use sections::*;
 pub use server::*;

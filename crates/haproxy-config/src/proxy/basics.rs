@@ -51,7 +51,7 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("default_backend", Frontend, Yes, Works, default_backend, "backend for what no `use_backend` took"),
     entry("description", Both, No, Works, description, "text on the statistics page"),
     entry("disabled", Both, Yes, Works, assign!(proxy.disabled = true), "neither listen nor connect"),
-    entry("dispatch", Backend, No, Works, dispatch, "one address instead of servers").strict(),
+    entry("dispatch", Backend, No, Works, dispatch, "one address instead of servers"),
     entry(
         "email-alert",
         Both,
@@ -193,7 +193,6 @@ fn server_template(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Co
 }
 
 fn default_server(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    arguments.clone().expect("settings of servers")?;
     server::parse_default(&mut draft.default_server, arguments, context)
 }
 
@@ -252,10 +251,6 @@ fn http_reuse(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) 
 
 fn send_name_header(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     let word = arguments.expect("a header name")?;
-    let reserved = ["transfer-encoding", "content-length", "connection", "host"];
-    if reserved.contains(&word.value.to_ascii_lowercase().as_str()) {
-        return fail(word.span, format!("`{}` cannot carry the server's name", word.value));
-    }
     draft.proxy.http_send_name_header = Some(word.value.clone());
     Ok(())
 }
@@ -373,9 +368,10 @@ fn retry_on(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) ->
 
 fn server_state_file_name(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     let name = match arguments.next() {
-        Some(word) if word.value == "use-backend-name" => draft.proxy.name.clone(),
+        // The name of the proxy, which a defaults section does not know: settled at the end.
+        None => String::new(),
+        Some(word) if word.value == "use-backend-name" => String::new(),
         Some(word) => word.value.clone(),
-        None => draft.proxy.name.clone(),
     };
     draft.proxy.server_state_file_name = Some(name);
     Ok(())

@@ -11,11 +11,11 @@ use super::table::{ProxyKeyword, entry};
 use super::{Draft, DraftChecks};
 use crate::keywords::Status::{self, Refused, Works};
 use crate::keywords::unknown;
-use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
 use ::checks::{LegacyHttpRequest, Ruleset, RulesetError, Step};
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
-    entry("http-check", Backend, Yes, Works, http_check, "steps of HTTP health checks").negatable(),
+    entry("http-check", Backend, Yes, Works, http_check, "steps of HTTP health checks"),
     entry("tcp-check", Backend, Yes, Works, tcp_check, "steps of TCP health checks"),
 ];
 
@@ -97,16 +97,13 @@ pub(super) fn recipe(checks: &DraftChecks) -> ::checks::Recipe {
 fn http_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
     let word = arguments.expect("a step such as send or expect")?;
     let name = word.value.split('(').next().unwrap_or("");
-    if arguments.prefix != Prefix::None && name != "disable-on-404" && name != "send-state" {
-        return fail(word.span, "`no` stands before `http-check disable-on-404` and `send-state` only");
-    }
     let step = match name {
         "disable-on-404" => {
-            draft.proxy.check_options.disable_on_404 = arguments.prefix == Prefix::None;
+            draft.proxy.check_options.disable_on_404 = true;
             return Ok(());
         }
         "send-state" => {
-            draft.proxy.check_options.send_state = arguments.prefix == Prefix::None;
+            draft.proxy.check_options.send_state = true;
             return Ok(());
         }
         "comment" => Step::Comment(arguments.string()?),

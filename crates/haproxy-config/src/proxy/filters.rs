@@ -21,7 +21,7 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("filter", Both, No, Works, filter, "something that sees all bytes"),
 ];
 
-fn compression(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+fn compression(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
     let word = arguments.expect("algo, type or offload")?;
     let is_defaults = draft.is_defaults();
     let settings = draft.proxy.compression.get_or_insert_with(Compression::default);
@@ -41,9 +41,7 @@ fn compression(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context
             arguments.clone().expect("MIME types")?;
             settings.types.extend(arguments.rest().iter().map(|word| word.value.clone()));
         }
-        "offload" if is_defaults => {
-            return fail(word.span, "`compression offload` cannot stand in `defaults`");
-        }
+        "offload" if is_defaults => context.warn(word.span, "`compression offload` is ignored in `defaults`"),
         "offload" => settings.offload = true,
         "direction" => {
             arguments.choice(&[("request", ()), ("response", ()), ("both", ())])?;

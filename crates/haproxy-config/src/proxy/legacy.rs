@@ -9,7 +9,7 @@ use super::table::{ProxyKeyword, entry};
 use crate::keywords::Status::{Refused, Works};
 use crate::language::Word;
 use crate::model::Mode;
-use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
+use crate::parse::{Arguments, Context, Outcome, fail_with_help};
 use crate::scope::{condition_start, word};
 use ::rules::Ruleset;
 

@@ -62,7 +62,9 @@ pub(crate) static SWITCHES: &[Switch] = &[
     switch("http-pretend-keepalive", Backend, true, Works, |o| &mut o.http_pretend_keepalive),
     switch("http-use-proxy-header", Frontend, true, Works, |o| &mut o.http_use_proxy_header),
     switch("idle-close-on-response", Frontend, true, Works, |o| &mut o.idle_close_on_response),
-    switch("independant-streams", Both, false, Works, |o| &mut o.independent_streams),
+    switch("independant-streams", Both, false, Old("`option independent-streams`"), |o| {
+        &mut o.independent_streams
+    }),
     switch("independent-streams", Both, false, Works, |o| &mut o.independent_streams),
     switch("log-health-checks", Backend, false, Works, |o| &mut o.log_health_checks),
     switch("log-separate-errors", Frontend, false, Works, |o| &mut o.log_separate_errors),
@@ -121,6 +123,11 @@ pub(crate) static OPTIONS: &[OptionRow] = &[
     negatable("http-drop-response-trailers", Frontend, ParsedOnly("trailers are passed on"), rest),
 ];
 
+/// Every option that is more than a switch, checks included.
+pub(crate) fn option_rows() -> impl Iterator<Item = &'static OptionRow> {
+    OPTIONS.iter().chain(super::checks::OPTIONS)
+}
+
 type Words<'a, 'l> = &'a mut Arguments<'l>;
 
 fn option(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
@@ -133,10 +140,9 @@ fn option(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>
         }
         return Ok(());
     }
-    let checks = super::checks::OPTIONS;
-    let Some(row) = OPTIONS.iter().chain(checks).find(|row| row.name == word.value) else {
+    let Some(row) = option_rows().find(|row| row.name == word.value) else {
         let switches = SWITCHES.iter().map(|row| row.name);
-        let others = OPTIONS.iter().chain(checks).map(|row| row.name);
+        let others = option_rows().map(|row| row.name);
         return Err(keywords::unknown(
             "option",
             word,

@@ -39,7 +39,7 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
         tcp_request,
         "rules for connections and what comes first on them",
     ),
-    entry("tcp-response", Backend, Named, Works, tcp_response, "rules for what servers send first"),
+    entry("tcp-response", Backend, Named, Works, tcp_response, "rules for what servers send first").strict(),
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;

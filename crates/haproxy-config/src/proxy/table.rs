@@ -44,7 +44,7 @@ pub(super) const fn entry(
     parse: Parse<Draft>,
     summary: &'static str,
 ) -> ProxyKeyword {
-    let keyword = Keyword { name, status, parse, summary };
+    let keyword = Keyword { name, status, parse, argument: true, summary };
     ProxyKeyword { keyword, side, defaults, negatable: false, strict: false }
 }
 

@@ -46,13 +46,12 @@ fn bind(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<
 }
 
 fn peer(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
-    let needs_address = arguments.last().value == "peer";
     let name = arguments.expect("a name")?;
     if draft.peers.iter().any(|peer| peer.name == name.value) {
-        return fail(name.span, format!("peer `{}` is there already", name.value));
+        context.warn(name.span, format!("peer `{}` is there already", name.value));
     }
     let address = match arguments.peek() {
-        None if !needs_address => None,
+        None => None,
         _ => Some(
             address::endpoint(arguments.expect("an address and port")?, context.environment, ADDRESS)?
                 .address,

@@ -36,7 +36,7 @@ pub(super) fn read(section: &Section, context: &mut Context<'_>) -> Resolvers {
 }
 
 fn payload(draft: &mut Resolvers, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    draft.accepted_payload_size = arguments.integer(512..=65_535)? as u32;
+    draft.accepted_payload_size = arguments.integer(12..=65_535)? as u32;
     Ok(())
 }
 

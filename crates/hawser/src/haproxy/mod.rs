@@ -33,6 +33,8 @@ const SIGNALS: &[Signal] = &[
     Signal::INT,
     Signal::TERM,
     Signal::HUP,
+    // HAProxy dumps its memory pools; there are none here, and the default would end the process.
+    Signal::QUIT,
     Signal::USR1,
     Signal::USR2,
     Signal::TTIN,
@@ -104,7 +106,9 @@ pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
         return check::conclude(&arguments, &loaded);
     }
     match role {
-        Role::Worker(control) => start::worker(&arguments, loaded, signals, control),
+        Role::Worker { channel, background } => {
+            start::worker(&arguments, loaded, signals, channel, background)
+        }
         Role::Daemon(parent) if loaded.master_worker => {
             master::run(&arguments, loaded, signals, &started, Some(parent))
         }

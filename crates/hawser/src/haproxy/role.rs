@@ -14,6 +14,8 @@ use std::process::{Child, Command, Stdio};
 const VARIABLE: &str = "HAWSER_ROLE";
 const DAEMON: &str = "daemon";
 const WORKER: &str = "worker";
+/// A worker whose master goes to the background.
+const BACKGROUND_WORKER: &str = "background-worker";
 
 /// What this process is.
 #[derive(Debug)]
@@ -22,8 +24,8 @@ pub enum Role {
     First,
     /// In the background; reports readiness to the process that the user started.
     Daemon(OwnedFd),
-    /// Serves; talks with its master.
-    Worker(OwnedFd),
+    /// Serves; talks with its master, and leaves the terminal with it if that is in the background.
+    Worker { channel: OwnedFd, background: bool },
 }
 
 /// Reads our role, once.
@@ -35,7 +37,8 @@ pub fn take() -> io::Result<Role> {
     sys::environment::remove(VARIABLE)?;
     let make = match role.to_str() {
         Some(DAEMON) => Role::Daemon,
-        Some(WORKER) => Role::Worker,
+        Some(WORKER) => |channel| Role::Worker { channel, background: false },
+        Some(BACKGROUND_WORKER) => |channel| Role::Worker { channel, background: true },
         Some(_) | None => return Err(io::Error::other(format!("{VARIABLE} is set to something unknown"))),
     };
     let channel = sys::descriptor::duplicate(0)?;
@@ -100,7 +103,7 @@ impl Start {
 
     /// # Errors
     /// When no process can be started.
-    pub fn worker(&self) -> io::Result<(Child, OwnedFd)> {
-        self.again(WORKER)
+    pub fn worker(&self, background: bool) -> io::Result<(Child, OwnedFd)> {
+        self.again(if background { BACKGROUND_WORKER } else { WORKER })
     }
 }

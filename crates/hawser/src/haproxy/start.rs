@@ -44,7 +44,13 @@ pub fn single(
 }
 
 /// A worker of a master.
-pub fn worker(arguments: &Arguments, loaded: Loaded, signals: SignalReader, channel: OwnedFd) -> ExitCode {
+pub fn worker(
+    arguments: &Arguments,
+    loaded: Loaded,
+    signals: SignalReader,
+    channel: OwnedFd,
+    background: bool,
+) -> ExitCode {
     let inherited = match control::receive_from_master(&channel) {
         Ok(FromMaster::NoTransfer) => Vec::new(),
         Ok(FromMaster::Transfer(stream)) => match request_listeners(&stream) {
@@ -57,14 +63,14 @@ pub fn worker(arguments: &Arguments, loaded: Loaded, signals: SignalReader, chan
         },
         Ok(FromMaster::Client(_) | FromMaster::Closed) | Err(_) => return ExitCode::FAILURE,
     };
-    serve(arguments, loaded, signals, inherited, Parent::Master(channel))
+    serve(arguments, loaded, signals, inherited, Parent::Master { channel, background })
 }
 
 /// Who started us and wants to know.
 enum Parent {
     None,
     Daemon(OwnedFd),
-    Master(OwnedFd),
+    Master { channel: OwnedFd, background: bool },
 }
 
 impl Parent {
@@ -107,7 +113,7 @@ fn serve(
     }
     let Some(maxconn) = apply_limits(arguments, &loaded) else { return ExitCode::FAILURE };
     let Some(bound) = bind(arguments, &loaded, inherited, maxconn) else { return ExitCode::FAILURE };
-    let is_worker = matches!(parent, Parent::Master(_));
+    let is_worker = matches!(parent, Parent::Master { .. });
     if !is_worker && let Err(code) = write_pidfile(arguments, &loaded) {
         return code;
     }
@@ -164,8 +170,11 @@ fn report(parent: Parent) -> io::Result<Option<OwnedFd>> {
             daemon::detach();
             Ok(None)
         }
-        Parent::Master(channel) => {
+        Parent::Master { channel, background } => {
             control::report_ready(&channel)?;
+            if background {
+                daemon::detach();
+            }
             Ok(Some(channel))
         }
     }

@@ -9,11 +9,15 @@
 
 mod environment;
 mod observe;
+mod operator;
 mod outcome;
 mod prober;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 mod transition;
 
+pub use operator::Operator;
 pub use scheduler::run;
 
 use crate::run::Order;
@@ -32,8 +36,6 @@ const EVENTS_MAX: usize = 4096;
 pub(crate) enum Event {
     /// A server was added at run time.
     Watch(ServerId),
-    /// Check this server no later than after its `fastinter`.
-    Hasten(ServerId),
     /// So many errors in a row were seen in its traffic.
     Observed { server: ServerId, errors: u32, last: checks::Observation },
 }
@@ -68,11 +70,6 @@ impl Health {
 
     fn trackers_of(&self, server: ServerId) -> &[ServerId] {
         self.trackers.get(&server).map_or(&[], Vec::as_slice)
-    }
-
-    /// Starts the checks of a server that was added at run time.
-    pub fn watch(&self, server: ServerId) {
-        self.tell(Event::Watch(server));
     }
 
     fn tell(&self, event: Event) {

@@ -42,6 +42,9 @@ impl Shared {
         if let Some(reply) = &outcome.agent {
             self.obey_agent(server, reply);
         }
+        if outcome.status == CheckStatus::L4Timeout && server.settings.resolvers.is_some() {
+            self.resolve.hasten(server.id);
+        }
         let report = Report {
             status: outcome.status,
             code: outcome.code,

@@ -7,7 +7,7 @@ use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
 use checks::{Action, ConnectTo, Conversation, Outcome, Recipe, Settings};
-use haproxy_config::model::{ProxyProtocol, ServerPort};
+use haproxy_config::model::ProxyProtocol;
 use rules::Peer;
 use std::future::poll_fn;
 use std::io;
@@ -88,6 +88,7 @@ async fn open(
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(proxy.source.as_ref()),
+        delayed_ack: to.is_silent,
         ..ConnectOptions::default()
     };
     match bounded(conversation, connect(&target, options)).await {
@@ -193,17 +194,17 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
             (agent.and_then(|agent| agent.addr), agent.map(|agent| agent.port))
         }
     };
-    let address = to.address.or(address);
-    let port = to.port.or(port);
+    let (set_address, set_port) = {
+        let view = probe.view(server);
+        (view.target.address, view.target.port)
+    };
+    let address = to.address.or(set_address).or(address);
+    let port = to.port.or(set_port).or(port);
     let own = server.target.read().clone();
     match (own, address, port) {
         (Some(Target::Inet(own)), address, port) => {
-            let fixed = match server.settings.port {
-                ServerPort::Fixed => own.port(),
-                // "The client's port plus this": there is no client, so only an own port helps.
-                ServerPort::Relative(_) => 0,
-            };
-            match port.unwrap_or(fixed) {
+            // "The client's port plus this" is port 0 here: there is no client, so only a port of the check's own helps.
+            match port.unwrap_or(own.port()) {
                 0 => Err(Unreachable::NoAddress),
                 port => Ok(Target::Inet(SocketAddr::new(address.unwrap_or(own.ip()), port))),
             }

@@ -69,31 +69,24 @@ impl Shared {
     /// `set server … state`, `enable server`, `disable server`, or an agent's words.
     pub fn command_server(&self, id: ServerId, command: AdminCommand) {
         let flags = AdminFlags::from(self.state.server(id).admin()).commanded(command);
-        self.set_server_flags(id, flags, None);
+        self.set_server_flags(id, flags);
     }
 
-    /// The name of a server lost its address, or has one again.
-    pub fn set_server_resolved(&self, id: ServerId, resolved: bool) {
-        let server = self.state.server(id);
-        let before = AdminFlags::from(server.admin());
-        let flags = if resolved {
-            before.without(AdminFlags::RESOLUTION_MAINT)
-        } else {
-            before.with(AdminFlags::RESOLUTION_MAINT)
-        };
-        let host = server.fqdn.read().clone().or_else(|| match &server.settings.address {
-            haproxy_config::model::Address::Host { name, .. } => Some(name.clone()),
-            haproxy_config::model::Address::Inet { .. }
-            | haproxy_config::model::Address::Unix(_)
-            | haproxy_config::model::Address::Abstract(_)
-            | haproxy_config::model::Address::Fd(_) => None,
-        });
-        self.set_server_flags(id, flags, host.as_deref());
+    /// The name of a server lost its address, for a `reason`.
+    pub fn lose_server_address(&self, id: ServerId, reason: &str) {
+        let flags = AdminFlags::from(self.state.server(id).admin()).with(AdminFlags::RESOLUTION_MAINT);
+        self.administer_at_depth(id, flags, Cause::Because(reason), None, 0);
     }
 
-    /// Sets all administrative flags of a server. `host`: the name whose resolution is the reason.
-    pub fn set_server_flags(&self, id: ServerId, flags: AdminFlags, host: Option<&str>) {
-        self.administer_at_depth(id, flags, Cause::Plain, host, 0);
+    /// The `host` of a server resolves again.
+    pub fn find_server_address(&self, id: ServerId, host: &str) {
+        let flags = AdminFlags::from(self.state.server(id).admin()).without(AdminFlags::RESOLUTION_MAINT);
+        self.administer_at_depth(id, flags, Cause::Plain, Some(host), 0);
+    }
+
+    /// Sets all administrative flags of a server.
+    pub fn set_server_flags(&self, id: ServerId, flags: AdminFlags) {
+        self.administer_at_depth(id, flags, Cause::Plain, None, 0);
     }
 
     fn administer_at_depth(
@@ -123,6 +116,26 @@ impl Shared {
         for &tracker in self.health.trackers_of(id) {
             let inherited = AdminFlags::from(self.state.server(tracker).admin()).inheriting(flags);
             self.administer_at_depth(tracker, inherited, Cause::Via(&via), None, depth + 1);
+        }
+    }
+
+    /// Servers that track one which the configuration disables start as it does; nothing is logged.
+    pub(super) fn inherit_at_start(&self) {
+        // Chains are short; each round carries the flags one link further.
+        for _ in 0..TRACK_DEPTH_MAX {
+            let mut changed = false;
+            for (_, server) in &self.state.servers {
+                let Some(tracked) = server.settings.track else { continue };
+                let before = AdminFlags::from(server.admin());
+                let flags = before.inheriting(self.state.server(tracked).admin().into());
+                if flags != before {
+                    self.change(server, |standing| standing.administer(flags, true, false));
+                    changed = true;
+                }
+            }
+            if !changed {
+                return;
+            }
         }
     }
 
@@ -233,7 +246,7 @@ impl Shared {
         self.log_notice(id, &checks::no_server_notice(kind, &proxy.name));
     }
 
-    pub(super) fn log_notice(&self, id: ServerId, notice: &checks::Notice) {
+    pub(crate) fn log_notice(&self, id: ServerId, notice: &checks::Notice) {
         let wall = self.state.clock.wall(Instant::now());
         self.logs.event(Some(id.proxy), notice.level, &notice.text, wall);
     }
@@ -251,18 +264,28 @@ impl Shared {
         format!("{}/{}", subject.backend, subject.server)
     }
 
+    /// Closes the idle connections to a server: it lives elsewhere now.
+    pub fn close_idle(&self, server: &ServerState) {
+        let slot = server.slot;
+        self.order_all(move |worker| worker.idle.borrow_mut().close_server(slot));
+    }
+
     /// Ends all sessions at a server.
     pub fn shut_sessions(&self, id: ServerId) {
+        self.order_all(move |worker| {
+            for session in worker.sessions.borrow().iter() {
+                if session.server.get() == Some(id) {
+                    session.kill();
+                }
+            }
+        });
+    }
+
+    fn order_all(&self, order: impl Fn(&std::rc::Rc<crate::worker::Worker>) + Copy + Send + 'static) {
         let Some(orders) = self.health.orders.get() else { return };
         for sender in orders.iter() {
-            // A worker too busy to take an order keeps its sessions; they end by their timeouts.
-            let _ = sender.try_send(Box::new(move |worker| {
-                for session in worker.sessions.borrow().iter() {
-                    if session.server.get() == Some(id) {
-                        session.kill();
-                    }
-                }
-            }));
+            // A worker too busy to take an order keeps what it has; that ends by its timeouts.
+            let _ = sender.try_send(Box::new(order));
         }
     }
 }

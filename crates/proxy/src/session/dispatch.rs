@@ -411,7 +411,10 @@ pub fn is_shareable(server: &ServerState) -> bool {
 pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
     let target = server.target.read().clone()?;
     match (target, server.settings.port, dst) {
-        (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst))) => {
+        // A port that came later (an SRV record, the runtime API) is meant as it is.
+        (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst)))
+            if address.port() == 0 =>
+        {
             address.set_port((i32::from(dst.port()) + offset) as u16);
             Some(Target::Inet(address))
         }
@@ -438,6 +441,7 @@ pub async fn open(
         keepalive: settings.options.srvtcpka,
         mss: server.settings.mss,
         user_timeout_ms: server.settings.tcp_user_timeout_ms,
+        delayed_ack: false,
     };
     let now = Instant::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);

@@ -16,10 +16,10 @@ impl Admin {
     pub const INHERITED_DRAIN: Admin = Admin(0x10);
     /// Name resolution lost the address.
     pub const RESOLUTION_MAINT: Admin = Admin(0x20);
-    /// The host name was changed and is not resolved yet.
+    /// The host name was set at run time (`set server … fqdn`, SRV records); no maintenance by itself.
     pub const HOST_MAINT: Admin = Admin(0x40);
 
-    const MAINT: u32 = 0x01 | 0x02 | 0x20 | 0x40;
+    const MAINT: u32 = 0x01 | 0x02 | 0x20;
     const DRAIN: u32 = 0x08 | 0x10;
 
     pub fn empty() -> Admin {

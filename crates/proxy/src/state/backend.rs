@@ -85,6 +85,26 @@ impl BackendState {
         }
     }
 
+    /// `clear counters`, for the backend and its servers.
+    pub(super) fn clear_counters(&self, all: bool) {
+        self.current.reset_max();
+        self.queued.reset_max();
+        self.served.reset_max();
+        self.sessions_rate.reset_max();
+        for average in [&self.queue_time, &self.connect_time, &self.response_time, &self.total_time] {
+            average.reset_max();
+        }
+        if all {
+            self.down_transitions.store(0, Relaxed);
+        }
+        self.servers().for_each(|server| server.clear_counters(all));
+    }
+
+    /// Whether weights may take any value at run time.
+    pub fn is_dynamic(&self) -> bool {
+        self.picker.lock().algorithm().is_dynamic()
+    }
+
     pub fn fullconn(&self) -> u32 {
         self.fullconn
     }

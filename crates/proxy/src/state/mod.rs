@@ -13,7 +13,7 @@ pub use admin::{Admin, Running};
 pub use backend::BackendState;
 pub use clock::Clock;
 pub use queue::{Grant, Queues, Ticket, Waiter};
-pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
+pub use server::{CheckTarget, CheckView, ServerState, Target, WEIGHT_SCALE};
 
 use counters::{BackendTotals, FrontendTotals, Gauge, Rate, ServerTotals, WorkerCounters};
 use haproxy_config::Model;
@@ -90,6 +90,8 @@ pub struct ProcessState {
     pub connections: Gauge,
     /// Connections the process may have; 0: no limit.
     pub maxconn: AtomicU32,
+    /// What the process started with; no command goes beyond.
+    pub hard_maxconn: u32,
     pub max_connection_rate: AtomicU32,
     pub max_session_rate: AtomicU32,
     pub connections_rate: Rate,
@@ -158,6 +160,7 @@ impl State {
             process: ProcessState {
                 connections: Gauge::default(),
                 maxconn: AtomicU32::new(maxconn),
+                hard_maxconn: maxconn,
                 max_connection_rate: AtomicU32::new(model.global.maxconnrate.unwrap_or(0)),
                 max_session_rate: AtomicU32::new(model.global.maxsessrate.unwrap_or(0)),
                 connections_rate: Rate::default(),
@@ -213,6 +216,29 @@ impl State {
             }
         }
         sum
+    }
+
+    /// `clear counters`: peaks start again from the present values; with `all` totals start from zero. Racing requests
+    /// may keep a few of their counts.
+    pub fn clear_counters(&self, all: bool) {
+        self.process.connections.reset_max();
+        self.process.connections_rate.reset_max();
+        self.process.sessions_rate.reset_max();
+        for proxy in &self.proxies {
+            proxy.frontend.current.reset_max();
+            proxy.frontend.connections_rate.reset_max();
+            proxy.frontend.sessions_rate.reset_max();
+            proxy.frontend.requests_rate.reset_max();
+            proxy.backend.clear_counters(all);
+        }
+        if !all {
+            return;
+        }
+        for worker in &self.workers {
+            worker.frontends.iter().for_each(|counters| counters.reset());
+            worker.backends.iter().for_each(|counters| counters.reset());
+            worker.servers.iter().for_each(|(_, counters)| counters.reset());
+        }
     }
 
     pub fn is_stopping(&self) -> bool {

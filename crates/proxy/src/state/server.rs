@@ -5,7 +5,7 @@ use super::{Admin, Running};
 use haproxy_config::model;
 use parking_lot::{Mutex, RwLock};
 use rules::ServerId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -78,10 +78,20 @@ pub struct CheckView {
     pub code: Option<u16>,
     pub duration_ms: Option<u64>,
     pub description: String,
+    /// Where the check goes and what the agent is sent, when set at run time.
+    pub target: CheckTarget,
     /// HAProxy's `health`: 0 ..= rise + fall - 1.
     pub health: u32,
     pub rise: u32,
     pub fall: u32,
+}
+
+/// `set server … check-addr`, `check-port`, `agent-addr`, `agent-port`, `agent-send`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckTarget {
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+    pub request: Option<Vec<u8>>,
 }
 
 impl ServerState {
@@ -164,14 +174,22 @@ impl ServerState {
     /// How many requests it may serve now: `maxconn`, lowered towards `minconn` while the backend is far from
     /// `fullconn`. 0 is unlimited.
     pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
-        let maxconn = self.maxconn.load(Relaxed);
-        let minconn = self.settings.minconn;
-        if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn
-        {
-            return maxconn;
+        scaled_maxconn(self.settings.minconn, self.maxconn.load(Relaxed), backend_sessions, fullconn)
+    }
+
+    /// `clear counters`: peaks start again; with `all` the rest of what is counted here does too.
+    pub(super) fn clear_counters(&self, all: bool) {
+        self.served.reset_max();
+        self.queued.reset_max();
+        self.sessions_rate.reset_max();
+        for average in [&self.queue_time, &self.connect_time, &self.response_time, &self.total_time] {
+            average.reset_max();
         }
-        let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
-        (scaled as u32).max(minconn)
+        if all {
+            self.failed_checks.store(0, Relaxed);
+            self.down_transitions.store(0, Relaxed);
+            self.observed_failures.store(0, Relaxed);
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -179,20 +197,22 @@ impl ServerState {
     }
 }
 
+fn scaled_maxconn(minconn: u32, maxconn: u32, backend_sessions: u32, fullconn: u32) -> u32 {
+    if maxconn == 0 || minconn == 0 || minconn >= maxconn || fullconn == 0 || backend_sessions >= fullconn {
+        return maxconn;
+    }
+    let scaled = u64::from(maxconn) * u64::from(backend_sessions) / u64::from(fullconn);
+    (scaled as u32).max(minconn)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::tests::server_settings;
-    use rules::ProxyId;
 
     #[test]
     fn minconn_grows_to_maxconn_with_the_load_of_the_backend() {
-        let mut settings = server_settings("a");
-        settings.maxconn = 100;
-        settings.minconn = 10;
-        let server = ServerState::new(ServerId { proxy: ProxyId(0), index: 0 }, 0, Arc::new(settings), 0);
-        assert_eq!(server.dynamic_maxconn(0, 1000), 10);
-        assert_eq!(server.dynamic_maxconn(500, 1000), 50);
-        assert_eq!(server.dynamic_maxconn(1000, 1000), 100);
+        assert_eq!(scaled_maxconn(10, 100, 0, 1000), 10);
+        assert_eq!(scaled_maxconn(10, 100, 500, 1000), 50);
+        assert_eq!(scaled_maxconn(10, 100, 1000, 1000), 100);
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of `show stat`, computed from the state. Never formats them.
 
 use super::fields::{Field, Tags};
-use super::server_status::{end_of_chain, server_status};
+use super::server_status::server_status;
 use crate::state::counters::{Average, Gauge};
 use crate::state::{CheckView, FrontendStatus, Running, ServerState, State, Target, WEIGHT_SCALE};
 use balance::{Algorithm, HashType};
@@ -377,7 +377,9 @@ pub fn server_row(state: &State, server: &ServerState, options: RowOptions) -> R
     row.text(Field::Status, &server_status(state, server));
     let effective = server.effective_weight.load(Relaxed);
     let weight = server.weight.load(Relaxed);
-    row.small(Field::Weight, effective.div_ceil(WEIGHT_SCALE));
+    // A static algorithm counts rows of its map, not sixteenths, and knows no slow start.
+    let is_dynamic = state.backend(server.id.proxy).is_dynamic();
+    row.small(Field::Weight, if is_dynamic { effective.div_ceil(WEIGHT_SCALE) } else { weight });
     row.small(Field::Uweight, weight);
     row.small(Field::Act, u32::from(!settings.backup));
     row.small(Field::Bck, u32::from(settings.backup));
@@ -519,8 +521,10 @@ pub fn backend_row(state: &State, id: ProxyId, options: RowOptions) -> Row {
     let has_servers = back.servers().next().is_some();
     let is_up = back.total_weight() > 0 || !has_servers;
     row.text(Field::Status, if is_up { "UP" } else { "DOWN" });
-    row.small(Field::Weight, (back.total_weight() as u32).div_ceil(WEIGHT_SCALE));
-    row.small(Field::Uweight, user_weight(state, id, active));
+    let weight = user_weight(state, id, active);
+    let effective = (back.total_weight() as u32).div_ceil(WEIGHT_SCALE);
+    row.small(Field::Weight, if back.is_dynamic() { effective } else { weight });
+    row.small(Field::Uweight, weight);
     row.small(Field::Act, active as u32);
     row.small(Field::Bck, backups as u32);
     let since_change = seconds_since(now_ms, back.last_change_ms.load(Relaxed));
@@ -621,18 +625,34 @@ fn last_session(now_ms: u64, then_ms: u64) -> Value {
     Value::Signed(if then_ms == 0 { -1 } else { seconds_since(now_ms, then_ms) as i32 })
 }
 
-/// Whether `show stat up` lists the row: whatever is not down or in maintenance.
 impl Row {
+    fn server<'a>(&self, state: &'a State) -> Option<&'a std::sync::Arc<ServerState>> {
+        let is_mine = |server: &&std::sync::Arc<ServerState>| {
+            self.kind == ObjectKind::Server && server.settings.puid == self.sid
+        };
+        state.backend(self.proxy).servers().find(is_mine)
+    }
+
+    /// Whether `show stat up` lists the row: no server that is down.
     pub fn is_up(&self, state: &State) -> bool {
-        match self.kind {
-            ObjectKind::Server => {
-                let servers = state.backend(self.proxy);
-                servers.servers().any(|server| {
-                    server.settings.puid == self.sid
-                        && end_of_chain(state, server).running() != Running::Stopped
-                })
-            }
-            ObjectKind::Frontend | ObjectKind::Backend | ObjectKind::Listener => true,
+        self.server(state)
+            .is_none_or(|server| server.running() != Running::Stopped && !server.admin().is_maintenance())
+    }
+
+    /// Whether `show stat no-maint` leaves the row out.
+    pub fn is_in_maintenance(&self, state: &State) -> bool {
+        self.server(state).is_some_and(|server| server.admin().is_maintenance())
+    }
+
+    /// The row with `(usable/all)` behind a backend's status: what a listing says that leaves servers out.
+    pub fn with_server_counts(mut self, state: &State) -> Row {
+        if let (ObjectKind::Backend, Some(Value::Text(status))) = (self.kind, self.get(Field::Status)) {
+            let backend = state.backend(self.proxy);
+            let (active, backups) = backend.usable_by_role();
+            let usable = if active > 0 { active } else { backups };
+            let status = format!("{status} ({usable}/{})", backend.servers().count());
+            self.text(Field::Status, &status);
         }
+        self
     }
 }

@@ -6,7 +6,7 @@ use crate::state::{Admin, Running, ServerState, State};
 const TRACK_DEPTH_MAX: usize = 64;
 
 /// Whose checks decide about `server`: itself, or the end of the chain it tracks.
-pub(super) fn end_of_chain<'a>(state: &'a State, server: &'a ServerState) -> &'a ServerState {
+fn end_of_chain<'a>(state: &'a State, server: &'a ServerState) -> &'a ServerState {
     let mut end = server;
     for _ in 0..TRACK_DEPTH_MAX {
         match end.settings.track {

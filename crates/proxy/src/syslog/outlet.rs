@@ -9,7 +9,7 @@ use super::frame::{DateCache, Segments};
 use haproxy_config::model::{Address, LogTargetAddress};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -40,12 +40,31 @@ struct UnixOutlet {
     reconnecting: AtomicBool,
 }
 
+/// An inherited descriptor. The standard streams are named, not duplicated: a daemon that leaves its terminal leaves it
+/// with its logs too, and whoever waits for the end of a pipe sees it.
+#[derive(Debug)]
+enum Descriptor {
+    Stdout,
+    Stderr,
+    Own(OwnedFd),
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Descriptor::Stdout => rustix::stdio::stdout(),
+            Descriptor::Stderr => rustix::stdio::stderr(),
+            Descriptor::Own(descriptor) => descriptor.as_fd(),
+        }
+    }
+}
+
 /// All outlets of the process, after the sockets were opened. Shared by all threads.
 #[derive(Debug)]
 pub struct Outlets {
     udp: Vec<SocketAddr>,
     unix: Vec<Arc<UnixOutlet>>,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Vec<Descriptor>,
     dropped: AtomicU64,
     reconnect: Option<SyncSender<Arc<UnixOutlet>>>,
 }
@@ -55,7 +74,7 @@ pub struct Outlets {
 pub struct OutletsBuilder {
     udp: Vec<SocketAddr>,
     unix: Vec<(UnixKey, Arc<UnixOutlet>)>,
-    descriptors: Vec<(i32, OwnedFd)>,
+    descriptors: Vec<(i32, Descriptor)>,
 }
 
 type UnixKey = Address;
@@ -121,18 +140,22 @@ impl OutletsBuilder {
         Ok(OutletId::Unix(self.unix.len() - 1))
     }
 
-    /// A duplicate of an inherited descriptor. It is made non-blocking, as HAProxy does: whoever shares the terminal
-    /// or pipe sees that too, but a stuck reader never stops the proxy.
+    /// The descriptor is made non-blocking, as HAProxy does: whoever shares the terminal or pipe sees that too, but a
+    /// stuck reader never stops the proxy.
     fn open_descriptor(&mut self, number: i32, name: &str) -> Result<OutletId, OpenError> {
         if let Some(known) = self.descriptors.iter().position(|(other, _)| *other == number) {
             return Ok(OutletId::Descriptor(known));
         }
         let failed = |source: io::Error| OpenError::Socket { target: name.to_owned(), source };
-        let duplicate = sys::descriptor::duplicate(number).map_err(failed)?;
-        let flags = rustix::fs::fcntl_getfl(&duplicate).map_err(|errno| failed(errno.into()))?;
-        rustix::fs::fcntl_setfl(&duplicate, flags | rustix::fs::OFlags::NONBLOCK)
+        let descriptor = match number {
+            1 => Descriptor::Stdout,
+            2 => Descriptor::Stderr,
+            other => Descriptor::Own(sys::descriptor::duplicate(other).map_err(failed)?),
+        };
+        let flags = rustix::fs::fcntl_getfl(&descriptor).map_err(|errno| failed(errno.into()))?;
+        rustix::fs::fcntl_setfl(&descriptor, flags | rustix::fs::OFlags::NONBLOCK)
             .map_err(|errno| failed(errno.into()))?;
-        self.descriptors.push((number, duplicate));
+        self.descriptors.push((number, descriptor));
         Ok(OutletId::Descriptor(self.descriptors.len() - 1))
     }
 
@@ -314,7 +337,7 @@ fn send_unix(
 /// Writers of one process take turns: a pipe keeps only messages below PIPE_BUF whole by itself.
 static WRITING: Mutex<()> = Mutex::new(());
 
-fn write(descriptor: &OwnedFd, message: &Segments<'_>) -> bool {
+fn write(descriptor: &Descriptor, message: &Segments<'_>) -> bool {
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     matches!(rustix::io::writev(descriptor, message.as_slices()), Ok(written) if written == message.len())
 }

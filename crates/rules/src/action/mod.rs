@@ -24,7 +24,7 @@ pub use edit::{Edit, EditError, NameMatch};
 pub use keywords::{Keyword, Ruleset, keywords};
 pub use normalize::Normalizer;
 pub use parse::{parse_http_rule, parse_redirect_line, parse_tcp_rule};
-pub use redirect::{Redirect, RedirectTarget};
+pub use redirect::{Redirect, RedirectTarget, write_server_redirect};
 pub use reply::{Reply, ReplyBody, Written, write_unauthorized};
 pub use stream::{
     AddressPart, BandwidthLimit, Capture, CaptureSlot, CounterChange, ListChange, ListOperation, Resolve,

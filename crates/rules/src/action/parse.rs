@@ -50,15 +50,16 @@ impl<'w> Line<'_, 'w, '_> {
 
     /// The next word, whatever it says. `what` completes "… expected".
     pub(super) fn word(&mut self, what: &str) -> Result<Word<'w>, LoadError> {
+        let name = String::from_utf8_lossy(self.name.text);
         match self.peek() {
+            Some(word) if word.text.is_empty() => {
+                Err(self.error(word.span, format!("'{name}' needs {what}, found an empty text")))
+            }
             Some(word) => {
                 self.at += 1;
                 Ok(word)
             }
-            None => {
-                let name = String::from_utf8_lossy(self.name.text);
-                Err(self.error(self.name.span, format!("'{name}' needs {what}")))
-            }
+            None => Err(self.error(self.name.span, format!("'{name}' needs {what}"))),
         }
     }
 

@@ -14,6 +14,8 @@ type Result<T = Parsed> = std::result::Result<T, LoadError>;
 /// Statuses that have an error message of their own.
 const ERROR_STATUSES: [u16; 20] =
     [200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 414, 421, 422, 425, 429, 500, 501, 502, 503, 504];
+/// Fields that a reply sets itself.
+const REPLY_FIELDS: [&[u8]; 4] = [b"connection", b"content-length", b"content-type", b"transfer-encoding"];
 /// Largest body that a rule may return, in bytes.
 const BODY_LEN_MAX: usize = 1 << 20;
 
@@ -264,9 +266,6 @@ pub(super) fn redirect(line: &mut Line<'_, '_, '_>) -> Result {
 }
 
 fn location(line: &mut Line<'_, '_, '_>) -> Result<LogFormat> {
-    if line.peek().is_some_and(|word| word.text.is_empty()) {
-        return Err(line.error_here("an empty text leads nowhere"));
-    }
     line.format("where to redirect to", Dialect::MESSAGE)
 }
 
@@ -304,14 +303,14 @@ fn reply(line: &mut Line<'_, '_, '_>, default_status: u16, is_denial: bool) -> R
             }
             b"hdr" => {
                 let name = line.header_name()?.to_ascii_lowercase();
-                if matches!(
-                    &*name,
-                    b"connection" | b"content-length" | b"content-type" | b"transfer-encoding"
-                ) {
-                    let shown = String::from_utf8_lossy(&name).into_owned();
-                    return Err(line.error(word.span, format!("header '{shown}' is set by the reply itself")));
+                let value = line.format("a value", Dialect::MESSAGE)?;
+                if REPLY_FIELDS.contains(&&*name) {
+                    let shown = String::from_utf8_lossy(&name);
+                    let message = format!("header '{shown}' is left out: the reply sets it itself");
+                    line.context.warnings.push(LoadError::new(word.span, message));
+                    continue;
                 }
-                reply.headers.push((name.into(), line.format("a value", Dialect::MESSAGE)?));
+                reply.headers.push((name.into(), value));
                 continue;
             }
             b"default-errorfiles" => ReplyBody::ErrorMessage,
@@ -382,6 +381,10 @@ fn check_body(
     let has_payload = match body {
         ReplyBody::Bytes(bytes) => !bytes.is_empty(),
         ReplyBody::Format(format) => format.as_literal() != Some(b""),
+        ReplyBody::ErrorMessage if !ERROR_STATUSES.contains(&reply.status) => {
+            let message = format!("there is no error message for status {}", reply.status);
+            return Err(line.error(word.span, message));
+        }
         ReplyBody::Empty | ReplyBody::ErrorMessage | ReplyBody::ErrorFiles(_) | ReplyBody::Raw(_) => {
             if reply.content_type.take().is_some() {
                 let message = "'content-type' has no effect: the error message has its own".to_owned();

@@ -150,7 +150,12 @@ pub(super) fn set_nice(line: &mut Line<'_, '_, '_>) -> Result {
 }
 
 pub(super) fn set_tos(line: &mut Line<'_, '_, '_>) -> Result {
-    Ok(Parsed::Stream(StreamAction::SetTos(line.number("a TOS value", 0..=255)? as u8)))
+    let tos = line.number("a TOS value", 0..=u32::MAX.into())?;
+    if tos > 255 {
+        let message = format!("a TOS value has 8 bits: {tos} is taken as {}", tos & 255);
+        line.context.warnings.push(LoadError::new(line.name.span, message));
+    }
+    stream(StreamAction::SetTos(tos as u8))
 }
 
 pub(super) fn set_mark(line: &mut Line<'_, '_, '_>) -> Result {
@@ -168,6 +173,11 @@ pub(super) fn set_timeout(line: &mut Line<'_, '_, '_>) -> Result {
             return Err(line.error(word.span, message));
         }
     };
+    let is_of_server = matches!(which, TimeoutWhich::Server | TimeoutWhich::Tunnel);
+    if is_of_server && !line.context.section.is_backend {
+        let message = format!("the {text} timeout belongs to backends: set it in one");
+        return Err(line.error(word.span, message));
+    }
     let fixed = line.peek().filter(|word| word.text.first().is_some_and(u8::is_ascii_digit));
     let value = match fixed {
         Some(_) => {

@@ -2,6 +2,7 @@
 
 use crate::log_format::LogContext;
 use crate::{LogFormat, Scope};
+use http::{Head, Method};
 
 /// A `redirect` rule.
 #[derive(Debug, Clone)]
@@ -113,4 +114,19 @@ impl Redirect {
         out.extend_from_slice(b"\r\n");
         true
     }
+}
+
+/// Appends what a server with `redir <prefix>` answers in its place: only GET and HEAD are sent away. False, with
+/// nothing appended: the request goes to the server.
+pub fn write_server_redirect(prefix: &[u8], request: &Head, out: &mut Vec<u8>) -> bool {
+    if !matches!(request.method_kind(), Method::Get | Method::Head) || !request.path().starts_with(b"/") {
+        return false;
+    }
+    out.extend_from_slice(
+        b"HTTP/1.1 302 Found\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: ",
+    );
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(request.path_and_query());
+    out.extend_from_slice(b"\r\nconnection: close\r\n\r\n");
+    true
 }

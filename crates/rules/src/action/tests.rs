@@ -313,6 +313,29 @@ fn every_action_of_haproxy_is_known_where_it_is_known_there() {
 }
 
 #[test]
+fn servers_that_redirect_send_get_and_head_away() {
+    // row: 104
+    let answer = |request: &str| {
+        let mut out = Vec::new();
+        let world = World::with_request(request);
+        let head = world.request.as_ref().expect("a request");
+        write_server_redirect(b"http://www.m.com", head, &mut out)
+            .then(|| String::from_utf8(out).expect("ASCII"))
+    };
+    // Recorded from HAProxy 2.6.12.
+    assert_eq!(
+        answer("GET /a/b?c=d HTTP/1.1\nHost: h").as_deref(),
+        Some(
+            "HTTP/1.1 302 Found\r\ncache-control: no-cache\r\ncontent-length: 0\r\n\
+             location: http://www.m.com/a/b?c=d\r\nconnection: close\r\n\r\n"
+        )
+    );
+    assert!(answer("HEAD /a HTTP/1.1\nHost: h").is_some());
+    assert_eq!(answer("POST /a HTTP/1.1\nHost: h\nContent-Length: 0"), None);
+    assert_eq!(answer("OPTIONS * HTTP/1.1\nHost: h"), None);
+}
+
+#[test]
 fn conditions_follow_the_words_of_an_action() {
     let mut world = World::with_request(REQUESTS[0]);
     let rule = http_rule(&mut world, "http-request set-header X-A if if { path /p/q }").expect("valid");
@@ -386,7 +409,6 @@ fn mistakes_say_what_would_be_right() {
             "http-request set-log-level loud",
             "unknown log level 'loud': it must be silent or one of emerg, alert, crit, err, warning, notice, info, debug",
         ),
-        ("http-request set-tos 256", "a TOS value must be 0..=255, found '256'"),
         ("http-request redirect", "'redirect' needs 'location', 'prefix' or 'scheme'"),
         (
             "http-request redirect location /x code 304",
@@ -416,4 +438,118 @@ fn mistakes_say_what_would_be_right() {
     ] {
         assert_eq!(refused(line.trim()), expected, "{line}");
     }
+}
+
+#[test]
+fn no_line_makes_the_parser_panic() {
+    const WORDS: [&str; 40] = [
+        "if",
+        "unless",
+        "{",
+        "}",
+        "TRUE",
+        "!",
+        "or",
+        "src",
+        "path",
+        "int(1)",
+        "a",
+        "",
+        "0",
+        "-1",
+        "99999999999",
+        "30s",
+        "id",
+        "len",
+        "table",
+        "app",
+        "status",
+        "404",
+        "content-type",
+        "text/plain",
+        "string",
+        "lf-string",
+        "%[path]",
+        "hdr",
+        "errorfile",
+        "nofile",
+        "location",
+        "code",
+        "301",
+        "-m",
+        "reg",
+        "(",
+        "realm",
+        "time",
+        "at-least",
+        "full",
+    ];
+    const ARGUMENTS: [&str; 10] =
+        ["", "(", ")", "()", "(0)", "(0,0)", "(txn.a)", "(txn.a,ifset)", "(a,b,c,d)", "(,)"];
+    let mut next = crate::log_format::tests::random(11);
+    let mut accepted = 0;
+    for _ in 0..40_000 {
+        let keyword = keywords()[next(keywords().len())].name;
+        let argument = if next(2) == 0 { "" } else { ARGUMENTS[next(ARGUMENTS.len())] };
+        let mut words = vec![format!("{keyword}{argument}")];
+        words.extend((0..next(6)).map(|_| WORDS[next(WORDS.len())].to_owned()));
+        let words: Vec<Word<'_>> = words.iter().map(|text| word(text, 0)).collect();
+        let ruleset = Ruleset::ALL[next(Ruleset::ALL.len())];
+        let mut world = World::with_request(REQUESTS[0]);
+        let is_ok = world.with_context(|context| match ruleset {
+            Ruleset::HttpRequest | Ruleset::HttpResponse | Ruleset::HttpAfterResponse => {
+                parse_http_rule(ruleset, &words, context).is_ok()
+            }
+            Ruleset::TcpRequestConnection
+            | Ruleset::TcpRequestSession
+            | Ruleset::TcpRequestContent
+            | Ruleset::TcpResponseContent => parse_tcp_rule(ruleset, &words, context).is_ok(),
+        });
+        accepted += usize::from(is_ok);
+    }
+    assert!(accepted > 300, "only {accepted} lines were accepted");
+}
+
+#[test]
+fn lines_are_accepted_and_refused_as_haproxy_does() {
+    // Where we are stricter or wider on purpose.
+    const DIFFERENT: [&str; 11] = [
+        // Reads the name of the list from the next word, and then has no key.
+        "http-request add-acl %[src]",
+        // Names of other sections: checked once all of them are read.
+        "http-request deny status 404 errorfiles nope",
+        "http-request do-resolve(txn.ip,nodns) hdr(host)",
+        "http-request cache-use nope",
+        // Does nothing, or crashes, there.
+        "http-request do-resolve(ip,dns) hdr(host)",
+        "http-request sc-inc-gpc(100,0)",
+        "http-request sc-inc-gpc0",
+        "http-request sc-set-gpt(0,0)",
+        "http-request set-nice x",
+        "http-request set-var-fmt(txn.a)",
+        "http-request track-sc src table app",
+    ];
+    let recorded = include_str!("../../tests/vectors/rule_lines.txt");
+    let mut differences = Vec::new();
+    for line in recorded.lines() {
+        let (verdict, line) = line.split_once(' ').expect("a verdict and a line");
+        let mut world = World::new();
+        let ours = match Ruleset::ALL
+            .into_iter()
+            .find(|set| line.starts_with("tcp-") && line.starts_with(set.name()))
+        {
+            Some(ruleset) => {
+                if ruleset == Ruleset::TcpResponseContent {
+                    world.section.is_backend = true;
+                }
+                tcp_rule(&mut world, ruleset, line[ruleset.name().len()..].trim_start()).err()
+            }
+            None => http_rule(&mut world, line).err(),
+        };
+        let is_same = (verdict == "ok") == ours.is_none();
+        if is_same == DIFFERENT.contains(&line) {
+            differences.push(format!("haproxy {verdict}: {line}: {:?}", ours.map(|error| error.message)));
+        }
+    }
+    assert!(differences.is_empty(), "{differences:#?}");
 }

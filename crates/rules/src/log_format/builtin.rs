@@ -67,10 +67,18 @@ fn put_endpoint(peer: Option<Peer>, listener_number: u32, out: &mut Vec<u8>) {
 pub fn put_default_line(scope: &Scope<'_>, is_http: bool, out: &mut Vec<u8>) {
     let stream = scope.stream;
     let listener = scope.host.listener(stream.frontend, stream.listener).1;
-    out.extend_from_slice(b"Connect from ");
-    put_endpoint(stream.src, listener, out);
-    out.extend_from_slice(b" to ");
-    put_endpoint(stream.dst, listener, out);
+    match stream.src {
+        Some(Peer::Inet(_)) => {
+            out.extend_from_slice(b"Connect from ");
+            put_endpoint(stream.src, listener, out);
+            out.extend_from_slice(b" to ");
+            put_endpoint(stream.dst, listener, out);
+        }
+        Some(Peer::Unix) | None => {
+            out.extend_from_slice(b"Connect to ");
+            put_endpoint(stream.src, listener, out);
+        }
+    }
     out.extend_from_slice(b" (");
     out.extend_from_slice(scope.host.proxy_name(stream.frontend).as_bytes());
     out.extend_from_slice(if is_http { b"/HTTP)" } else { b"/TCP)" });

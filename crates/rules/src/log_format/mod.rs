@@ -6,12 +6,14 @@ mod alias;
 mod builtin;
 mod date;
 mod parse;
+mod size;
 mod text;
 mod zone;
 
 pub use alias::{ALIASES, Alias, Stage};
 pub use builtin::{BuiltIn, put_default_line, put_error_line};
 pub use date::DateCache;
+pub use size::{CHUNKED_END, counted_size};
 pub use zone::Zone;
 
 use crate::cast;

@@ -221,6 +221,19 @@ fn unix_clients_and_applets_have_names() {
 }
 
 #[test]
+fn ipv6_addresses_print_in_text_and_in_hexadecimal() {
+    let mut world = World::new();
+    let format =
+        parse(&mut world, "%ci|%cp|%{+X}ci|%{+X}cp|%{+Q}ci|%{+X,+Q}ci", Dialect::LOG).expect("valid");
+    world.stream.src = Some(Peer::Inet("[::1]:55900".parse().expect("an address")));
+    // Recorded from HAProxy 2.6.12.
+    assert_eq!(
+        written(&world, &format, &mut context()),
+        "::1|55900|00000000000000000000000000000001|DA5C|\"::1\"|00000000000000000000000000000001"
+    );
+}
+
+#[test]
 fn formats_in_messages_print_nothing_for_what_is_missing_and_escape_control_characters() {
     // Recorded from `http-request return status 200 hdr X-A …` of HAProxy 2.6.12.
     let mut world = World::with_request("GET /p?x=1 HTTP/1.1\nHost: h");
@@ -294,6 +307,10 @@ fn built_in_lines_are_those_of_haproxy() {
         String::from_utf8_lossy(&out),
         "127.0.0.1:45720 [22/Nov/2026:17:54:01.401] front/sock: Truncated PROXY protocol header received"
     );
+    out.clear();
+    world.stream.src = Some(Peer::Unix);
+    put_default_line(&world.scope(), false, &mut out);
+    assert_eq!(String::from_utf8_lossy(&out), "Connect to unix:1 (front/TCP)");
     for built_in in [BuiltIn::Tcp, BuiltIn::Http, BuiltIn::Clf] {
         assert!(parse(&mut world, built_in.text(), Dialect::LOG).is_ok());
     }
@@ -329,4 +346,52 @@ fn a_line_of_httplog_costs_less_than_a_microsecond() {
     let each = start.elapsed() / ROUNDS;
     println!("{each:?} for {}", String::from_utf8_lossy(&out));
     assert!(each < Duration::from_micros(1), "{each:?}");
+}
+
+/// A fixed sequence of pseudo-random numbers: the same inputs in every run.
+pub(crate) fn random(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
+#[test]
+fn no_format_and_no_zone_makes_it_panic() {
+    const PIECES: [&str; 28] = [
+        "%", "%%", "{", "}", "+", "-", "Q", "X", "E", "M", ",", " ", "[", "]", "(", ")", "\"", "'", "\\",
+        "ci", "hr", "o", "src", "path", "str(a)", "int(-1)", "\u{e9}", "HPO",
+    ];
+    let mut next = random(7);
+    let mut world = World::with_request("GET /a?b HTTP/1.1\nHost: h");
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let text: String = (0..next(9)).map(|_| PIECES[next(PIECES.len())]).collect();
+        for dialect in [Dialect::LOG, Dialect::MESSAGE, Dialect::UNIQUE_ID, Dialect::PLAIN] {
+            world.warnings.clear();
+            let parsed = world.with_context(|context| LogFormat::parse(word(&text, 0), dialect, context));
+            match parsed {
+                Ok(format) => {
+                    written(&world, &format, &mut context());
+                    accepted += 1;
+                }
+                Err(error) => assert!(error.span.end as usize <= text.len(), "{text}"),
+            }
+        }
+    }
+    assert!(accepted > 1_000);
+    for _ in 0..20_000 {
+        let mut file = b"TZif2".to_vec();
+        file.extend((0..next(160)).map(|_| [0, 0, 0, 1, 2, 6, 255, b'\n', b'A', b'-', b'3'][next(11)]));
+        if let Some(zone) = Zone::from_tzif(&file) {
+            zone.offset(1_795_369_782);
+        }
+        let rule: String = (0..next(24))
+            .map(|_| ["CET", "-1", "M3.5.0", "J60", "/", ":", ",", "<", ">", "0"][next(10)])
+            .collect();
+        if let Some(zone) = Zone::from_posix(&rule) {
+            zone.offset(1_795_369_782);
+        }
+    }
 }

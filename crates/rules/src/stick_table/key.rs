@@ -1,8 +1,10 @@
-//! Keys of a table as bytes: addresses and integers in network order, so that byte order is the order in which
-//! `show table` lists them. Owns the casts from samples and from the text of the runtime API, and the way back.
+//! Keys of a table as bytes: addresses in network order, integers lowest byte first as HAProxy has them in memory, so
+//! that byte order is the order in which `show table` lists them. Owns the casts from samples and from the text of the runtime API, and the way back.
 
 use super::config::KeyType;
-use crate::Value;
+use crate::cast::cast;
+use crate::{Value, ValueType};
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Longest key kept without an allocation of its own, in bytes.
@@ -48,29 +50,34 @@ impl KeyType {
     /// Casts a sample to a key of this type; `None` where HAProxy's casts give nothing.
     pub fn cast<'v>(self, value: &'v Value<'_>) -> Option<Key<'v>> {
         match self {
-            KeyType::Ip => Some(Key::inline(&to_ip4(value)?.octets())),
-            KeyType::Ipv6 => Some(Key::inline(&to_ip6(value)?.octets())),
-            KeyType::Integer => Some(Key::inline(&to_int(value)?.to_be_bytes())),
+            // Only mapped addresses lead back to IPv4 here, although ACLs see more of them as the same.
+            KeyType::Ip if matches!(value, Value::Ip6(address) if address.to_ipv4_mapped().is_none()) => None,
+            KeyType::Ip => match cast(reborrow(value), ValueType::Ip4)? {
+                Value::Ip4(address) => Some(Key::inline(&address.octets())),
+                _ => None,
+            },
+            KeyType::Ipv6 => match cast(reborrow(value), ValueType::Ip6)? {
+                Value::Ip6(address) => Some(Key::inline(&address.octets())),
+                _ => None,
+            },
+            KeyType::Integer => match cast(reborrow(value), ValueType::Int)? {
+                Value::Int(number) => Some(Key::inline(&(number as u32).to_le_bytes())),
+                _ => None,
+            },
             KeyType::String { len_max } => Some(match value {
-                Value::Str(bytes) | Value::Method(bytes) => Key::Borrowed(cut(bytes, len_max)),
-                Value::Bin(bytes) => Key::Owned(cut(&upper_hex(bytes), len_max).into()),
+                Value::Str(bytes) | Value::Method(bytes) | Value::Bin(bytes) => {
+                    Key::Borrowed(cut(bytes, len_max))
+                }
                 Value::Bool(_) | Value::Int(_) | Value::Ip4(_) | Value::Ip6(_) => {
-                    Key::Owned(cut(to_text(value).as_bytes(), len_max).into())
+                    let text = crate::cast::to_text(reborrow(value))?;
+                    Key::Borrowed(cut(&text, len_max)).to_stored()
                 }
             }),
             KeyType::Binary { len } => {
+                let bytes = crate::cast::to_bytes(reborrow(value))?;
+                let bytes = cut(&bytes, len);
                 let mut block = vec![0; len as usize];
-                let mut fill = |from: &[u8]| {
-                    let from = cut(from, len);
-                    block[..from.len()].copy_from_slice(from);
-                };
-                match value {
-                    Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => fill(bytes),
-                    Value::Ip4(address) => fill(&address.octets()),
-                    Value::Ip6(address) => fill(&address.octets()),
-                    Value::Int(number) => fill(&number.to_be_bytes()),
-                    Value::Bool(truth) => fill(&i64::from(*truth).to_be_bytes()),
-                }
+                block[..bytes.len()].copy_from_slice(bytes);
                 Some(Key::Owned(block.into()))
             }
         }
@@ -82,7 +89,7 @@ impl KeyType {
             KeyType::Ip => Some(Key::inline(&text.parse::<Ipv4Addr>().ok()?.octets())),
             KeyType::Ipv6 => Some(Key::inline(&text.parse::<Ipv6Addr>().ok()?.octets())),
             KeyType::Integer => {
-                Some(Key::inline(&u32::try_from(leading_int(text.as_bytes())?).ok()?.to_be_bytes()))
+                Some(Key::inline(&u32::try_from(leading_int(text.as_bytes())?).ok()?.to_le_bytes()))
             }
             KeyType::String { len_max } => Some(Key::Borrowed(cut(text.as_bytes(), len_max)).to_stored()),
             KeyType::Binary { .. } => None,
@@ -101,7 +108,7 @@ impl KeyType {
                 out.extend_from_slice(address.to_string().as_bytes());
             }
             KeyType::Integer => {
-                let number = <[u8; 4]>::try_from(key).map(u32::from_be_bytes).unwrap_or(0);
+                let number = <[u8; 4]>::try_from(key).map(u32::from_le_bytes).unwrap_or(0);
                 out.extend_from_slice(number.to_string().as_bytes());
             }
             KeyType::String { .. } => print_text(key, out),
@@ -151,61 +158,22 @@ fn leading_int(text: &[u8]) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
-fn text_of<'v>(value: &'v Value<'_>) -> Option<&'v str> {
+/// The same value without owning its bytes.
+fn reborrow<'v>(value: &'v Value<'_>) -> Value<'v> {
     match value {
-        Value::Str(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::Bool(_) | Value::Int(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => {
-            None
-        }
-    }
-}
-
-fn to_ip4(value: &Value<'_>) -> Option<Ipv4Addr> {
-    match value {
-        Value::Ip4(address) => Some(*address),
-        Value::Ip6(address) => address.to_ipv4_mapped(),
-        Value::Int(number) => Some(Ipv4Addr::from(*number as u32)),
-        Value::Bool(truth) => Some(Ipv4Addr::from(u32::from(*truth))),
-        Value::Str(_) => text_of(value)?.parse().ok(),
-        Value::Bin(_) | Value::Method(_) => None,
-    }
-}
-
-fn to_ip6(value: &Value<'_>) -> Option<Ipv6Addr> {
-    match value {
-        Value::Ip6(address) => Some(*address),
-        Value::Str(_) => text_of(value)?.parse().ok(),
-        Value::Ip4(_) | Value::Int(_) | Value::Bool(_) => Some(to_ip4(value)?.to_ipv6_mapped()),
-        Value::Bin(_) | Value::Method(_) => None,
-    }
-}
-
-fn to_int(value: &Value<'_>) -> Option<u32> {
-    match value {
-        Value::Int(number) => Some(*number as u32),
-        Value::Bool(truth) => Some(u32::from(*truth)),
-        Value::Ip4(address) => Some(u32::from(*address)),
-        Value::Str(bytes) => leading_int(bytes).map(|number| number as u32),
-        Value::Ip6(_) | Value::Bin(_) | Value::Method(_) => None,
-    }
-}
-
-fn to_text(value: &Value<'_>) -> String {
-    match value {
-        Value::Bool(truth) => u8::from(*truth).to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Ip4(address) => address.to_string(),
-        Value::Ip6(address) => address.to_string(),
-        Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => {
-            String::from_utf8_lossy(bytes).into_owned()
-        }
+        Value::Bool(truth) => Value::Bool(*truth),
+        Value::Int(number) => Value::Int(*number),
+        Value::Ip4(address) => Value::Ip4(*address),
+        Value::Ip6(address) => Value::Ip6(*address),
+        Value::Str(bytes) => Value::Str(Cow::Borrowed(bytes)),
+        Value::Bin(bytes) => Value::Bin(Cow::Borrowed(bytes)),
+        Value::Method(bytes) => Value::Method(Cow::Borrowed(bytes)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::borrow::Cow;
 
     fn printed(kind: KeyType, value: Value<'_>) -> Option<String> {
         let key = kind.cast(&value)?;
@@ -222,7 +190,15 @@ mod tests {
         assert_eq!(printed(KeyType::Ip, Value::Ip6(Ipv6Addr::LOCALHOST)), None);
         assert_eq!(printed(KeyType::Ipv6, Value::Ip4(Ipv4Addr::LOCALHOST)), Some("::ffff:127.0.0.1".into()));
         assert_eq!(printed(KeyType::Integer, text("5abc")), Some("5".into()));
-        assert_eq!(printed(KeyType::Integer, text("abc")), None);
+        assert_eq!(printed(KeyType::Integer, text("abc")), Some("0".into()));
+        assert_eq!(printed(KeyType::Integer, text("-5")), Some("4294967291".into()));
+        assert_eq!(printed(KeyType::Integer, text("99999999999")), Some("1215752191".into()));
+        assert_eq!(printed(KeyType::Ip, text("10.0.0.300")), None);
+        assert_eq!(printed(KeyType::Ip, Value::Int(167_772_161)), Some("10.0.0.1".into()));
+        let raw = Value::Bin(Cow::Borrowed(b"\x01\x02\xff"));
+        assert_eq!(printed(KeyType::String { len_max: 31 }, raw), Some("\\x01\\x02\\xFF".into()));
+        let number = Value::Int(-5);
+        assert_eq!(printed(KeyType::Binary { len: 10 }, number), Some("FFFFFFFFFFFFFFFB0000".into()));
         assert_eq!(printed(KeyType::String { len_max: 8 }, text("abcdefghijkl")), Some("abcdefgh".into()));
         assert_eq!(printed(KeyType::Binary { len: 4 }, text("/a")), Some("2F610000".into()));
         assert_eq!(printed(KeyType::Binary { len: 4 }, text("/=%20")), Some("2F3D2532".into()));

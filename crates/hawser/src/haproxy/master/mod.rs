@@ -48,6 +48,7 @@ struct Master<'a> {
     announced: bool,
     /// Whom to tell, when in the background.
     parent: Option<OwnedFd>,
+    background: bool,
     pidfile: Option<std::path::PathBuf>,
 }
 
@@ -80,6 +81,7 @@ pub fn run(
         exit_on_failure: !global.master_worker_no_exit_on_failure,
         exit_code: 0,
         announced: false,
+        background: parent.is_some(),
         parent,
         pidfile: arguments.pidfile.clone().or_else(|| global.pidfile.clone()),
     };
@@ -140,7 +142,7 @@ impl Master<'_> {
         // The current worker hands its listeners through its runtime API.
         let transfer =
             self.workers.current().and_then(|worker| control::connect_runtime_api(worker.channel()).ok());
-        let outcome = self.started.worker().and_then(|(child, channel)| {
+        let outcome = self.started.worker(self.background).and_then(|(child, channel)| {
             control::send_transfer(&channel, transfer.as_ref()).map(|()| (child, channel))
         });
         match outcome {

@@ -1,0 +1,144 @@
+//! What an operator can do to servers and frontends, for the runtime API and the statistics page alike.
+
+use crate::registry::Control as Connection;
+use crate::run::Order;
+use crate::state::FrontendStatus;
+use crate::worker::{Shared, Worker};
+use checks::{AdminCommand, Cause, Turn};
+use rules::{ProxyId, ServerId};
+use std::rc::Rc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// A change of a server's state that an operator asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerAction {
+    /// Take traffic as checks allow.
+    Ready,
+    /// Nothing new except by persistence.
+    Drain,
+    /// Nothing at all, no checks.
+    Maintenance,
+    /// Checks on or off.
+    EnableHealth,
+    DisableHealth,
+    EnableAgent,
+    DisableAgent,
+    /// Pretend that a check or an agent said so.
+    HealthUp,
+    HealthStopping,
+    HealthDown,
+    AgentUp,
+    AgentDown,
+}
+
+/// Does `action`. `false`: it does not apply to this server (no check or agent configured, or health of a server that
+/// tracks another).
+///
+/// `cause`: [`Cause::Cli`] or [`Cause::Web`]; the log says so where checks are overruled.
+pub fn act_on_server(shared: &Shared, id: ServerId, action: ServerAction, cause: Cause<'_>) -> bool {
+    let server = shared.state.server(id);
+    match action {
+        ServerAction::Ready => shared.command_server(id, AdminCommand::Ready),
+        ServerAction::Drain => shared.command_server(id, AdminCommand::Drain),
+        ServerAction::Maintenance => shared.command_server(id, AdminCommand::Maintenance),
+        ServerAction::EnableHealth | ServerAction::DisableHealth => {
+            if server.settings.check.is_none() {
+                return action == ServerAction::DisableHealth;
+            }
+            server.check.lock().enabled = action == ServerAction::EnableHealth;
+            if action == ServerAction::EnableHealth {
+                shared.health.watch(id);
+            }
+        }
+        ServerAction::EnableAgent | ServerAction::DisableAgent => {
+            if server.settings.agent.is_none() {
+                return action == ServerAction::DisableAgent;
+            }
+            server.agent.lock().enabled = action == ServerAction::EnableAgent;
+            if action == ServerAction::EnableAgent {
+                shared.health.watch(id);
+            }
+        }
+        ServerAction::HealthUp | ServerAction::HealthStopping | ServerAction::HealthDown => {
+            if server.settings.track.is_some() {
+                return false;
+            }
+            let turn = match action {
+                ServerAction::HealthDown => Turn::Down,
+                ServerAction::HealthStopping => Turn::Stopping,
+                _ => Turn::Up,
+            };
+            set_health(&mut server.check.lock(), turn);
+            shared.turn_server(id, turn, cause);
+        }
+        ServerAction::AgentUp | ServerAction::AgentDown => {
+            if !server.agent.lock().enabled {
+                return false;
+            }
+            let turn = if action == ServerAction::AgentUp { Turn::Up } else { Turn::Down };
+            set_health(&mut server.agent.lock(), turn);
+            shared.turn_server(id, turn, cause);
+        }
+    }
+    true
+}
+
+fn set_health(view: &mut crate::state::CheckView, turn: Turn) {
+    view.health = match turn {
+        Turn::Up | Turn::Stopping => (view.rise + view.fall).saturating_sub(1),
+        Turn::Down => 0,
+    };
+}
+
+/// Stops accepting until it is resumed; connections that exist go on.
+pub fn pause_frontend(shared: &Shared, id: ProxyId) {
+    shared.state.proxy(id).frontend.set_status(FrontendStatus::Paused);
+}
+
+/// Accepts again.
+pub fn resume_frontend(shared: &Shared, id: ProxyId) {
+    shared.state.proxy(id).frontend.set_status(FrontendStatus::Open);
+}
+
+/// Stops accepting for good and closes the listening sockets.
+pub fn stop_frontend(shared: &Shared, id: ProxyId) {
+    let state = &shared.state;
+    state.proxy(id).frontend.set_status(FrontendStatus::Stopped);
+    let totals = state.frontend_totals(id);
+    let backend = state.backend_totals(id);
+    let name = &state.model.proxies[id.index()].name;
+    let text = format!(
+        "Proxy {name} stopped (cumulated conns: FE: {}, BE: {}).",
+        totals.connections, backend.sessions
+    );
+    shared.logs.event(Some(id), LEVEL_WARNING, &text, state.clock.wall(Instant::now()));
+}
+
+/// Syslog level of a stopped proxy.
+const LEVEL_WARNING: u8 = 4;
+
+/// Ends all connections on every worker that `wanted` takes.
+pub fn end_connections(
+    orders: &[mpsc::Sender<Order>],
+    wanted: impl Fn(&Connection) -> bool + Clone + Send + 'static,
+) {
+    for sender in orders {
+        let wanted = wanted.clone();
+        // A worker too busy to take an order keeps its connections; they end by their timeouts.
+        let _ = sender.try_send(Box::new(move |worker: &Rc<Worker>| {
+            for connection in worker.sessions.borrow().iter().filter(|connection| wanted(connection)) {
+                connection.kill();
+            }
+        }));
+    }
+}
+
+/// Closes the idle connections to a server on every worker: it left, or has another address.
+pub fn close_idle_connections(orders: &[mpsc::Sender<Order>], slot: u32) {
+    for sender in orders {
+        let _ = sender.try_send(Box::new(move |worker: &Rc<Worker>| {
+            worker.idle.borrow_mut().close_server(slot);
+        }));
+    }
+}

@@ -1,0 +1,161 @@
+//! The runtime API: sockets, clients, commands. Commands change the state through `control::actions` and
+//! `crate::state`; they never touch a connection of a worker except by an order to it.
+//!
+//! ```text
+//!  socket ─► client task ─► Input: commands ─► TABLE: one row, one function ─► Reply ─► socket
+//!                                                        └─ orders ─► workers
+//! ```
+
+mod frontends;
+mod help;
+mod info;
+mod input;
+mod list_servers;
+mod modes;
+mod patterns;
+mod process;
+mod runtime_servers;
+mod server;
+mod server_address;
+mod session;
+mod sessions;
+mod stat;
+mod table;
+mod tables;
+mod variables;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+use super::{CliListener, Control};
+use crate::run::Stage;
+use crate::worker::Listener;
+use input::{Input, Next};
+use session::{Reply, Session};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Semaphore;
+
+pub use table::command_names;
+
+/// Idle time of a client without `stats timeout`.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Clients at once without `stats maxconn`; more wait in the backlog.
+const CLIENTS_MAX_DEFAULT: u32 = 10;
+
+/// Bytes read from a client at once.
+const READ_SIZE: usize = 4096;
+
+/// Rest after an accept that failed for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves all sockets of the runtime API until the control thread ends.
+pub fn serve(control: &Rc<Control>, listeners: Vec<CliListener>) {
+    let global = &control.shared.plan.model.global;
+    let clients = global.stats_maxconn.unwrap_or(CLIENTS_MAX_DEFAULT).max(1);
+    let room = Arc::new(Semaphore::new(clients as usize));
+    for listener in listeners {
+        match listener.socket.register() {
+            Ok(socket) => {
+                let task = accept(Rc::clone(control), socket, listener.bind, Arc::clone(&room));
+                tokio::task::spawn_local(task);
+            }
+            Err(error) => eprintln!("[ALERT] cannot watch a stats socket: {error}"),
+        }
+    }
+}
+
+async fn accept(
+    control: Rc<Control>,
+    listener: Listener,
+    bind: haproxy_config::model::Bind,
+    room: Arc<Semaphore>,
+) {
+    let severity = bind.severity_output.unwrap_or(haproxy_config::model::SeverityOutput::None);
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
+        let session = Session::new(Rc::clone(&control), bind.level, severity, timeout);
+        match accept_one(&listener).await {
+            Ok(Client::Tcp(stream)) => {
+                tokio::task::spawn_local(async move {
+                    let _ended = converse(session, stream).await;
+                    drop(place);
+                });
+            }
+            Ok(Client::Unix(stream)) => {
+                tokio::task::spawn_local(async move {
+                    let _ended = converse(session, stream).await;
+                    drop(place);
+                });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+enum Client {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn accept_one(listener: &Listener) -> io::Result<Client> {
+    match listener {
+        Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| Client::Tcp(stream)),
+        Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| Client::Unix(stream)),
+    }
+}
+
+/// Answers one client until it leaves, quits, or is idle for too long.
+async fn converse(mut session: Session, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    let bufsize = session.control.shared.plan.model.global.tune.bufsize;
+    let mut input = Input::new(bufsize);
+    let mut buffer = vec![0; READ_SIZE];
+    loop {
+        match input.next() {
+            Next::Command(line) => {
+                session.payload = line.payload;
+                let reply = run(&mut session, &line.words).await;
+                session.payload = None;
+                if session.quits {
+                    return stream.shutdown().await;
+                }
+                send(&mut stream, &session, session.render(reply).as_bytes()).await?;
+            }
+            Next::PayloadLine if session.prompt => send(&mut stream, &session, b"+ ").await?,
+            Next::PayloadLine => {}
+            Next::TooLong => return stream.shutdown().await,
+            Next::Incomplete => {
+                let received = tokio::time::timeout(session.timeout, stream.read(&mut buffer)).await??;
+                if received == 0 {
+                    return stream.shutdown().await;
+                }
+                input.receive(&buffer[..received]);
+            }
+        }
+    }
+}
+
+async fn send(stream: &mut (impl AsyncWrite + Unpin), session: &Session, bytes: &[u8]) -> io::Result<()> {
+    tokio::time::timeout(session.timeout, stream.write_all(bytes)).await?
+}
+
+/// Runs one command to its final reply.
+async fn run(session: &mut Session, words: &[String]) -> Reply {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut reply = table::run(session, &words);
+    while let Reply::Later(later) = reply {
+        reply = later.await;
+    }
+    reply
+}
+
+/// Whether the process still serves: some commands make no sense behind that.
+fn is_running(control: &Control) -> bool {
+    *control.stage.borrow() == Stage::Running
+}
