@@ -125,6 +125,9 @@ struct Options {
     check: bool,
 }
 
+/// This binary, even when a build has replaced its file since it started.
+const OWN: &str = "/proc/self/exe";
+
 /// Set in the process that runs inside the namespace.
 const INSIDE: &str = "HAWSER_BENCH_INSIDE";
 
@@ -224,8 +227,8 @@ fn reenter(arguments: &[String]) -> Option<Result<(), String>> {
     if !works || !is_installed("ip") {
         return None;
     }
-    let own = std::env::current_exe().ok()?;
     let mut command = Command::new("unshare");
+    let own = fs::read_link(OWN).ok()?;
     command.args(flags).arg(own).arg("bench").args(arguments).env(INSIDE, "1");
     let status = command.status().map_err(|error| error.to_string());
     Some(status.and_then(|status| if status.success() { Ok(()) } else { Err(format!("{status}")) }))

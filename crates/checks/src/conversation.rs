@@ -7,12 +7,13 @@
 //! ```
 
 use crate::agent::AGENT_LINE_MAX;
+use crate::matching::{contains, decode_hex, encode_hex, field_matches};
 use crate::report::{self, DESCRIPTION_MAX};
 use crate::request::Request;
 use crate::response::Response;
 use crate::{
-    AgentReply, AgentState, CheckStatus, Connect, Expect, FieldMatch, FieldPattern, HttpSend, Match,
-    PortSource, Recipe, RecipeKind, SetVariable, Step, Text,
+    AgentReply, AgentState, CheckStatus, Connect, Expect, HttpSend, Match, PortSource, Recipe, RecipeKind,
+    SetVariable, Step, Text,
 };
 use http::{Head, Method};
 use rules::{Expr, LogFormat, VariableName};
@@ -100,6 +101,8 @@ pub struct ConnectTo {
     pub tls: bool,
     pub sni: Option<String>,
     pub alpn: Vec<String>,
+    /// Nothing will be said on it: that it comes about is all.
+    pub is_silent: bool,
 }
 
 /// How a check ended.
@@ -399,7 +402,15 @@ impl Conversation {
             tls: connect.tls,
             sni: connect.sni.clone(),
             alpn: connect.alpn.clone(),
+            is_silent: self.is_silent_after(self.step),
         }))
+    }
+
+    fn is_silent_after(&self, step: usize) -> bool {
+        let next = self.recipe.steps[step + 1..].iter().find(|step| {
+            matches!(step, Step::Connect(_) | Step::Send(_) | Step::HttpSend(_) | Step::Expect(_))
+        });
+        next.is_none_or(|step| matches!(step, Step::Connect(_)))
     }
 
     fn fail_to_build(&mut self, now: Instant, what: &str) -> Option<Action> {
@@ -667,90 +678,5 @@ impl Conversation {
             agent: None,
         });
         self.phase = Phase::Closing;
-    }
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
-}
-
-fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
-}
-
-fn decode_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let (pairs, rest) = text.as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
-}
-
-fn field_matches(
-    head: &Head,
-    pattern: &FieldPattern,
-    split: bool,
-    seen: Seen<'_>,
-    environment: &mut dyn Environment,
-) -> bool {
-    let Some(name) = Ready::new(&pattern.name, seen, environment) else { return false };
-    let value = match &pattern.value {
-        Some(value) => match Ready::new(value, seen, environment) {
-            Some(value) => Some(value),
-            None => return false,
-        },
-        None => None,
-    };
-    head.fields().filter(|(field, _)| name.matches(&field.to_ascii_lowercase(), true)).any(|(_, line)| {
-        let Some(value) = &value else { return true };
-        if split {
-            http::Values::new(line).any(|item| value.matches(item, false))
-        } else {
-            value.matches(line, false)
-        }
-    })
-}
-
-/// A field test with its text evaluated.
-enum Ready<'a> {
-    Exact(Vec<u8>),
-    Prefix(Vec<u8>),
-    Suffix(Vec<u8>),
-    Contains(Vec<u8>),
-    Regex(&'a crate::Pattern),
-}
-
-impl<'a> Ready<'a> {
-    fn new(test: &'a FieldMatch, seen: Seen<'_>, environment: &mut dyn Environment) -> Option<Ready<'a>> {
-        let mut evaluate = |text: &Text| match text {
-            Text::Literal(bytes) => Some(bytes.clone()),
-            Text::Format(format) => environment.render(format, seen),
-            Text::HexFormat(format) => decode_hex(&environment.render(format, seen)?),
-        };
-        Some(match test {
-            FieldMatch::Exact(text) => Ready::Exact(evaluate(text)?),
-            FieldMatch::Prefix(text) => Ready::Prefix(evaluate(text)?),
-            FieldMatch::Suffix(text) => Ready::Suffix(evaluate(text)?),
-            FieldMatch::Contains(text) => Ready::Contains(evaluate(text)?),
-            FieldMatch::Regex(pattern) => Ready::Regex(pattern),
-        })
-    }
-
-    // `subject` is in lower case when the case of the pattern's letters does not count.
-    fn matches(&self, subject: &[u8], caseless: bool) -> bool {
-        let fold = |text: &[u8]| if caseless { text.to_ascii_lowercase() } else { text.to_vec() };
-        match self {
-            Ready::Exact(text) => subject == fold(text),
-            Ready::Prefix(text) => subject.starts_with(&fold(text)),
-            Ready::Suffix(text) => subject.ends_with(&fold(text)),
-            Ready::Contains(text) => contains(subject, &fold(text)),
-            Ready::Regex(pattern) => pattern.is_match(subject),
-        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod conversation;
+mod matching;
 mod notice;
 mod observe;
 mod pattern;

@@ -29,7 +29,7 @@ pub enum RulesetError {
     SendWithoutConnect(usize),
     /// HTTP: an `expect` with no `send` before it.
     ExpectWithoutSend(usize),
-    /// HTTP: a `connect` while a `send` still waits for its expectation.
+    /// HTTP: a `connect` while the exchange before it has no expectation yet.
     ConnectWithoutExpect(usize),
     /// More than [`STEPS_MAX`] steps.
     TooLong,
@@ -88,7 +88,7 @@ impl Ruleset {
                 Some(Step::Expect(_) | Step::HttpSend(_) | Step::Send(_)),
             ) => Err(RulesetError::SendWithoutConnect(number)),
             (Step::Expect(_), Some(Step::Connect(_))) => Err(RulesetError::ExpectWithoutSend(number)),
-            (Step::Connect(_), Some(Step::HttpSend(_) | Step::Send(_))) => {
+            (Step::Connect(_), Some(Step::Connect(_) | Step::HttpSend(_) | Step::Send(_))) => {
                 Err(RulesetError::ConnectWithoutExpect(number))
             }
             (
@@ -204,5 +204,53 @@ fn take_hidden(request: &mut HttpSend, rest: &str) {
     }
     if !body.is_empty() {
         request.body = Some(Text::literal(body.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Send;
+
+    fn step(word: &str, kind: RecipeKind) -> Step {
+        match (word, kind) {
+            ("connect", _) => Step::Connect(Box::default()),
+            ("send", RecipeKind::Http) => Step::HttpSend(Box::default()),
+            ("send", _) => Step::Send(Send { data: Text::literal("a"), comment: None }),
+            ("expect", _) => Step::Expect(Box::new(Expect::new(Match::String(b"b".to_vec())))),
+            ("comment", _) => Step::Comment("x".to_owned()),
+            (other, _) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn orders_of_rules_are_judged_as_haproxy_does() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/checks/rulesets.tsv");
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut wrong = Vec::new();
+        for line in text.lines() {
+            let [kind, words, verdict] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let kind = if kind == "http" { RecipeKind::Http } else { RecipeKind::Tcp };
+            let mut ruleset = Ruleset::new(kind);
+            let ours = words.split(' ').all(|word| ruleset.push(step(word, kind)).is_ok());
+            if ours != (verdict == "valid") {
+                wrong.push(line);
+            }
+        }
+        assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), text.lines().count());
+    }
+
+    #[test]
+    fn the_first_send_takes_what_it_does_not_say_from_the_option() {
+        let mut ruleset = Ruleset::new(RecipeKind::Http);
+        ruleset.set_http_request(LegacyHttpRequest::from_words(&["GET", "/up", "HTTP/1.1"]).request);
+        let host = SendField { name: "host".to_owned(), value: Text::literal("x") };
+        let send = HttpSend { fields: vec![host], ..HttpSend::default() };
+        ruleset.push(Step::HttpSend(Box::new(send))).unwrap();
+        let steps = ruleset.finish().steps;
+        assert_eq!(steps.len(), 3, "connect, send, expect");
+        let Step::HttpSend(send) = &steps[1] else { panic!("{steps:?}") };
+        assert_eq!((send.method.as_deref(), send.version.as_deref()), (Some("GET"), Some("HTTP/1.1")));
+        assert_eq!(send.fields.len(), 1);
     }
 }

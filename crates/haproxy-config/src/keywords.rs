@@ -12,6 +12,8 @@ pub enum Status {
     ParsedOnly(&'static str),
     /// Has no effect in this program by design, and needs none: accepted silently.
     NoEffect,
+    /// Tunes something that is not implemented: accepted silently, but no keyword that works.
+    Idle,
     /// A form of older versions that still works; the text is how it is written today. Using it is a warning.
     Old(&'static str),
     /// Known and not done: using it is an error; the text says why or what to use instead.
@@ -108,7 +110,7 @@ pub(crate) use {assign, read};
 /// Says what a status has to say when its keyword is used; an error when it is refused.
 pub(crate) fn check_status(context: &mut Context<'_>, name: &str, status: Status, span: Span) -> Outcome {
     match status {
-        Status::Works | Status::NoEffect => Ok(()),
+        Status::Works | Status::NoEffect | Status::Idle => Ok(()),
         Status::ParsedOnly(lack) => {
             context.warn(span, format!("`{name}` is read but has no effect yet: {lack}"));
             Ok(())
@@ -130,7 +132,11 @@ pub(crate) fn unknown<'k>(
 ) -> Box<Diagnostic> {
     let mut diagnostic = Diagnostic::alert(word.span, format!("unknown {what} `{}` {place}", word.value));
     if let Some(near) = diag::nearest(&word.value, candidates) {
-        diagnostic = diagnostic.with_help(format!("did you mean `{near}`?"));
+        // `modehttp`: texts copied from web pages lose their blanks.
+        diagnostic = diagnostic.with_help(match word.value.strip_prefix(near) {
+            Some(rest) if !rest.is_empty() => format!("did you mean `{near} {rest}`?"),
+            Some(_) | None => format!("did you mean `{near}`?"),
+        });
     }
     Box::new(diagnostic)
 }

@@ -41,7 +41,7 @@ fn describe<P>(class: &'static str, row: &Keyword<P>) -> Listed {
 fn works(status: Status) -> bool {
     match status {
         Status::Works | Status::NoEffect | Status::Old(_) => true,
-        Status::ParsedOnly(_) | Status::Refused(_) => false,
+        Status::Idle | Status::ParsedOnly(_) | Status::Refused(_) => false,
     }
 }
 
@@ -73,8 +73,14 @@ pub fn configuration_keywords() -> String {
     for ruleset in RULESETS {
         let rows = rules::action::keywords().iter().filter(|row| row.is_valid_in(ruleset));
         for row in rows {
-            let star = if row.has_argument { "*" } else { "" };
-            let _ = writeln!(out, "\t{} {}{star}", ruleset.name(), row.name);
+            // HAProxy lists its tracking actions as one keyword with a number behind it.
+            let (name, star) = match (row.name, row.has_argument) {
+                ("track-sc0", _) => ("track-sc", "*"),
+                ("track-sc1" | "track-sc2", _) => continue,
+                (name, true) => (name, "*"),
+                (name, false) => (name, ""),
+            };
+            let _ = writeln!(out, "\t{} {name}{star}", ruleset.name());
         }
     }
     for section in ["userlist", "peers", "resolvers", "mailers", "ring", "cache", "http-errors", "program"] {
@@ -105,7 +111,11 @@ fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
 
 fn lines_of_words<P>(out: &mut String, place: &str, table: &[Keyword<P>]) {
     for row in table.iter().filter(|row| works(row.status)) {
-        let arity = if row.argument { " +1" } else { "" };
+        let arity = match (row.name, row.argument) {
+            ("source", _) => " +-1",
+            (_, true) => " +1",
+            (_, false) => "",
+        };
         let _ = writeln!(out, "\t{place} {}{arity}", row.name);
     }
 }

@@ -163,6 +163,7 @@ fn build(ast: &Ast, environment: &Environment, sources: &Sources, report: &mut R
     let mut tables = std::mem::take(&mut context.tables);
     tables.sort_by_key(|(id, _)| *id);
     model.tables = tables.into_iter().map(|(_, table)| table).collect();
+    context.patterns.assign_ids();
     model.patterns = std::mem::take(&mut context.patterns);
     model
 }

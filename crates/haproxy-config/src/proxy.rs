@@ -5,6 +5,7 @@ mod balance;
 mod basics;
 mod checks;
 mod cookie;
+mod error_file;
 pub(crate) mod errors;
 mod filters;
 mod finish;
@@ -66,11 +67,13 @@ pub(crate) struct Draft {
     pub use_backend: Vec<Routing>,
     pub use_server: Vec<Routing>,
     pub checks: DraftChecks,
+    /// Places of the `stick` lines.
+    pub stick_spans: Vec<Span>,
     /// The rule set that runs last of those seen so far.
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
-    /// `dynamic-cookie-key` before `cookie`.
+    /// `dynamic-cookie-key`, wherever `cookie` stands.
     pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
@@ -130,6 +133,7 @@ impl Draft {
             use_backend: Vec::new(),
             use_server: Vec::new(),
             checks: DraftChecks::default(),
+            stick_spans: Vec::new(),
             latest_turn: None,
             error_sections: Vec::new(),
             dynamic_cookie_key: None,

@@ -1,6 +1,7 @@
 //! The program: which of the replaced programs it is being, and nothing else.
 #![forbid(unsafe_code)]
 
+mod demo;
 mod haproxy;
 mod personality;
 mod version;
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
+        Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Help) => {
             print!("{}", personality::help());
             ExitCode::SUCCESS

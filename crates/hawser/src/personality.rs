@@ -6,6 +6,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personality {
     Haproxy,
+    Demo,
     Help,
     Version,
 }
@@ -26,6 +27,11 @@ const NAMES: &[Name] = &[
     },
     Name { name: "keepalived", personality: None, help: "virtual addresses, with keepalived's command line" },
     Name { name: "ipvsadm", personality: None, help: "the packet director, with ipvsadm's command line" },
+    Name {
+        name: "demo",
+        personality: Some(Personality::Demo),
+        help: "three backends and the proxy before them, on loopback, to try",
+    },
     Name { name: "--help", personality: Some(Personality::Help), help: "this text" },
     Name { name: "--version", personality: Some(Personality::Version), help: "the version" },
 ];

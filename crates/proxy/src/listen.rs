@@ -21,29 +21,29 @@ pub struct ListenOptions {
     pub keepalive: bool,
 }
 
-/// Opens the sockets of one `bind` line, one for each worker.
+/// Opens the sockets of one `bind` line: at least one for each worker; more when more were inherited, for each has
+/// clients of its own waiting.
 ///
 /// # Errors
 /// What the kernel says, with the address.
 pub fn open(
     bind: &Bind,
-    inherited: Option<OwnedFd>,
+    inherited: Vec<OwnedFd>,
     options: ListenOptions,
 ) -> Result<Vec<OpenListener>, String> {
     let describe = |error: io::Error| format!("cannot bind {}: {error}", display(&bind.address));
-    let result = match (inherited, &bind.address) {
-        (Some(fd), _) => adopt(fd).and_then(|listener| share(listener, options.workers)),
-        (None, Address::Fd(number)) => sys::descriptor::duplicate(*number)
+    if !inherited.is_empty() {
+        let adopted: io::Result<Vec<_>> = inherited.into_iter().map(adopt).collect();
+        return adopted.and_then(|listeners| spread(listeners, options.workers)).map_err(describe);
+    }
+    let result = match &bind.address {
+        Address::Fd(number) => sys::descriptor::duplicate(*number)
             .and_then(adopt)
             .and_then(|listener| share(listener, options.workers)),
-        (None, Address::Inet { ip, port }) => open_tcp(SocketAddr::new(*ip, *port), bind, options),
-        (None, Address::Unix(path)) => {
-            open_unix(path, bind).and_then(|listener| share(listener, options.workers))
-        }
-        (None, Address::Abstract(name)) => {
-            open_abstract(name).and_then(|listener| share(listener, options.workers))
-        }
-        (None, Address::Host { name, .. }) => {
+        Address::Inet { ip, port } => open_tcp(SocketAddr::new(*ip, *port), bind, options),
+        Address::Unix(path) => open_unix(path, bind).and_then(|listener| share(listener, options.workers)),
+        Address::Abstract(name) => open_abstract(name).and_then(|listener| share(listener, options.workers)),
+        Address::Host { name, .. } => {
             Err(io::Error::new(io::ErrorKind::NotFound, format!("`{name}` is not resolved")))
         }
     };
@@ -61,16 +61,20 @@ pub fn display(address: &Address) -> String {
     }
 }
 
-fn share(first: OpenListener, workers: usize) -> io::Result<Vec<OpenListener>> {
-    let mut all = Vec::with_capacity(workers);
-    for _ in 1..workers {
-        all.push(match &first {
+fn share(listener: OpenListener, workers: usize) -> io::Result<Vec<OpenListener>> {
+    spread(vec![listener], workers)
+}
+
+/// Duplicates `listeners` in turn until every worker has one.
+fn spread(mut listeners: Vec<OpenListener>, workers: usize) -> io::Result<Vec<OpenListener>> {
+    let given = listeners.len();
+    for place in given..workers {
+        listeners.push(match &listeners[place % given] {
             OpenListener::Tcp(listener) => OpenListener::Tcp(listener.try_clone()?),
             OpenListener::Unix(listener) => OpenListener::Unix(listener.try_clone()?),
         });
     }
-    all.push(first);
-    Ok(all)
+    Ok(listeners)
 }
 
 /// A socket that somebody else bound, and perhaps listens already.

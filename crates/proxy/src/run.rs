@@ -10,6 +10,7 @@ use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
 use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
+use haproxy_config::model::CpuMap;
 use rules::ProxyId;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -110,8 +111,9 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     for proxy in model.proxies.iter().filter(|proxy| !proxy.disabled) {
         for (index, bind) in proxy.binds.iter().enumerate() {
             let name = listen::display(&bind.address);
-            let known = inherited.iter().position(|(address, _)| *address == name);
-            let adopted = known.map(|position| inherited.swap_remove(position).1);
+            // Several sockets share an address with SO_REUSEPORT: each has its own queue of clients.
+            let adopted =
+                inherited.extract_if(.., |(address, _)| *address == name).map(|(_, socket)| socket).collect();
             let settings = ListenOptions {
                 workers,
                 noreuseport: model.global.noreuseport,
@@ -120,8 +122,12 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
             };
             match listen::open(bind, adopted, settings) {
                 Ok(sockets) => {
-                    for (list, socket) in listeners.iter_mut().zip(sockets) {
-                        list.push(PlacedListener { socket, frontend: proxy.id, index: index as u32 });
+                    for (place, socket) in sockets.into_iter().enumerate() {
+                        listeners[place % workers].push(PlacedListener {
+                            socket,
+                            frontend: proxy.id,
+                            index: index as u32,
+                        });
                     }
                 }
                 Err(error) => errors.push(format!("proxy `{}`: {error}", proxy.name)),
@@ -249,6 +255,7 @@ fn run_worker(
     mut orders: mpsc::Receiver<Order>,
     mut stage: watch::Receiver<Stage>,
 ) {
+    pin_to_cpus(index, &shared.plan.model.global.cpu_maps);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -298,6 +305,15 @@ fn run_worker(
             }
         }
     });
+}
+
+/// `cpu-map`: this thread runs on its CPUs only. The machine may have fewer than the configuration thinks: then it runs
+/// anywhere, and says so.
+fn pin_to_cpus(index: usize, maps: &[CpuMap]) {
+    let Some(map) = maps.iter().rev().find(|map| map.thread as usize == index) else { return };
+    if let Err(error) = sys::process::bind_thread_to_cpus(&map.cpus) {
+        eprintln!("[WARNING] cpu-map: thread {} cannot run on CPUs {:?}: {error}", index + 1, map.cpus);
+    }
 }
 
 /// Ends the connections that wait for a next request: nothing is lost with them.

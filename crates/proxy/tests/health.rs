@@ -307,6 +307,21 @@ fn errors_of_traffic_mark_an_observed_server_down() {
     assert!(proxy.line().starts_with("<133>Server web/a is UP, reason: Layer7 check passed, code: 200"));
 }
 
+// As with HAProxy: an application that logs or counts empty connections never hears of the check.
+#[test]
+fn a_plain_check_is_not_accepted_by_the_application() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let proxy = Proxy::start(
+        &format!("{HEAD}backend web\n    option log-health-checks\n    server a {address} check inter 50\n"),
+        |_| {},
+    );
+    assert!(proxy.line().contains("succeeded, reason: Layer4 check passed"));
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
 // row: 95
 #[test]
 fn a_check_may_go_to_another_address() {

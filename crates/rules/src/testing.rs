@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) wall: Duration,
     pub(crate) variables: MapOfVariables,
     pub(crate) tracked: Vec<Option<Tracked>>,
+    host: FixedHost,
     pub(crate) files: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) patterns: PatternStore,
     pub(crate) acls: AclSet,
@@ -56,7 +57,11 @@ impl Variables for MapOfVariables {
     }
 }
 
-pub(crate) struct FixedHost;
+/// A host with fixed answers and maybe a stick table.
+#[derive(Default)]
+pub(crate) struct FixedHost {
+    table: Option<Arc<StickTable>>,
+}
 
 impl Host for FixedHost {
     fn proxy_name(&self, proxy: ProxyId) -> &str {
@@ -134,7 +139,7 @@ impl Host for FixedHost {
     }
 
     fn table(&self, _: TableId) -> Option<&Arc<StickTable>> {
-        None
+        self.table.as_ref()
     }
 
     fn is_stopping(&self) -> bool {
@@ -174,11 +179,11 @@ impl Names for FixedNames {
     }
 
     fn backend(&self, name: &[u8]) -> Option<ProxyId> {
-        FixedHost.backend_by_name(name)
+        FixedHost::default().backend_by_name(name)
     }
 
     fn server(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId> {
-        FixedHost.server_by_name(backend, name)
+        FixedHost::default().server_by_name(backend, name)
     }
 
     fn table(&self, name: &[u8]) -> Option<TableId> {
@@ -214,6 +219,7 @@ impl World {
             wall: Duration::from_micros(1_700_000_000_123_456),
             variables: MapOfVariables::default(),
             tracked: Vec::new(),
+            host: FixedHost::default(),
             files: HashMap::new(),
             patterns: PatternStore::new(),
             acls: AclSet::new(),
@@ -281,7 +287,7 @@ impl World {
             response: self.response.as_ref(),
             payload: &self.payload,
             payload_final: self.payload_final,
-            host: &FixedHost,
+            host: &self.host,
             variables: &self.variables,
             tracked: [&self.tracked, &[]],
             now: self.now,
@@ -322,6 +328,11 @@ impl World {
         let line = self.with_context(|context| AclSet::parse(&words, context))?;
         self.acls.insert(line);
         Ok(())
+    }
+
+    /// Makes every table of that name this one.
+    pub(crate) fn set_table(&mut self, table: Arc<StickTable>) {
+        self.host.table = Some(table);
     }
 
     /// The text form of an expression's value.

@@ -115,7 +115,7 @@ fn forms_that_haproxy_removed_are_warnings_for_hawser() {
     }
 }
 
-// row: 68, 69, 70, 210
+// row: 68, 69, 70, 80, 210
 #[test]
 fn sections_and_names_are_judged_alike() {
     let verdicts = same(|program| {

@@ -297,6 +297,11 @@ impl Connection {
         self.reader.stream.write_all(bytes.as_ref())
     }
 
+    /// The other side's address and port.
+    pub fn peer(&self) -> String {
+        self.reader.stream.peer_addr().map(|address| address.to_string()).unwrap_or_default()
+    }
+
     /// Half-closes.
     pub fn finish_sending(&mut self) -> io::Result<()> {
         self.reader.stream.shutdown(Shutdown::Write)

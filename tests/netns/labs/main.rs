@@ -1,3 +1,4 @@
-//! Labs of one host with the tutorial's addresses.
+//! Labs of one host.
 
+mod privileges;
 mod tutorial;

@@ -69,8 +69,7 @@ struct Counted {
 
 /// Starts this binary as the generator and reads its one line.
 fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(own)
+    let output = Command::new(super::OWN)
         .args(["bench", "__load", &port.to_string(), load.path, &load.connections.to_string()])
         .args([&load.close.to_string(), &time.as_millis().to_string()])
         .output()

@@ -27,10 +27,9 @@ pub fn measure(programs: &[Program]) -> Result<Vec<(&'static str, f64)>, String>
 }
 
 fn of(proxy: &Proxy) -> Result<f64, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
     // A few connections first: what the program allocates once is not the connections'.
     let hold = |count: usize| -> Result<f64, String> {
-        let mut child = Command::new(&own)
+        let mut child = Command::new(super::OWN)
             .args(["bench", "__idle", &proxy.port.to_string(), &count.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -368,9 +368,10 @@ fn retry_on(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) ->
 
 fn server_state_file_name(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     let name = match arguments.next() {
-        Some(word) if word.value == "use-backend-name" => draft.proxy.name.clone(),
+        // The name of the proxy, which a defaults section does not know: settled at the end.
+        None => String::new(),
+        Some(word) if word.value == "use-backend-name" => String::new(),
         Some(word) => word.value.clone(),
-        None => draft.proxy.name.clone(),
     };
     draft.proxy.server_state_file_name = Some(name);
     Ok(())

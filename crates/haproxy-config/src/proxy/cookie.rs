@@ -23,7 +23,6 @@ const WORDS: [&str; 15] = [
 fn cookie(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
     draft.spans.cookie = Some(arguments.span());
     let name = arguments.expect("a cookie name")?.value.clone();
-    let dynamic_key = draft.proxy.cookie.as_ref().and_then(|cookie| cookie.dynamic_key.clone());
     let mut cookie = CookiePersistence {
         name,
         mode: CookieMode::Passive,
@@ -37,7 +36,7 @@ fn cookie(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
         max_idle: None,
         max_life: None,
         dynamic: false,
-        dynamic_key,
+        dynamic_key: None,
         attributes: Vec::new(),
     };
     while let Some(word) = arguments.next() {
@@ -88,10 +87,6 @@ fn cookie(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
 }
 
 fn key(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    let key = arguments.string()?;
-    match &mut draft.proxy.cookie {
-        Some(cookie) => cookie.dynamic_key = Some(key),
-        None => draft.dynamic_cookie_key = Some(key),
-    }
+    draft.dynamic_cookie_key = Some(arguments.string()?);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `errorfile`, `errorfiles`, `errorloc…`: what is sent instead of the built-in error messages.
 
 use super::Draft;
+use super::error_file::{self, Problem};
 use super::table::InDefaults::Yes;
 use super::table::Side::Both;
 use super::table::{ProxyKeyword, entry};
@@ -53,8 +54,10 @@ pub(crate) fn read_file(word: &Word, status: u16, context: &mut Context<'_>) -> 
     if bytes.len() > FILE_LENGTH_MAX {
         return fail(word.span, format!("`{}` is larger than {FILE_LENGTH_MAX} bytes", path.display()));
     }
-    if bytes.is_empty() || bytes.starts_with(b"HTTP/") {
-        return Ok(bytes.into());
+    match error_file::normalize(&bytes) {
+        Ok(response) => return Ok(response.into()),
+        Err(Problem::Broken(message)) => return fail(word.span, format!("`{}`: {message}", path.display())),
+        Err(Problem::NotAResponse) => {}
     }
     context.report.push(
         diag::Diagnostic::warning(

@@ -9,7 +9,9 @@ use crate::parse::{Context, Outcome, fail, fail_with_help};
 use crate::scope;
 use crate::server::resolve_track;
 use ::rules::log_format::{BuiltIn, Dialect};
+use ::rules::stick_table::{DataType, KeyType};
 use ::rules::{AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction};
+use ::rules::{ValueType, cast_exists};
 use diag::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
 
@@ -46,6 +48,11 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     rulesets::resolve_error_files(&mut draft, &model.http_errors, context);
     rulesets::number_captures(&mut draft, context);
     check_rules(&draft, model, context);
+    own_name(&mut draft);
+    if let Some(cookie) = &mut draft.proxy.cookie {
+        cookie.dynamic_key = draft.dynamic_cookie_key.take();
+    }
+    stick(&draft, context);
     log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
     formats(&mut draft, context);
@@ -103,6 +110,48 @@ fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
         scope::with_rules(context, section, &AclSet::new(), places, parse).map(BalanceKey::Expr)
     })?;
     Ok(())
+}
+
+/// Settings that stand for the name of their proxy, wherever they were written.
+fn own_name(draft: &mut Draft) {
+    let name = draft.proxy.name.clone();
+    if let Some(file) = draft.proxy.server_state_file_name.as_mut().filter(|file| file.is_empty()) {
+        file.clone_from(&name);
+    }
+    for scope in draft.proxy.stats.iter_mut().flat_map(|stats| &mut stats.scope) {
+        if scope == "." {
+            scope.clone_from(&name);
+        }
+    }
+}
+
+/// What `stick` lines find or store must fit the keys of their table, which then stores servers.
+fn stick(draft: &Draft, context: &mut Context<'_>) {
+    for (rule, span) in draft.proxy.stick_rules.iter().zip(&draft.stick_spans) {
+        // Tables were met in the order of their ids.
+        let Ok(at) = context.tables.binary_search_by_key(&rule.table, |(id, _)| *id) else { continue };
+        let table = &mut context.tables[at].1;
+        table.config.store_implicitly(DataType::ServerId);
+        table.config.store_implicitly(DataType::ServerKey);
+        let wanted = match table.config.key {
+            KeyType::Ip => ValueType::Ip4,
+            KeyType::Ipv6 => ValueType::Ip6,
+            KeyType::Integer => ValueType::Int,
+            KeyType::String { .. } => ValueType::Str,
+            KeyType::Binary { .. } => ValueType::Bin,
+        };
+        let found = rule.key.output();
+        if !cast_exists(found, wanted) {
+            let message = format!(
+                "`{}` cannot be a key of table `{}`, whose type is {}",
+                String::from_utf8_lossy(rule.key.source()),
+                table.name,
+                table.config.key.name()
+            );
+            let note = table.span;
+            context.report.push(Diagnostic::alert(*span, message).with_note(note, "the table is here"));
+        }
+    }
 }
 
 /// `errorfiles`: messages of http-errors sections, unless the proxy has one of its own.
@@ -390,52 +439,58 @@ fn number(proxies: &mut [Proxy], context: &mut Context<'_>) {
             context.report.push(Diagnostic::alert(proxy.span, message).with_note(other, "it is used here"));
         }
     }
-    let mut free = Free::new(taken.into_keys());
+    // HAProxy counts a proxy of its own first, and counts on at every proxy, whether or not it takes the number.
+    let mut free = Free::new(2, taken.into_keys());
     for proxy in proxies.iter_mut() {
-        if proxy.uuid == 0 {
-            proxy.uuid = free.next();
+        free.give(&mut proxy.uuid);
+        let mut binds = Free::new(1, proxy.binds.iter().map(|bind| bind.id));
+        for bind in &mut proxy.binds {
+            binds.give(&mut bind.id);
         }
-        let mut binds = Free::new(proxy.binds.iter().map(|bind| bind.id));
-        for bind in proxy.binds.iter_mut().filter(|bind| bind.id == 0) {
-            bind.id = binds.next();
-        }
-        let mut servers = Free::new(proxy.servers.iter().map(|server| server.puid));
-        for server in proxy.servers.iter_mut().filter(|server| server.puid == 0) {
-            server.puid = servers.next();
+        let mut servers = Free::new(1, proxy.servers.iter().map(|server| server.puid));
+        for server in &mut proxy.servers {
+            servers.give(&mut server.puid);
         }
     }
 }
 
-/// Numbers from 1 that are not taken.
+/// Numbers that are not taken, counted up.
 struct Free {
     taken: BTreeSet<u32>,
     next: u32,
 }
 
 impl Free {
-    fn new(taken: impl Iterator<Item = u32>) -> Self {
-        Free { taken: taken.collect(), next: 1 }
+    fn new(first: u32, taken: impl Iterator<Item = u32>) -> Self {
+        Free { taken: taken.collect(), next: first }
     }
 
-    fn next(&mut self) -> u32 {
-        while self.taken.contains(&self.next) {
-            self.next += 1;
+    /// Fills in an id that is 0, and counts.
+    fn give(&mut self, id: &mut u32) {
+        if *id == 0 {
+            while self.taken.contains(&self.next) {
+                self.next += 1;
+            }
+            *id = self.next;
         }
         self.next += 1;
-        self.next - 1
     }
 }
 
 /// A frontend and the backends it names must speak the same way.
 fn check_modes(proxies: &[Proxy], context: &mut Context<'_>) {
     for proxy in proxies.iter().filter(|proxy| proxy.is_frontend) {
-        let Some(target) = proxy.default_backend.map(|id| &proxies[id.index()]) else {
-            continue;
-        };
-        if let Some(problem) = mode_mismatch(proxy, target) {
-            context
-                .report
-                .push(Diagnostic::alert(proxy.span, problem).with_note(target.span, "the backend is here"));
+        let named = proxy.use_backend.iter().filter_map(|line| match &line.target {
+            BackendTarget::Static(id) => Some((*id, line.span)),
+            BackendTarget::Dynamic(_) => None,
+        });
+        for (id, span) in proxy.default_backend.map(|id| (id, proxy.span)).into_iter().chain(named) {
+            let target = &proxies[id.index()];
+            if let Some(problem) = mode_mismatch(proxy, target) {
+                context
+                    .report
+                    .push(Diagnostic::alert(span, problem).with_note(target.span, "the backend is here"));
+            }
         }
     }
 }

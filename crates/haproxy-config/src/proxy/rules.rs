@@ -172,11 +172,11 @@ fn capture(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> 
         "cookie" => {
             let name = arguments.expect("a cookie name")?.value.clone();
             let length = capture_length(arguments)?;
-            let prefix = name.strip_suffix('*');
+            // `name=` is that name, `name` is whatever begins with it.
+            let exact = name.strip_suffix('=');
             draft.proxy.cookie_capture = Some(CookieCapture {
-                name: prefix.unwrap_or(&name).to_owned(),
-                // `name=` is the exact name, `name` matches what begins with it.
-                prefix: !name.ends_with('='),
+                name: exact.unwrap_or(&name).to_owned(),
+                prefix: exact.is_none(),
                 length,
             });
         }
@@ -215,6 +215,11 @@ fn stick_table(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Contex
         return fail(arguments.span(), "a proxy has one stick table: this is a second one");
     }
     let config = parse_table(arguments, context)?;
+    if let Some(peers) = &config.peers
+        && context.names.other(crate::language::SectionKind::Peers, peers).is_none()
+    {
+        return fail(arguments.span(), format!("there is no peers section `{peers}`"));
+    }
     draft.proxy.stick_table = Some(id);
     context.tables.push((
         id,
@@ -257,6 +262,7 @@ fn stick(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>)
         if arguments.take("table") { Some(arguments.expect("the name of a table")?.clone()) } else { None };
     let condition = condition(draft, arguments, places, context)?;
     let table = table_of(draft, table.as_ref(), arguments, context)?;
+    draft.stick_spans.push(arguments.span());
     let rule = StickRule { key, table, matches, stores_request, stores_response, condition };
     draft.proxy.stick_rules.push(rule);
     Ok(())

@@ -60,7 +60,6 @@ fn stats(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context
         "http-request" => return super::rulesets::stats_http_request(draft, arguments, context),
         _ => {}
     }
-    let name = draft.proxy.name.clone();
     let stats = draft.proxy.stats.get_or_insert_with(new_stats);
     match word.value.as_str() {
         "uri" => stats.uri = arguments.expect("a URI prefix")?.value.clone().into_bytes(),
@@ -86,7 +85,7 @@ fn stats(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context
         }
         "scope" => {
             let scope = arguments.expect("the name of a proxy, or `.`")?;
-            stats.scope.push(if scope.value == "." { name } else { scope.value.clone() });
+            stats.scope.push(scope.value.clone());
         }
         "hide-version" => stats.hide_version = true,
         "show-version" => stats.hide_version = false,

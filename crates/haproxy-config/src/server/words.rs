@@ -125,7 +125,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("resolve-prefer", Works, resolve_prefer, "ipv4 or ipv6"),
     row("resolvers", Works, resolvers, "section that resolves the name at run time"),
     row("rise", Works, rise, "good checks until the server is up"),
-    row(
+    flag(
         "send-proxy",
         Works,
         assign!(server.send_proxy = Some(ProxyProtocol::V1)),

@@ -32,7 +32,7 @@ pub fn open_cli(model: &Model, errors: &mut Vec<String>) -> Vec<CliListener> {
     for socket in &model.global.stats_sockets {
         let options =
             crate::listen::ListenOptions { workers: 1, noreuseport: true, backlog: 10, keepalive: false };
-        match crate::listen::open(&socket.bind, None, options) {
+        match crate::listen::open(&socket.bind, Vec::new(), options) {
             Ok(sockets) => {
                 open.extend(
                     sockets
@@ -75,7 +75,7 @@ async fn serve(control: std::rc::Rc<Control>, cli: Vec<CliListener>) {
     let mut stage = control.stage.subscribe();
     tokio::task::spawn_local(crate::health::run(Arc::clone(&control.shared), control.stage.subscribe()));
     tokio::task::spawn_local(crate::resolve::run(Arc::clone(&control.shared), control.stage.subscribe()));
-    drop(cli);
+    let _cli = cli;
     let mut clock = tokio::time::interval(CLOCK_INTERVAL);
     loop {
         tokio::select! {

@@ -88,6 +88,7 @@ async fn open(
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(proxy.source.as_ref()),
+        delayed_ack: to.is_silent,
         ..ConnectOptions::default()
     };
     match bounded(conversation, connect(&target, options)).await {
@@ -193,8 +194,12 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
             (agent.and_then(|agent| agent.addr), agent.map(|agent| agent.port))
         }
     };
-    let address = to.address.or(address);
-    let port = to.port.or(port);
+    let (set_address, set_port) = {
+        let view = probe.view(server);
+        (view.target.address, view.target.port)
+    };
+    let address = to.address.or(set_address).or(address);
+    let port = to.port.or(set_port).or(port);
     let own = server.target.read().clone();
     match (own, address, port) {
         (Some(Target::Inet(own)), address, port) => {

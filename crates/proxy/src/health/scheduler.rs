@@ -97,6 +97,7 @@ impl Scheduler {
         for server in servers {
             self.add(&server);
         }
+        self.shared.inherit_at_start();
         let count = self.tasks.len();
         let max_spread = self.shared.state.model.global.max_spread_checks;
         let now = Instant::now();
@@ -202,8 +203,12 @@ impl Scheduler {
             view.running = true;
             view.description.clear();
         }
-        let (shared, server, recipe) =
-            (Arc::clone(&self.shared), Arc::clone(&task.server), Arc::clone(&task.recipe));
+        let request = task.probe.view(&task.server).target.request.clone();
+        let recipe = match request.filter(|_| task.probe == Probe::Agent) {
+            Some(request) => Arc::new(Recipe::agent(Some(&request))),
+            None => Arc::clone(&task.recipe),
+        };
+        let (shared, server) = (Arc::clone(&self.shared), Arc::clone(&task.server));
         let (kind, finished) = (task.probe, self.finished.clone());
         tokio::task::spawn_local(async move {
             let outcome = probe(&shared, &server, kind, recipe, interval).await;

@@ -119,6 +119,26 @@ impl Shared {
         }
     }
 
+    /// Servers that track one which the configuration disables start as it does; nothing is logged.
+    pub(super) fn inherit_at_start(&self) {
+        // Chains are short; each round carries the flags one link further.
+        for _ in 0..TRACK_DEPTH_MAX {
+            let mut changed = false;
+            for (_, server) in &self.state.servers {
+                let Some(tracked) = server.settings.track else { continue };
+                let before = AdminFlags::from(server.admin());
+                let flags = before.inheriting(self.state.server(tracked).admin().into());
+                if flags != before {
+                    self.change(server, |standing| standing.administer(flags, true, false));
+                    changed = true;
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+
     // Checks pause in maintenance, and start over behind it: up, one failure from down.
     fn reset_counters(&self, server: &ServerState, enters: bool) {
         let mut view = server.check.lock();

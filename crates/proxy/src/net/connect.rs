@@ -17,6 +17,8 @@ pub struct ConnectOptions<'a> {
     pub keepalive: bool,
     pub mss: Option<i32>,
     pub user_timeout_ms: Option<u32>,
+    /// Do not acknowledge the server's SYN at once: a connection that is reset before never reaches its application.
+    pub delayed_ack: bool,
 }
 
 /// Connects to `target`. The caller bounds the time.
@@ -51,6 +53,9 @@ async fn connect_tcp(address: SocketAddr, options: ConnectOptions<'_>) -> io::Re
     }
     if let Some(timeout) = options.user_timeout_ms {
         reference.set_tcp_user_timeout(Some(std::time::Duration::from_millis(timeout.into())))?;
+    }
+    if options.delayed_ack {
+        sys::socket_options::set_tcp_quick_ack(&socket, false)?;
     }
     if let Some(source) = options.source {
         bind_source(&socket, source, address, options.client)?;

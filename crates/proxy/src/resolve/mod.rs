@@ -23,15 +23,24 @@ use parking_lot::Mutex;
 use rules::ServerId;
 use tokio::sync::mpsc;
 
-/// Servers waiting to be resolved out of turn at most.
-const HASTENED_MAX: usize = 1024;
+/// Orders waiting for the resolver at most.
+const ORDERS_MAX: usize = 1024;
+
+/// What the resolver is told from outside.
+#[derive(Debug)]
+enum Order {
+    /// Resolve the name of this server soon.
+    Hasten(ServerId),
+    /// This server has another name now.
+    Rename(ServerId, String),
+}
 
 /// What other threads see of name resolution: `show resolvers` reads it.
 #[derive(Debug)]
 pub struct Resolve {
     pub sections: Vec<SectionView>,
-    hasten: mpsc::Sender<ServerId>,
-    hastened: Mutex<Option<mpsc::Receiver<ServerId>>>,
+    orders: mpsc::Sender<Order>,
+    receiver: Mutex<Option<mpsc::Receiver<Order>>>,
 }
 
 /// One `resolvers` section.
@@ -62,13 +71,19 @@ impl Resolve {
                     .collect(),
             })
             .collect();
-        let (hasten, hastened) = mpsc::channel(HASTENED_MAX);
-        Resolve { sections, hasten, hastened: Mutex::new(Some(hastened)) }
+        let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+        Resolve { sections, orders, receiver: Mutex::new(Some(receiver)) }
     }
 
     /// Resolves the name of a server soon: it cannot be reached, so it may have moved.
     pub fn hasten(&self, server: ServerId) {
         // When so many wait already, this one is resolved in its turn.
-        let _ = self.hasten.try_send(server);
+        let _ = self.orders.try_send(Order::Hasten(server));
+    }
+
+    /// `set server … fqdn`: the server keeps its address until the new name resolves. False when the resolver has too
+    /// much to do; refuse it for servers without `resolvers` before calling.
+    pub fn rename(&self, server: ServerId, name: &str) -> bool {
+        self.orders.try_send(Order::Rename(server, name.to_ascii_lowercase())).is_ok()
     }
 }

@@ -1,5 +1,6 @@
 //! The task that resolves: timers, queries in flight, and who uses which name. Runs on the control thread.
 
+use super::Order;
 use super::assignment::{Seat, assign, is_in};
 use super::initial::port_of;
 use super::message::{QueryType, Reply, Service, read_answer, write_query};
@@ -68,7 +69,7 @@ struct Resolver {
 
 /// Resolves until `stage` says stop. Call on the control thread, in its `LocalSet`.
 pub async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
-    let Some(mut hastened) = shared.resolve.hastened.lock().take() else { return };
+    let Some(mut orders) = shared.resolve.receiver.lock().take() else { return };
     let (sender, mut received) = mpsc::channel(RECEIVED_MAX);
     let mut resolver = Resolver::new(shared, sender);
     resolver.register_all(Instant::now());
@@ -85,7 +86,7 @@ pub async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
                 }
             }
             Some(answer) = received.recv() => resolver.handle_answer(Instant::now(), &answer),
-            Some(server) = hastened.recv() => resolver.hasten(Instant::now(), server),
+            Some(order) = orders.recv() => resolver.obey(Instant::now(), order),
             () = tokio::time::sleep_until(next.into()) => resolver.handle_timers(Instant::now()),
         }
     }
@@ -186,6 +187,32 @@ impl Resolver {
                 self.timers.push(Reverse((due, index)));
             }
         }
+    }
+
+    fn obey(&mut self, now: Instant, order: Order) {
+        match order {
+            Order::Hasten(server) => self.hasten(now, server),
+            Order::Rename(server, name) => self.rename(now, server, name),
+        }
+    }
+
+    fn rename(&mut self, now: Instant, id: ServerId, name: String) {
+        let server = Arc::clone(self.shared.state.server(id));
+        let Some(section) = self.section_of(&server) else { return };
+        let used = |entry: &Entry| entry.key.kind != Kind::Service && entry.users.contains(&id);
+        let old: Vec<Key> = self
+            .entries
+            .iter()
+            .flatten()
+            .filter(|entry| used(entry))
+            .map(|entry| entry.key.clone())
+            .collect();
+        for key in old {
+            self.leave(&key, id);
+        }
+        *server.fqdn.write() = Some(name.clone());
+        let index = self.join(Key { section, name, kind: address_kind(&server) }, id, now);
+        self.place_addresses(index, None);
     }
 
     fn hasten(&mut self, now: Instant, user: ServerId) {
@@ -314,6 +341,10 @@ impl Resolver {
     fn place_addresses(&mut self, index: usize, mut nameserver: Option<usize>) {
         let Some(entry) = &self.entries[index] else { return };
         let addresses: Vec<IpAddr> = entry.resolution.addresses().collect();
+        // Nothing is known yet: everybody stays where they are.
+        if addresses.is_empty() {
+            return;
+        }
         let mut by_backend: BTreeMap<rules::ProxyId, Vec<ServerId>> = BTreeMap::new();
         for user in &entry.users {
             by_backend.entry(user.proxy).or_default().push(*user);

@@ -441,6 +441,7 @@ pub async fn open(
         keepalive: settings.options.srvtcpka,
         mss: server.settings.mss,
         user_timeout_ms: server.settings.tcp_user_timeout_ms,
+        delayed_ack: false,
     };
     let now = Instant::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);

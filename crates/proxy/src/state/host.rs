@@ -2,13 +2,13 @@
 
 use super::{ServerState, State, WEIGHT_SCALE};
 use rules::{
-    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable, StreamFacts,
-    StreamTimeout, TableId, UserlistId,
+    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
+    StreamFacts, StreamTimeout, TableId, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 thread_local! {

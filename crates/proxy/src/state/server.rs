@@ -5,7 +5,7 @@ use super::{Admin, Running};
 use haproxy_config::model;
 use parking_lot::{Mutex, RwLock};
 use rules::ServerId;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -78,10 +78,20 @@ pub struct CheckView {
     pub code: Option<u16>,
     pub duration_ms: Option<u64>,
     pub description: String,
+    /// Where the check goes and what the agent is sent, when set at run time.
+    pub target: CheckTarget,
     /// HAProxy's `health`: 0 ..= rise + fall - 1.
     pub health: u32,
     pub rise: u32,
     pub fall: u32,
+}
+
+/// `set server … check-addr`, `check-port`, `agent-addr`, `agent-port`, `agent-send`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckTarget {
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
+    pub request: Option<Vec<u8>>,
 }
 
 impl ServerState {

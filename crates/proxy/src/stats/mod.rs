@@ -1,6 +1,7 @@
 //! Statistics: the numbers of `show stat` and of the statistics page, computed from the state when asked.
 
 mod fields;
+pub mod page;
 mod rows;
 mod server_status;
 mod text;

@@ -2,8 +2,8 @@
 
 use super::alias::find;
 use super::{Dialect, Flags, Item, LogFormat};
-use crate::context::{LoadError, ParseContext, Word};
 use crate::Expr;
+use crate::context::{LoadError, ParseContext, Word};
 
 impl LogFormat {
     /// Parses one word.
@@ -196,8 +196,8 @@ impl Parser<'_> {
     fn unknown(&self, start: usize, name: &[u8]) -> LoadError {
         let shown = String::from_utf8_lossy(name).into_owned();
         let names = super::ALIASES.iter().map(|row| row.1);
-        let hint = diag::nearest(&shown, names)
-            .map_or(String::new(), |name| format!("; did you mean '%{name}'?"));
+        let hint =
+            diag::nearest(&shown, names).map_or(String::new(), |name| format!("; did you mean '%{name}'?"));
         self.error(
             start,
             self.at,

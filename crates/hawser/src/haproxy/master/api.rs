@@ -100,6 +100,10 @@ pub fn run(line: &str, facts: &Facts<'_>, level: Level) -> Outcome {
             "The following commands are valid at this level:\n",
         ));
     }
+    if words.is_empty() {
+        let heading = "Unknown command. Please enter one of the following commands only:\n";
+        return Outcome::Answer(help(&words, level, heading));
+    }
     match COMMANDS.iter().find(|row| words.starts_with(row.words)) {
         Some(row) if row.level > level => Outcome::Answer("Permission denied\n".to_owned()),
         Some(row) => (row.run)(facts, level),
@@ -120,7 +124,8 @@ fn help(words: &[&str], level: Level, heading: &str) -> String {
     let alike = |row: &&Command| words.first().is_none_or(|word| row.words.first() == Some(word));
     let mut chosen: Vec<&Command> = usual.iter().filter(allowed).filter(alike).collect();
     if chosen.is_empty() {
-        chosen = usual.iter().filter(allowed).collect();
+        // A first word that nothing starts with: HAProxy finds the commands of one word near it.
+        chosen = usual.iter().filter(allowed).filter(|row| !row.synopsis.contains(' ')).collect();
     }
     chosen.extend(&COMMANDS[COMMANDS.len() - ALWAYS..]);
     for row in chosen {

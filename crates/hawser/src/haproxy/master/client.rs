@@ -159,7 +159,7 @@ impl Client {
             return false;
         };
         let command = rest.trim();
-        if command.is_empty() {
+        if command.is_empty() && !prefix.is_empty() {
             // A prefix alone redirects what follows.
             self.target = target;
             self.prompt_again();
@@ -185,9 +185,8 @@ impl Client {
             Outcome::Lower(level) => self.level = self.level.min(level),
             Outcome::Quit => self.closing = true,
         }
-        if !self.closing {
-            self.prompt_again();
-        }
+        // Also after `quit`, as HAProxy.
+        self.prompt_again();
         false
     }
 

@@ -1,0 +1,8 @@
+//! The contract with shells, supervisors and test tools: the same scenario against HAProxy and against hawser.
+
+mod demo;
+mod exit_codes;
+mod life;
+mod listeners;
+mod master;
+mod program;

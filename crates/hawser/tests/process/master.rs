@@ -1,0 +1,203 @@
+//! Master and workers.
+
+use super::program::*;
+use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+struct Master {
+    running: Running,
+    folder: Folder,
+    port: u16,
+}
+
+impl Master {
+    fn start(program: Program, mode: &str) -> Master {
+        let folder = Folder::new();
+        let port = free_port();
+        folder.file("l.cfg", &configuration("", &format!("127.0.0.1:{port}"), greeter("hello")));
+        let mut command = program.command();
+        command
+            .args([mode, "-p", "pid", "-f", "l.cfg"])
+            .arg("-S")
+            .arg(folder.path().join("master.sock"))
+            .current_dir(folder.path())
+            .env("NOTIFY_SOCKET", folder.path().join("notify.sock"));
+        let running = Running::start(command);
+        let master = Master { running, folder, port };
+        eventually("it serves", || ask(port).as_deref() == Some("hello"));
+        eventually("the pid file is there", || {
+            master.folder.read("pid").is_some_and(|text| text.ends_with('\n'))
+        });
+        master
+    }
+
+    /// One connection, as test tools do: commands, then the end; everything is answered. HAProxy's master resets
+    /// connections while it re-executes itself: then it is asked again.
+    fn say(&self, commands: &str) -> String {
+        let ask = || {
+            let mut stream = UnixStream::connect(self.folder.path().join("master.sock")).ok()?;
+            stream.set_read_timeout(Some(PATIENCE)).ok()?;
+            stream.write_all(commands.as_bytes()).ok()?;
+            stream.shutdown(std::net::Shutdown::Write).ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok().map(|_| answer)
+        };
+        let mut answer = None;
+        eventually("the master answers", || {
+            answer = ask();
+            answer.is_some()
+        });
+        answer.expect("just seen")
+    }
+
+    /// Pids of workers, the current one first.
+    fn workers(&self) -> Vec<i32> {
+        let worker = |line: &str| {
+            let mut words = line.split_whitespace();
+            let pid = words.next()?.parse().ok()?;
+            (words.next()? == "worker").then_some(pid)
+        };
+        self.say("show proc\n").lines().filter_map(worker).collect()
+    }
+
+    fn reload_with(&mut self, reload: impl FnOnce(&Master)) {
+        let before = self.workers();
+        reload(self);
+        eventually("a new worker serves alone", || {
+            let now = self.workers();
+            now.len() == 1 && now != before
+        });
+    }
+}
+
+// row: 63
+#[test]
+fn the_pid_file_names_the_process_that_was_started() {
+    for program in BOTH {
+        let master = Master::start(program, "-W");
+        assert_eq!(master.folder.read("pid"), Some(format!("{}\n", master.running.pid())), "{program:?}");
+    }
+}
+
+#[test]
+fn it_stops_with_haproxys_exit_codes_and_nobody_keeps_its_output_open() {
+    for program in BOTH {
+        for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 0), (Signal::USR1, 0)] {
+            let mut master = Master::start(program, "-W");
+            // HAProxy's handlers come after its pid file.
+            master.say("show version\n");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            master.running.signal(signal);
+            assert_eq!(master.running.wait().code(), Some(code), "{program:?} {signal:?}");
+            let output = master.running.output();
+            assert!(output.contains("Exiting Master process..."), "{output}");
+            assert!(output.contains(&format!("All workers exited. Exiting... ({code})")), "{output}");
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_dies_takes_the_master_with_it() {
+    for program in BOTH {
+        let mut master = Master::start(program, "-W");
+        signal_pid(master.workers()[0], Signal::KILL);
+        assert_eq!(master.running.wait().code(), Some(137), "{program:?}");
+        let output = master.running.output();
+        assert!(output.contains("exited with code 137 (Killed)"), "{output}");
+        assert!(output.contains("exit-on-failure: killing every processes with SIGTERM"), "{output}");
+    }
+}
+
+#[test]
+fn workers_do_not_outlive_a_killed_master() {
+    let mut master = Master::start(Program::Hawser, "-W");
+    let worker = Background(master.workers()[0]);
+    master.running.signal(Signal::KILL);
+    master.running.wait();
+    eventually("the worker ends", || !is_alive(worker.0));
+}
+
+// row: 329
+#[test]
+fn a_reload_by_signal_or_command_replaces_the_worker() {
+    for program in BOTH {
+        let mut master = Master::start(program, "-W");
+        master.reload_with(|master| master.running.signal(Signal::USR2));
+        master.reload_with(|master| master.running.signal(Signal::HUP));
+        master.reload_with(|master| assert_eq!(master.say("reload\n"), ""));
+        assert_eq!(ask(master.port).as_deref(), Some("hello"));
+        let listed = master.say("show proc\n");
+        assert!(listed.contains("master          3 [failed: 0]"), "{program:?}: {listed}");
+    }
+}
+
+#[test]
+fn a_reload_that_fails_leaves_the_worker_serving() {
+    for program in BOTH {
+        let master = Master::start(program, "-W");
+        let before = master.workers();
+        master.folder.file("l.cfg", "listen l\n  bogus\n");
+        master.running.signal(Signal::USR2);
+        eventually("the failure is counted", || master.say("show proc\n").contains("1 [failed: 1]"));
+        assert_eq!(master.workers(), before, "{program:?}");
+        assert_eq!(ask(master.port).as_deref(), Some("hello"), "{program:?}");
+    }
+}
+
+#[test]
+fn the_masters_socket_answers_in_haproxys_words() {
+    let masters = BOTH.map(|program| Master::start(program, "-W"));
+    for commands in [
+        "help\n",
+        "foo\n",
+        "show cli level\n",
+        "operator\nshow cli level\n",
+        "user;show cli level\n",
+        "show cli sockets\n",
+        "@2 show version\n",
+        "@!1 show version\n",
+        "@x show version\n",
+        "show loadstatus\n",
+        "prompt\nshow cli level\n@\nquit\n",
+        "",
+        "\n",
+    ] {
+        let [recorded, ours] = [0, 1].map(|index| masters[index].say(commands));
+        assert_eq!(ours, recorded, "{commands:?}");
+    }
+    let [recorded, ours] = [0, 1].map(|index| masters[index].say("show proc\n"));
+    let shape = |text: &str| {
+        text.lines()
+            .map(|line| line.split("  ").next().map(|word| word.parse::<u32>().is_ok()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shape(&ours), shape(&recorded));
+    assert_eq!(ours.lines().next(), recorded.lines().next());
+    assert_eq!(masters[1].say("show version\n"), masters[1].say("@master show version\n"));
+}
+
+#[test]
+fn the_first_datagram_to_the_supervisor_says_ready() {
+    let folder = Folder::new();
+    let port = free_port();
+    folder.file("l.cfg", &configuration("", &format!("127.0.0.1:{port}"), greeter("hello")));
+    let supervisor = UnixDatagram::bind(folder.path().join("notify.sock")).expect("binds");
+    supervisor.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    let next = || {
+        let mut buffer = [0; 1000];
+        let length = supervisor.recv(&mut buffer).expect("a datagram");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let mut command = Program::Hawser.command();
+    command.args(["-Ws", "-f", "l.cfg"]).current_dir(folder.path());
+    command.env("NOTIFY_SOCKET", folder.path().join("notify.sock"));
+    let mut running = Running::start(command);
+    assert_eq!(next(), format!("READY=1\nMAINPID={}", running.pid()));
+    running.signal(Signal::USR2);
+    assert!(next().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert!(next().starts_with("READY=1\n"));
+    running.signal(Signal::TERM);
+    assert_eq!(next(), "STOPPING=1");
+    assert_eq!(running.wait().code(), Some(0));
+}
