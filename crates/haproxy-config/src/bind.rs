@@ -1,7 +1,7 @@
 //! The words of a `bind` line (configuration manual §5.1) and of `stats socket`, which takes the same ones.
 
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{Idle, NoEffect, Refused, Works};
 use crate::keywords::{self, Keyword, assign, flag, read, row};
 use crate::model::{Address, Bind, BindTls, Level, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
@@ -56,7 +56,8 @@ fn with_prefix(address: Address, prefix: &str) -> Address {
     }
 }
 
-const TLS: keywords::Status = ParsedOnly("TLS is not implemented yet");
+/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
+const TLS: crate::keywords::Status = Idle;
 
 /// Every keyword of a bind line.
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[

@@ -14,7 +14,8 @@ use rules::{AclSet, Expr, Place, VariableName, VariableScope};
 use std::path::PathBuf;
 
 const LUA: crate::keywords::Status = Refused("Lua is not implemented");
-const TLS: crate::keywords::Status = ParsedOnly("TLS is not implemented yet");
+/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
+const TLS: crate::keywords::Status = Idle;
 const DEVICES: crate::keywords::Status = Refused("device detection is not implemented");
 
 /// Everything but `tune.*`.

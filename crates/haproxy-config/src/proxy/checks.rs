@@ -169,9 +169,11 @@ fn push(ruleset: &mut Ruleset, step: Step, arguments: &Arguments<'_>) -> Outcome
             "a ruleset with a `connect` must start with one",
             "put a `connect` before the first send or expect",
         ),
-        RulesetError::SendWithoutConnect(step) => {
-            fail(span, format!("step {step} sends once more without a `connect` before it"))
-        }
+        RulesetError::SendWithoutConnect(step) => fail_with_help(
+            span,
+            format!("step {step} sends without a `connect` before it"),
+            "put the `send` before the `expect`, or a `connect` between two exchanges",
+        ),
         RulesetError::ExpectWithoutSend(step) => {
             fail(span, format!("step {step} expects without a `send` before it"))
         }

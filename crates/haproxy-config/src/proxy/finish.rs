@@ -413,6 +413,14 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
                 .with_help("set them in `defaults`, such as `timeout client 50s`"),
         );
     }
+    let reads_rdp = matches!(proxy.balance.key, BalanceKey::RdpCookie { .. }) || proxy.rdp_persist.is_some();
+    if proxy.is_backend && reads_rdp && proxy.tcp_request_inspect_delay.is_none() && proxy.mode == Mode::Tcp {
+        let message =
+            format!("{title} reads RDP cookies but does not wait for them: connections may come without");
+        let span = draft.spans.balance.unwrap_or(proxy.span);
+        let help = "add `tcp-request inspect-delay 5s` and `tcp-request content accept if RDP_COOKIE`";
+        context.report.push(Diagnostic::notice(span, message).with_help(help));
+    }
     let uses_cookie =
         proxy.cookie.as_ref().is_some_and(|cookie| !cookie.dynamic && cookie.mode != CookieMode::Passive);
     if proxy.is_backend
