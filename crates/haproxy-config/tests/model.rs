@@ -498,3 +498,43 @@ fn missing_timeouts_are_a_warning() {
             .any(|d| d.message.contains("has no `timeout client`, `timeout connect`, `timeout server`"))
     );
 }
+
+#[test]
+fn checks_of_a_section_replace_those_of_its_defaults() {
+    use checks::{Match, Step, Text};
+    let text = "defaults\n mode http\n option httpchk GET /def\n http-check expect status 299\nbackend a\nbackend b\n \
+                http-check expect status 200\nbackend c\n http-check send uri /own\nbackend d\n option httpchk HEAD /opt\n";
+    let seen: Vec<(Option<String>, String, bool)> = model(text)
+        .proxies
+        .iter()
+        .map(|proxy| {
+            let (mut method, mut uri, mut expects_299) = (None, String::new(), false);
+            for step in &proxy.check.steps {
+                match step {
+                    Step::HttpSend(send) => {
+                        method.clone_from(&send.method);
+                        if let Some(Text::Literal(bytes)) = &send.uri {
+                            uri = String::from_utf8_lossy(bytes).into_owned();
+                        }
+                    }
+                    Step::Expect(expect) => {
+                        expects_299 = matches!(&expect.test, Match::Status(set) if set.contains(299) && !set.contains(200));
+                    }
+                    _ => {}
+                }
+            }
+            (method, uri, expects_299)
+        })
+        .collect();
+    let get = Some("GET".to_owned());
+    assert_eq!(
+        seen,
+        [
+            (get.clone(), "/def".to_owned(), true),
+            (get, "/def".to_owned(), false),
+            // As recorded: `OPTIONS /own`, nothing of the defaults' request.
+            (None, "/own".to_owned(), false),
+            (Some("HEAD".to_owned()), "/opt".to_owned(), false),
+        ]
+    );
+}

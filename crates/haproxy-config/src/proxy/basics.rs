@@ -172,6 +172,7 @@ fn rest(_: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome
 }
 
 fn bind(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    draft.has_bind_line = true;
     for mut bind in bind::parse(arguments, context)? {
         bind.proxy = Some(draft.proxy.id);
         draft.proxy.binds.push(bind);

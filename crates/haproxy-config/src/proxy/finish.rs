@@ -388,7 +388,7 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
         return;
     }
     let title = draft.title();
-    if proxy.is_frontend && proxy.binds.is_empty() {
+    if proxy.is_frontend && !draft.has_bind_line {
         let help = if proxy.is_backend { "add `bind`, or make it a backend" } else { "add `bind`" };
         let message = format!("{title} has no `bind`: nothing reaches it");
         context.report.push(Diagnostic::warning(proxy.span, message).with_help(help));
