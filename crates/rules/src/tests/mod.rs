@@ -1,5 +1,6 @@
 //! Tests that read as the lines of a configuration.
 
+mod cost;
 mod inspection;
 mod lists;
 mod vectors;
