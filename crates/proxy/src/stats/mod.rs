@@ -11,4 +11,4 @@ pub use rows::{
     ObjectKind, Row, RowOptions, Value, backend_row, frontend_row, listener_rows, proxy_rows, server_row,
 };
 pub use server_status::server_status;
-pub use text::{csv_header, write_csv, write_json, write_typed};
+pub use text::{csv_header, write_csv, write_json, write_json_value, write_typed};
