@@ -7,6 +7,7 @@
 //! ```
 
 mod control;
+mod handover;
 mod health;
 mod listen;
 mod logs;

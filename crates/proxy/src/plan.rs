@@ -26,8 +26,8 @@ pub struct ProxyPlan {
     pub errors: HashMap<u16, ErrorContent>,
     /// Server indices by the value of their `cookie`.
     pub server_by_cookie: HashMap<Vec<u8>, u32>,
-    /// A new request needs no more than its head copied on: nothing looks at it.
-    pub logs: bool,
+    /// Something may read the request line as it was received: logs, or formats in rules.
+    pub captures: bool,
 }
 
 /// The timeouts in force, fallbacks resolved. `None` never fires.
@@ -108,7 +108,22 @@ impl ProxyPlan {
                 .rev() // the first server with a value wins
                 .filter_map(|(index, server)| Some((server.cookie.clone()?.into_bytes(), index as u32)))
                 .collect(),
-            logs: proxy.log_format.is_some() && !proxy.log_targets.is_empty(),
+            captures: reads_request_line(proxy, model),
         }
     }
+}
+
+/// Whether anything may read the request line as it was received. Rules of any backend may, so any rule counts.
+fn reads_request_line(proxy: &model::Proxy, model: &Model) -> bool {
+    let ruled = |proxy: &model::Proxy| {
+        !(proxy.http_request.is_empty()
+            && proxy.http_response.is_empty()
+            && proxy.http_after_response.is_empty()
+            && proxy.redirects.is_empty()
+            && proxy.use_backend.is_empty())
+    };
+    proxy.log_format.is_some()
+        || proxy.unique_id_format.is_some()
+        || ruled(proxy)
+        || model.proxies.iter().any(|other| other.is_backend && ruled(other))
 }

@@ -46,7 +46,8 @@ impl Control {
             accept,
             backend: Cell::new(None),
             server: Cell::new(None),
-            phase: Cell::new(Phase::Idle),
+            // Not idle: its first request, or its first bytes, may be on their way, and nothing else would answer them.
+            phase: Cell::new(Phase::Request),
             requests: Cell::new(0),
             killed: Cell::new(false),
             waker: RefCell::new(None),

@@ -1,6 +1,7 @@
 //! From a model to running threads, and back to silence.
 
 use crate::control;
+use crate::handover::Handover;
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
@@ -44,6 +45,8 @@ pub enum Command {
     Resume,
     /// Log the state of all proxies.
     DumpStatus,
+    /// Give all listeners to the process at the other end.
+    HandOver(std::os::unix::net::UnixStream),
     /// A connected client of the runtime API, with all rights: the master's, who relays to workers.
     RuntimeClient(std::os::unix::net::UnixStream),
 }
@@ -106,6 +109,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let workers = worker_count(&model);
     let mut errors = Vec::new();
     let mut inherited = options.inherited;
+    let handover = Handover::default();
     let mut listeners: Vec<Vec<PlacedListener>> = (0..workers).map(|_| Vec::new()).collect();
     let maxconn = model.global.maxconn.or(options.maxconn).unwrap_or(MAXCONN_DEFAULT);
     for proxy in model.proxies.iter().filter(|proxy| !proxy.disabled) {
@@ -123,6 +127,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
             match listen::open(bind, adopted, settings) {
                 Ok(sockets) => {
                     for (place, socket) in sockets.into_iter().enumerate() {
+                        handover.keep(Some(proxy.id), bind, &socket);
                         listeners[place % workers].push(PlacedListener {
                             socket,
                             frontend: proxy.id,
@@ -135,6 +140,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         }
     }
     let cli = control::open_cli(&model, &mut errors);
+    cli.iter().for_each(|open| handover.keep(None, &open.bind, &open.socket));
     let logs = match Logs::open(&model) {
         Ok(logs) => Some(logs),
         Err(error) => {
@@ -151,7 +157,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
-    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health, resolve });
+    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health, resolve, handover });
     Ok(Bound { shared, listeners, cli })
 }
 
@@ -220,18 +226,22 @@ fn supervise(
         };
         match received {
             Ok(Command::SoftStop) if !stopping => {
-                shared.state.stop_accepting();
+                shared.stop_accepting();
                 deadline = shared.plan.model.global.hard_stop_after.map(|after| Instant::now() + after);
                 let _ = stage.send(Stage::Stopping);
             }
             Ok(Command::SoftStop) => {}
             Ok(Command::HardStop) => {
-                shared.state.stop_accepting();
+                shared.stop_accepting();
                 let _ = stage.send(Stage::Stopped);
             }
             Ok(Command::Pause) => shared.state.set_all_frontends(FrontendStatus::Paused),
             Ok(Command::Resume) => shared.state.set_all_frontends(FrontendStatus::Open),
             Ok(Command::DumpStatus) => control::log_status(shared),
+            Ok(Command::HandOver(successor)) => {
+                // The successor binds for itself when this fails.
+                let _ = shared.handover.serve(&successor);
+            }
             // The runtime API is not served yet: its client sees the end of the stream.
             Ok(Command::RuntimeClient(client)) => drop(client),
             Err(RecvTimeoutError::Timeout) => {
@@ -241,7 +251,7 @@ fn supervise(
             }
             Err(RecvTimeoutError::Disconnected) if stopping => std::thread::sleep(LOOK_AGAIN),
             Err(RecvTimeoutError::Disconnected) => {
-                shared.state.stop_accepting();
+                shared.stop_accepting();
                 let _ = stage.send(Stage::Stopped);
             }
         }
@@ -322,6 +332,13 @@ fn close_idle(worker: &Worker) {
         if control.phase.get() == Phase::Idle {
             control.kill();
         }
+    }
+}
+
+impl Shared {
+    fn stop_accepting(&self) {
+        self.handover.release();
+        self.state.stop_accepting();
     }
 }
 

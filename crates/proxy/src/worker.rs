@@ -1,5 +1,6 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
+use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
@@ -33,6 +34,7 @@ pub struct Shared {
     pub logs: Logs,
     pub health: Health,
     pub resolve: Resolve,
+    pub handover: Handover,
 }
 
 /// The thread's own things; tasks hold it by `Rc`.

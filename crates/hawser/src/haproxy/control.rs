@@ -3,6 +3,7 @@
 //! ```text
 //!   master → worker   'T' + stream   take the old worker's listeners through this
 //!                     'N'            nobody to take listeners from
+//!                     'L' + stream   give the listeners to the one behind this
 //!                     'C' + stream   a client of the runtime API, with all rights
 //!   worker → master   'R'            ready: listeners are open
 //!   daemon → parent   'R'            the same
@@ -15,6 +16,7 @@ use std::os::unix::net::UnixStream;
 const READY: &[u8] = b"R";
 const TRANSFER: &[u8] = b"T";
 const NO_TRANSFER: &[u8] = b"N";
+const HAND_OVER: &[u8] = b"L";
 const CLIENT: &[u8] = b"C";
 
 /// A message of the master.
@@ -22,6 +24,7 @@ const CLIENT: &[u8] = b"C";
 pub enum FromMaster {
     Transfer(UnixStream),
     NoTransfer,
+    HandOver(UnixStream),
     Client(OwnedFd),
     /// The master is gone.
     Closed,
@@ -57,8 +60,20 @@ pub fn send_transfer(channel: impl AsFd, old: Option<&UnixStream>) -> io::Result
 /// # Errors
 /// When the worker is gone.
 pub fn connect_runtime_api(channel: impl AsFd) -> io::Result<UnixStream> {
+    send_stream(channel, CLIENT)
+}
+
+/// Asks a worker to give its listeners to whoever is behind the stream that this gives.
+///
+/// # Errors
+/// When the worker is gone.
+pub fn ask_listeners(channel: impl AsFd) -> io::Result<UnixStream> {
+    send_stream(channel, HAND_OVER)
+}
+
+fn send_stream(channel: impl AsFd, message: &[u8]) -> io::Result<UnixStream> {
     let (ours, theirs) = UnixStream::pair()?;
-    sys::transfer::send_descriptors(channel, CLIENT, &[theirs.as_fd()])?;
+    sys::transfer::send_descriptors(channel, message, &[theirs.as_fd()])?;
     Ok(ours)
 }
 
@@ -73,6 +88,7 @@ pub fn receive_from_master(channel: impl AsFd) -> io::Result<FromMaster> {
         (b"", _) => Ok(FromMaster::Closed),
         (NO_TRANSFER, None) => Ok(FromMaster::NoTransfer),
         (TRANSFER, Some(stream)) => Ok(FromMaster::Transfer(UnixStream::from(stream))),
+        (HAND_OVER, Some(stream)) => Ok(FromMaster::HandOver(UnixStream::from(stream))),
         (CLIENT, Some(client)) => Ok(FromMaster::Client(client)),
         (_, _) => Err(io::Error::new(io::ErrorKind::InvalidData, "not a message of a master")),
     }

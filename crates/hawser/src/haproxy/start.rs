@@ -61,7 +61,9 @@ pub fn worker(
                 Vec::new()
             }
         },
-        Ok(FromMaster::Client(_) | FromMaster::Closed) | Err(_) => return ExitCode::FAILURE,
+        Ok(FromMaster::Client(_) | FromMaster::HandOver(_) | FromMaster::Closed) | Err(_) => {
+            return ExitCode::FAILURE;
+        }
     };
     serve(arguments, loaded, signals, inherited, Parent::Master { channel, background })
 }
@@ -114,7 +116,10 @@ fn serve(
     let Some(maxconn) = apply_limits(arguments, &loaded) else { return ExitCode::FAILURE };
     let Some(bound) = bind(arguments, &loaded, inherited, maxconn) else { return ExitCode::FAILURE };
     let is_worker = matches!(parent, Parent::Master { .. });
-    if !is_worker && let Err(code) = write_pidfile(arguments, &loaded) {
+    // As HAProxy: in the foreground, where one runs it by hand, the pid file of the service is left alone.
+    if matches!(parent, Parent::Daemon(_))
+        && let Err(code) = write_pidfile(arguments, &loaded)
+    {
         return code;
     }
     let global = &loaded.model.global;
@@ -181,7 +186,6 @@ fn report(parent: Parent) -> io::Result<Option<OwnedFd>> {
 }
 
 fn write_pidfile(arguments: &Arguments, loaded: &Loaded) -> Result<(), ExitCode> {
-    // In the foreground HAProxy writes one only when asked to on the command line.
     let Some(path) = arguments.pidfile.as_deref().or(loaded.model.global.pidfile.as_deref()) else {
         return Ok(());
     };
@@ -309,6 +313,7 @@ fn watch(
                 Ok(FromMaster::Client(client)) => {
                     wanted.push(Command::RuntimeClient(UnixStream::from(client)))
                 }
+                Ok(FromMaster::HandOver(successor)) => wanted.push(Command::HandOver(successor)),
                 Ok(FromMaster::Transfer(_) | FromMaster::NoTransfer) => {}
                 Ok(FromMaster::Closed) | Err(_) => {
                     channel = None;

@@ -98,10 +98,16 @@ fn the_word_daemon_in_the_file_is_the_same_and_db_wins_over_it() {
             Background(folder.read("pid").expect("a pid file").trim().parse().expect("a number"));
         assert!(is_alive(background.0));
         drop(background);
+        std::fs::remove_file(folder.path().join("pid")).expect("removes");
         let mut command = program.command();
         command.args(["-db", "-f", "l.cfg"]).current_dir(folder.path());
         let mut running = Running::start(command);
         std::thread::sleep(std::time::Duration::from_millis(300));
+        assert_eq!(
+            folder.read("pid"),
+            None,
+            "{program:?}: a start by hand leaves the service's pid file alone"
+        );
         assert!(running.0.try_wait().expect("waits").is_none(), "{program:?} stays in the foreground");
     }
 }
@@ -199,4 +205,50 @@ fn processes_of_old_configurations_become_threads() {
     running.signal(Signal::TERM);
     running.wait();
     assert!(running.output().contains("[WARNING]"), "it says that nbproc is a thing of the past");
+}
+
+// row: 66
+#[test]
+fn under_a_chroot_logs_find_a_restarted_syslog_again() {
+    use std::os::unix::net::UnixDatagram;
+    assert!(rustix::process::geteuid().is_root(), "this test needs root");
+    let folder = Folder::new();
+    let port = free_port();
+    let socket = folder.path().join("log.sock");
+    let global = format!(
+        "  log {} local0\n  chroot /var/empty-hawser-test\n  uid 65534\n  gid 65534",
+        socket.display()
+    );
+    std::fs::create_dir_all("/var/empty-hawser-test").expect("a root");
+    let text = configuration(&global, &format!("127.0.0.1:{port}"), greeter("hello"))
+        .replace("  mode tcp\n", "  mode tcp\n  log global\n  option tcplog\n");
+    folder.file("l.cfg", &text);
+    let bind = || {
+        let sink = UnixDatagram::bind(&socket).expect("binds");
+        sink.set_nonblocking(true).expect("non-blocking");
+        // Syslog's socket is everybody's to write.
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        std::fs::set_permissions(&socket, everybody).expect("mode");
+        sink
+    };
+    let mut sink = bind();
+    let mut command = Program::Hawser.command();
+    command.args(["-db", "-f", "l.cfg"]).current_dir(folder.path());
+    let running = Running::start(command);
+    let tag = format!("haproxy[{}]: 127.0.0.1:", running.pid());
+    for round in 0..3 {
+        eventually("a connection is logged", || {
+            let _ = ask(port);
+            let mut buffer = [0; 2000];
+            sink.recv(&mut buffer).is_ok_and(|length| {
+                let line = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                line.starts_with("<134>") && line.contains(&tag)
+            })
+        });
+        if round < 2 {
+            drop(sink);
+            std::fs::remove_file(&socket).expect("removes");
+            sink = bind();
+        }
+    }
 }

@@ -201,3 +201,35 @@ fn the_first_datagram_to_the_supervisor_says_ready() {
     assert_eq!(next(), "STOPPING=1");
     assert_eq!(running.wait().code(), Some(0));
 }
+
+#[test]
+fn no_client_is_lost_over_reloads() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    let mut master = Master::start(Program::Hawser, "-W");
+    let (served, lost, done) =
+        (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (served, lost, done) = (Arc::clone(&served), Arc::clone(&lost), Arc::clone(&done));
+            let port = master.port;
+            std::thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let counter = if ask(port).as_deref() == Some("hello") { &served } else { &lost };
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        master.reload_with(|master| master.running.signal(Signal::USR2));
+    }
+    done.store(true, Ordering::Relaxed);
+    clients.into_iter().for_each(|client| client.join().expect("no panic"));
+    assert_eq!(lost.load(Ordering::Relaxed), 0, "of {}", served.load(Ordering::Relaxed));
+    assert!(served.load(Ordering::Relaxed) > 100);
+    master.running.signal(Signal::TERM);
+    master.running.wait();
+    let output = master.running.output();
+    assert!(!output.contains("Failed to get the sockets"), "{output}");
+}

@@ -1,10 +1,11 @@
 //! What an operator can do to servers and frontends, for the runtime API and the statistics page alike.
 
+use crate::health::Operator;
 use crate::registry::Control as Connection;
 use crate::run::Order;
 use crate::state::FrontendStatus;
 use crate::worker::{Shared, Worker};
-use checks::{AdminCommand, Cause, Turn};
+use checks::{AdminCommand, Turn};
 use rules::{ProxyId, ServerId};
 use std::rc::Rc;
 use std::time::Instant;
@@ -33,32 +34,20 @@ pub enum ServerAction {
 }
 
 /// Does `action`. `false`: it does not apply to this server (no check or agent configured, or health of a server that
-/// tracks another).
-///
-/// `cause`: [`Cause::Cli`] or [`Cause::Web`]; the log says so where checks are overruled.
-pub fn act_on_server(shared: &Shared, id: ServerId, action: ServerAction, cause: Cause<'_>) -> bool {
+/// tracks another). `operator`: who asks; the log says so where checks are overruled.
+pub fn act_on_server(shared: &Shared, id: ServerId, action: ServerAction, operator: Operator) -> bool {
     let server = shared.state.server(id);
     match action {
         ServerAction::Ready => shared.command_server(id, AdminCommand::Ready),
         ServerAction::Drain => shared.command_server(id, AdminCommand::Drain),
         ServerAction::Maintenance => shared.command_server(id, AdminCommand::Maintenance),
-        ServerAction::EnableHealth | ServerAction::DisableHealth => {
-            if server.settings.check.is_none() {
-                return action == ServerAction::DisableHealth;
-            }
-            server.check.lock().enabled = action == ServerAction::EnableHealth;
-            if action == ServerAction::EnableHealth {
-                shared.health.watch(id);
-            }
+        ServerAction::EnableHealth => return shared.enable_check(server, true),
+        ServerAction::DisableHealth => {
+            shared.enable_check(server, false);
         }
-        ServerAction::EnableAgent | ServerAction::DisableAgent => {
-            if server.settings.agent.is_none() {
-                return action == ServerAction::DisableAgent;
-            }
-            server.agent.lock().enabled = action == ServerAction::EnableAgent;
-            if action == ServerAction::EnableAgent {
-                shared.health.watch(id);
-            }
+        ServerAction::EnableAgent => return shared.enable_agent(server, true),
+        ServerAction::DisableAgent => {
+            shared.enable_agent(server, false);
         }
         ServerAction::HealthUp | ServerAction::HealthStopping | ServerAction::HealthDown => {
             if server.settings.track.is_some() {
@@ -69,26 +58,16 @@ pub fn act_on_server(shared: &Shared, id: ServerId, action: ServerAction, cause:
                 ServerAction::HealthStopping => Turn::Stopping,
                 _ => Turn::Up,
             };
-            set_health(&mut server.check.lock(), turn);
-            shared.turn_server(id, turn, cause);
+            shared.force_health(id, turn, operator);
         }
         ServerAction::AgentUp | ServerAction::AgentDown => {
             if !server.agent.lock().enabled {
                 return false;
             }
-            let turn = if action == ServerAction::AgentUp { Turn::Up } else { Turn::Down };
-            set_health(&mut server.agent.lock(), turn);
-            shared.turn_server(id, turn, cause);
+            shared.force_agent(id, action == ServerAction::AgentUp, operator);
         }
     }
     true
-}
-
-fn set_health(view: &mut crate::state::CheckView, turn: Turn) {
-    view.health = match turn {
-        Turn::Up | Turn::Stopping => (view.rise + view.fall).saturating_sub(1),
-        Turn::Down => 0,
-    };
 }
 
 /// Stops accepting until it is resumed; connections that exist go on.
@@ -130,15 +109,6 @@ pub fn end_connections(
             for connection in worker.sessions.borrow().iter().filter(|connection| wanted(connection)) {
                 connection.kill();
             }
-        }));
-    }
-}
-
-/// Closes the idle connections to a server on every worker: it left, or has another address.
-pub fn close_idle_connections(orders: &[mpsc::Sender<Order>], slot: u32) {
-    for sender in orders {
-        let _ = sender.try_send(Box::new(move |worker: &Rc<Worker>| {
-            worker.idle.borrow_mut().close_server(slot);
         }));
     }
 }

@@ -1,5 +1,8 @@
 //! The control thread: everything that is not traffic. Clocks, the runtime API, health checks, name resolution.
 
+pub mod actions;
+mod cli;
+
 use crate::run::{Order, Stage};
 use crate::worker::{OpenListener, Shared};
 use haproxy_config::Model;
@@ -75,7 +78,7 @@ async fn serve(control: std::rc::Rc<Control>, cli: Vec<CliListener>) {
     let mut stage = control.stage.subscribe();
     tokio::task::spawn_local(crate::health::run(Arc::clone(&control.shared), control.stage.subscribe()));
     tokio::task::spawn_local(crate::resolve::run(Arc::clone(&control.shared), control.stage.subscribe()));
-    let _cli = cli;
+    cli::serve(&control, cli);
     let mut clock = tokio::time::interval(CLOCK_INTERVAL);
     loop {
         tokio::select! {

@@ -242,7 +242,11 @@ impl Scheduler {
             Event::Watch(id) => {
                 let server = Arc::clone(self.shared.state.server(id));
                 let now = Instant::now();
-                for index in self.add(&server) {
+                let added = self.add(&server);
+                // The checks of a server that was added wait until they are enabled.
+                server.check.lock().enabled = false;
+                server.agent.lock().enabled = false;
+                for index in added {
                     let interval = self.interval(index);
                     self.schedule(index, now + interval);
                 }

@@ -176,7 +176,8 @@ impl Shared {
         let now = Instant::now();
         let now_ms = self.state.clock.millis(now);
         let backend = self.state.backend(server.id.proxy);
-        if change.before.operational != change.after.operational {
+        // Orders of operators count as changes too, whatever checks found.
+        if change.is_any() {
             let since = server.last_change_ms.swap(now_ms, Relaxed);
             if change.went_up() {
                 server.down_seconds.fetch_add(now_ms.saturating_sub(since) / 1000, Relaxed);
@@ -229,7 +230,7 @@ impl Shared {
     }
 
     // Tells when a backend loses its last server; counts its ups and downs.
-    fn note_backend(&self, id: ServerId, now_ms: u64) {
+    pub fn note_backend(&self, id: ServerId, now_ms: u64) {
         let backend = self.state.backend(id.proxy);
         let up = backend.usable() > 0;
         if backend.up.swap(up, Relaxed) == up {

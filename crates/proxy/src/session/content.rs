@@ -31,7 +31,15 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
     let http = transaction.request.is_request() && !transaction.request.method().is_empty();
     client.expect_within(Some(delay), Instant::now());
     let mut is_final = http || delay.is_zero();
+    let reads_http = !http
+        && settings
+            .tcp_request_content
+            .iter()
+            .any(|rule| rule.condition.as_ref().is_some_and(rules::Condition::uses_http));
     loop {
+        if reads_http {
+            look_at_http(client, transaction);
+        }
         is_final |= client.closed || client.input.len() >= tune.bufsize;
         transaction.payload_final = is_final;
         match pass(client, transaction, &settings.tcp_request_content, Direction::Request, Holder::Stream) {
@@ -52,6 +60,18 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
             Filled::Bytes => {}
             Filled::Closed | Filled::Failed(_) | Filled::TimedOut => is_final = true,
         }
+    }
+}
+
+/// Reads a request in the client's bytes for the conditions that ask for one; the bytes stay where they are.
+fn look_at_http(client: &Client, transaction: &mut Transaction) {
+    let limits = client.worker.plan().proxy(client.frontend).request_limits;
+    transaction.request.clear();
+    if !matches!(
+        http::parse_request(client.input.bytes(), &limits, &mut transaction.request),
+        Ok(http::Parsed::Complete { .. })
+    ) {
+        transaction.request.clear();
     }
 }
 

@@ -61,9 +61,9 @@ pub async fn dispatch(client: &mut Client, transaction: &mut Transaction, backen
         Ok(after) => after,
         Err(abort) => aborted(client, transaction, backend, abort).await,
     };
-    // The log line shows the connection among the others, so it is counted until then.
-    super::log::note_counts(client, transaction);
     live.current.decrement();
+    // The line shows the others: this stream has left its backend by then.
+    super::log::note_counts(client, transaction);
     after
 }
 
@@ -119,7 +119,6 @@ pub async fn with_server(
             }
             Ok(connection) => {
                 tcp::relay(client, transaction, connection, backend).await;
-                transaction.facts.server_connections = server.served.get();
                 return Ok(After::Close);
             }
             Err(failure) => failure,
@@ -136,6 +135,10 @@ pub async fn with_server(
                 counters.redispatches.add(1);
                 worker.server_counters(server.slot).redispatches.add(1);
                 transaction.facts.redispatched = true;
+                if transaction.presented.direct {
+                    transaction.presented.direct = false;
+                    transaction.facts.termination.cookie_request = b'D';
+                }
                 wanted = None;
                 avoid = Some(server.id.index);
             }
@@ -330,8 +333,8 @@ async fn wait_in_queue(
     }
     let ticket = live.queues.enter(server.map(|server| server.id.index), 0, due);
     match server {
-        Some(_) => transaction.facts.server_queue += ticket.position,
-        None => transaction.facts.backend_queue += ticket.position,
+        Some(_) => transaction.facts.server_queue += ticket.position + 1,
+        None => transaction.facts.backend_queue += ticket.position + 1,
     }
     // A slot may have become free between the look and the entry.
     match server {
@@ -471,7 +474,9 @@ pub async fn open(
         Target::Inet(address) => Some(Peer::Inet(*address)),
         Target::Unix(_) | Target::Abstract(_) => Some(Peer::Unix),
     };
-    Ok(ServerConnection::new(stream, Arc::clone(server), peer))
+    let mut connection = ServerConnection::new(stream, Arc::clone(server), peer);
+    connection.local = connection.stream.local();
+    Ok(connection)
 }
 
 fn is_resource(error: &io::Error) -> bool {

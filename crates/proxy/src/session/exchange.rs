@@ -143,10 +143,11 @@ pub async fn exchange(
     server.sessions_rate.add(now_ms);
     server.last_session_ms.store(now_ms, Relaxed);
     transaction.facts.server_dst = connection.peer;
+    transaction.facts.server_src = connection.local;
 
     // The whole request that is here already, in one write.
     let mut up = Flow::new(transaction.request.request_framing());
-    let fresh = !connection.is_reused() && connection.local.is_none();
+    let fresh = !connection.is_reused();
     if fresh {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
@@ -177,7 +178,7 @@ pub async fn exchange(
             response_head(client, transaction, &mut connection, &mut up, &mut activity, &limits).await;
         let now = Instant::now();
         activity.server = now;
-        transaction.facts.bytes_in += std::mem::take(&mut up.read);
+        transaction.facts.bytes_in += std::mem::take(&mut up.data);
         if let Err(failed) = waited {
             return Err(classify(failed, transaction, &connection, repeatable));
         }
@@ -216,14 +217,15 @@ pub async fn exchange(
         && mode != HttpConnection::Close
         && transaction.client_keeps_alive
         && !transaction.response.must_close()
-        && !worker.state().is_stopping()
-        && up.is_read();
+        && !worker.state().is_stopping();
     match super::response::process(client, transaction, settings, server) {
         Outcome::Next => {}
         Outcome::Answer(answer) => return Ok(reply::answer(client, transaction, answer).await),
         Outcome::Error(status) => return Ok(reply::answer_error(client, transaction, status).await),
         Outcome::Close => return Ok(After::Close),
     }
+    transaction.response.strip_connection_tokens();
+    let head_counted = super::counted_head(&transaction.response);
     if !tunnels {
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
@@ -247,11 +249,13 @@ pub async fn exchange(
         };
         tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await
     } else {
-        bodies(client, &mut connection, &mut up, &mut down, &mut activity).await
+        bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
     let facts = &mut transaction.facts;
-    facts.bytes_in += up.read;
-    facts.bytes_out += down.written;
+    facts.bytes_in += up.data;
+    // What was written of the body; framing is not counted.
+    let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
+    facts.bytes_out += head_counted + down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();
         facts.termination.cause = cause;
@@ -323,7 +327,7 @@ enum NoHead {
     Failed(io::ErrorKind),
     Junk(#[allow(dead_code)] ParseError),
     Truncated,
-    TimedOut(Expired),
+    TimedOut,
 }
 
 /// Whether and how a failure before the response may be repaired by another attempt.
@@ -350,10 +354,7 @@ fn classify(
         NoHead::Closed | NoHead::Failed(_) => server(Stage::Empty),
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
         NoHead::Junk(_) => server(Stage::Junk),
-        NoHead::TimedOut(Expired::Server) => server(Stage::ResponseTimeout),
-        NoHead::TimedOut(Expired::Client) => {
-            Failure::Abort(Abort { status: Some(408), cause: b'c', phase: b'H' })
-        }
+        NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::Request(error) => request_failed(error, b'H'),
     }
 }
@@ -427,9 +428,8 @@ async fn response_head(
                 Poll::Pending => break,
             }
         }
-        let uploading = !up.is_done() && !write_failed;
-        let on_client = uploading && !up.blocked_on_destination;
-        activity.poll(client, context, on_client, !on_client).map(|expired| Err(NoHead::TimedOut(expired)))
+        // The client's time does not count here: a body that does not come is a response that does not come.
+        activity.poll(client, context, false, true).map(|_| Err(NoHead::TimedOut))
     })
     .await
 }
@@ -488,6 +488,7 @@ async fn bodies(
     up: &mut Flow,
     down: &mut Flow,
     activity: &mut Activity,
+    client_lives: bool,
 ) -> Result<(), Broken> {
     let mut up_broken = false;
     poll_fn(|context| {
@@ -511,7 +512,8 @@ async fn bodies(
             }
             again |= down.progressed;
         }
-        if down.is_done() {
+        // An early response does not end the request: what the client still sends, the server still gets.
+        if down.is_done() && (up.is_done() || up_broken || !client_lives) {
             return Poll::Ready(Ok(()));
         }
         if again {

@@ -5,6 +5,7 @@
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use http::{ChunkDecoder, Framing, ParseError, Step, write_chunk_header};
+use rules::log_format::CHUNKED_END;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -46,6 +47,8 @@ pub struct Flow {
     pub pending: Pending,
     /// Bytes read from the source, framing included.
     pub read: u64,
+    /// Bytes of the body proper, without framing, taken from the source.
+    pub data: u64,
     /// Bytes written to the destination.
     pub written: u64,
     /// The last poll stopped because the destination takes no more (else: because the source has no more).
@@ -69,6 +72,7 @@ impl Flow {
             chunked_out,
             pending: Pending::new(),
             read: 0,
+            data: 0,
             written: 0,
             blocked_on_destination: false,
             source_closed: false,
@@ -128,9 +132,11 @@ impl Flow {
                 if *left == 0 {
                     self.source = Source::Done;
                 }
+                self.data += count as u64;
                 Ok((count, Some(&bytes[..count])))
             }
             Source::UntilClose => {
+                self.data += bytes.len() as u64;
                 if !self.chunked_out {
                     return Ok((bytes.len(), Some(bytes)));
                 }
@@ -142,6 +148,7 @@ impl Flow {
                 loop {
                     match decoder.next(&bytes[at..]).map_err(FlowError::Framing)? {
                         Step::Data { skip, len } => {
+                            self.data += len as u64;
                             push_chunk(&mut self.pending, &bytes[at + skip..at + skip + len]);
                             at += skip + len;
                         }
@@ -150,9 +157,11 @@ impl Flow {
                             at += consumed;
                             let out = self.pending.buffer();
                             out.extend_from_slice(b"0\r\n");
+                            self.data += CHUNKED_END;
                             match decoder.trailers() {
                                 Some(trailers) => {
                                     for (name, value) in trailers.fields() {
+                                        self.data += (name.len() + value.len()) as u64;
                                         out.extend_from_slice(name);
                                         out.extend_from_slice(b": ");
                                         out.extend_from_slice(value);

@@ -77,7 +77,8 @@ async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
                     client.proxy_header = true;
                     return true;
                 }
-                Ok(Parsed::Partial) => {}
+                // The sender writes it in one go, so that it comes in one piece.
+                Ok(Parsed::Partial) => break LOG_TRUNCATED,
                 Err(error) => break error.log_text(),
             }
         }
@@ -93,6 +94,5 @@ async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
         super::log::connection_error(client, settings, failure);
     }
     client.input.clear();
-    client.stream.reset_on_close();
     false
 }

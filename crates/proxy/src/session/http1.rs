@@ -5,6 +5,7 @@ use super::client::{Client, Filled};
 use super::transaction::Transaction;
 use super::{dispatch, log, reply, route};
 use crate::net::buffers;
+use crate::registry::Phase;
 use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
@@ -32,7 +33,7 @@ pub async fn serve(client: &mut Client) {
         Transaction::give(transaction);
         client.requests += 1;
         match after {
-            After::KeepAlive if !client.worker.state().is_stopping() => {}
+            After::KeepAlive if !client.worker.state().is_stopping() => client.control.phase.set(Phase::Idle),
             After::KeepAlive | After::Close => return,
             After::Linger => return linger(client).await,
         }
@@ -75,7 +76,6 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
                 match http::parse_request(client.input.bytes(), &plan.request_limits, &mut begun.request) {
                     Ok(Parsed::Complete { consumed }) => {
                         client.input.consume(consumed);
-                        begun.facts.bytes_in += consumed as u64;
                         // It came in pieces, so its end is later than its beginning.
                         begun.facts.times.request_done = Some(Instant::now());
                         return Poll::Ready(Ok(()));
@@ -102,7 +102,6 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
                         match http::parse_request(bytes, &plan.request_limits, &mut begun.request) {
                             Ok(Parsed::Complete { consumed }) => {
                                 client.input.push(&bytes[consumed..]);
-                                begun.facts.bytes_in += consumed as u64;
                                 Poll::Ready(Ok(true))
                             }
                             Ok(Parsed::Partial) => {
@@ -150,6 +149,7 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
 
 /// The first byte of a request is here.
 fn begin(client: &mut Client) -> Box<Transaction> {
+    client.control.phase.set(Phase::Request);
     let mut transaction = client.begin();
     let now = Instant::now();
     let times = &mut transaction.facts.times;
@@ -165,6 +165,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     let now = transaction.facts.times.request_start.unwrap_or(client.accept);
     let done = *transaction.facts.times.request_done.get_or_insert(now);
     transaction.client_keeps_alive = transaction.request.keeps_alive();
+    transaction.facts.bytes_in += super::counted_head(&transaction.request);
     transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let now_ms = worker.millis(done);
     let front = &state.proxy(client.frontend).frontend;
@@ -217,7 +218,6 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
     counters.requests.add(u64::from(started));
     counters.failed_requests.add(1);
     let facts = &mut transaction.facts;
-    facts.bytes_in += client.input.len() as u64;
     facts.termination.phase = b'R';
     let status = match reason {
         NoRequest::Closed | NoRequest::Failed => {

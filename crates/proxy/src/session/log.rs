@@ -13,14 +13,18 @@ use std::time::Instant;
 const ERROR: u8 = 3;
 const INFO: u8 = 6;
 
-/// Remembers the request line for the log, cut at `tune.http.logurilen`. Rules may change the request afterwards.
+/// Remembers the request line for the log and for formats in rules, cut at `tune.http.logurilen`. Rules may change the
+/// request afterwards.
 pub fn capture_request(client: &Client, transaction: &mut Transaction) {
     let plan = client.worker.plan();
-    if !plan.proxy(client.frontend).logs {
+    let facts = &mut transaction.facts;
+    let request = &transaction.request;
+    facts.request_version = Some(request.version());
+    if !plan.proxy(client.frontend).captures {
         return;
     }
     let max = plan.model.global.tune.http_logurilen;
-    let (request, line) = (&transaction.request, &mut transaction.facts.captured_uri);
+    let line = &mut facts.captured_uri;
     for part in [request.method(), b" ", request.uri(), b" ", request.version().as_bytes()] {
         let room = max.saturating_sub(line.len() + 1);
         line.extend_from_slice(&part[..part.len().min(room)]);
@@ -48,6 +52,9 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
     facts.frontend_connections = state.proxy(client.frontend).frontend.current.get();
     if let Some(backend) = facts.backend {
         facts.backend_connections = state.backend(backend).current.get();
+    }
+    if let Some(server) = facts.server {
+        facts.server_connections = state.server(server).served.get();
     }
 }
 

@@ -33,3 +33,12 @@ mod transaction;
 mod tunnel;
 
 pub use client::{Client, serve};
+
+/// Bytes of a head as HAProxy counts them in logs and statistics (`%B`, `%U`, `bin`, `bout`): names and values without
+/// what stands between them, and a fixed part. `connection` is not counted: call before it is set.
+fn counted_head(head: &http::Head) -> u64 {
+    const FIXED: u64 = 21;
+    // Two blanks and CR LF of the start line, the empty line; colon, blank and CR LF of each field.
+    let between = 6 + 4 * head.field_count();
+    (head.wire_len().saturating_sub(between)) as u64 + FIXED
+}

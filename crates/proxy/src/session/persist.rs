@@ -41,6 +41,7 @@ pub fn wanted_server(client: &Client, transaction: &mut Transaction, backend: Pr
     let live = worker.state().backend(backend);
     let termination = &mut transaction.facts.termination;
     termination.cookie_request = b'N';
+    termination.cookie_response = b'N';
     let mut found = None;
     for value in transaction.request.cookies(persistence.name.as_bytes()) {
         let (key, presented) = dissect(value, persistence);

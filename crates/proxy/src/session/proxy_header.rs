@@ -16,7 +16,7 @@ pub fn write(transaction: &Transaction, server: &Server, out: &mut Vec<u8>) {
         None => {}
         Some(ProxyProtocol::V1) => write_v1(out, endpoints),
         Some(ProxyProtocol::V2 { tlvs }) => {
-            let unique_id = facts.unique_id.as_deref().filter(|_| tlvs.unique_id);
+            let unique_id = tlvs.unique_id.then(|| facts.unique_id.as_deref().unwrap_or_default());
             let announcement =
                 Announcement { endpoints, crc32c: tlvs.crc32c, unique_id, ..Announcement::default() };
             // Only TLVs can be too long: without them it always fits.

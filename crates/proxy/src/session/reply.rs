@@ -22,10 +22,28 @@ pub struct Answer {
     pub head_length: usize,
 }
 
+/// Bytes and fields that the head of an answer of ours may have.
+const ANSWER_HEAD_MAX: usize = 1 << 20;
+const ANSWER_FIELDS_MAX: usize = 1000;
+
+/// Where the body begins; error files may end their lines with LF alone.
+fn head_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(line) = memchr::memchr(b'\n', &bytes[at..]) {
+        at += line + 1;
+        match &bytes[at..] {
+            [b'\n', ..] => return at + 1,
+            [b'\r', b'\n', ..] => return at + 2,
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
 impl Answer {
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Answer {
         let bytes = bytes.into();
-        let head_length = memchr::memmem::find(&bytes, b"\r\n\r\n").map_or(bytes.len(), |end| end + 4);
+        let head_length = head_length(&bytes);
         let status = bytes
             .get(9..12)
             .and_then(|digits| std::str::from_utf8(digits).ok())
@@ -118,9 +136,7 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     let worker = std::rc::Rc::clone(&client.worker);
     let plan = worker.plan();
     transaction.response.clear();
-    // A field costs eight bytes beside its own (four at least), and the head some: an answer of ours is never too long.
-    let max_head = 3 * answer.head_length + 128;
-    let limits = Limits { max_head, max_fields: 1000, accept_invalid: true };
+    let limits = Limits { max_head: ANSWER_HEAD_MAX, max_fields: ANSWER_FIELDS_MAX, accept_invalid: true };
     if !matches!(
         http::parse_response(&answer.bytes[..answer.head_length], &limits, &mut transaction.response),
         Ok(Parsed::Complete { .. })
@@ -136,6 +152,8 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     }
     let lives = transaction.response.keeps_alive() && transaction.response.version() != Version::Http10;
     let keep = lives && lives_on(client, transaction);
+    transaction.response.strip_connection_tokens();
+    transaction.counted_head = super::counted_head(&transaction.response);
     transaction.response.set_response_connection(keep, transaction.request.version());
     let mut bytes = Vec::with_capacity(answer.bytes.len() + 64);
     transaction.response.write_to(&mut bytes);
@@ -150,7 +168,8 @@ pub async fn send_raw_error(client: &mut Client, transaction: &mut Transaction, 
     let answer = error_answer(client, transaction, status, true);
     transaction.facts.status = answer.status;
     super::log::count_response(client, transaction, answer.status);
-    send(client, transaction, &answer).await;
+    // No stream came of it: the line counts nothing, as HAProxy's.
+    write_all(client, &answer.bytes).await;
 }
 
 /// Sends bytes within `timeout client`; gives up silently.
@@ -179,7 +198,10 @@ pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
 async fn send(client: &mut Client, transaction: &mut Transaction, answer: &Answer) {
     let head_only = transaction.request.method() == b"HEAD";
     let bytes = if head_only { &answer.bytes[..answer.head_length] } else { &answer.bytes[..] };
-    transaction.facts.bytes_out += write_all(client, bytes).await as u64;
+    let sent = write_all(client, bytes).await;
+    let body = sent.saturating_sub(answer.head_length) as u64;
+    let head = if sent == 0 { 0 } else { transaction.counted_head };
+    transaction.facts.bytes_out += head + body;
 }
 
 /// The message that is built in. `raw`: in the shape of answers to requests that could not be read.

@@ -33,6 +33,11 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
     let plan = worker.plan();
     let front = plan.settings(client.frontend);
     capture_request(transaction, front);
+    if let Some(format) = &front.unique_id_format {
+        let mut id = Vec::new();
+        client.write_text(transaction, Direction::Request, format, &mut id);
+        transaction.facts.unique_id = Some(id);
+    }
     if let Some(answered) = monitor(client, transaction, front).await {
         return Route::Answered(answered);
     }
@@ -60,7 +65,7 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
     {
         return Route::Answered(reply::answer_error(client, transaction, status).await);
     }
-    prepare(client, transaction, front, back);
+    prepare(transaction, front, back);
     Route::Backend(backend)
 }
 
@@ -201,20 +206,20 @@ fn wants_body(front: &Proxy, back: &Proxy) -> bool {
 }
 
 /// Fields that the options of both proxies add or take away.
-fn prepare(client: &Client, transaction: &mut Transaction, front: &Proxy, back: &Proxy) {
-    if let Some(format) = &front.unique_id_format {
-        let mut id = Vec::new();
-        client.write_text(transaction, Direction::Request, format, &mut id);
-        if let Some(header) = &front.unique_id_header {
-            transaction.request.set(header.as_bytes(), &id);
-        }
-        transaction.facts.unique_id = Some(id);
+fn prepare(transaction: &mut Transaction, front: &Proxy, back: &Proxy) {
+    if let (Some(header), Some(id)) = (&front.unique_id_header, &transaction.facts.unique_id) {
+        transaction.request.set(header.as_bytes(), id);
     }
     let facts = &transaction.facts;
     add_address(&mut transaction.request, front.forwardfor.as_ref(), back.forwardfor.as_ref(), facts.src);
     add_address(&mut transaction.request, front.originalto.as_ref(), back.originalto.as_ref(), facts.dst);
     let keep = super::exchange::connection_mode(front, back) == HttpConnection::KeepAlive;
-    transaction.request.set_request_connection(keep);
+    let old = transaction.request.version() == Version::Http10;
+    if old && !transaction.client_keeps_alive {
+        transaction.request.strip_connection_tokens();
+    } else {
+        transaction.request.set_request_connection(keep);
+    }
 }
 
 /// `option forwardfor` and `option originalto`: one line more, behind those that are there.

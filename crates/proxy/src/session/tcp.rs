@@ -47,8 +47,8 @@ async fn run(client: &mut Client, transaction: &mut Transaction) {
         transaction.facts.termination.cause = cause;
         transaction.facts.termination.phase = phase;
     }
-    log::note_counts(client, transaction);
     live.current.decrement();
+    log::note_counts(client, transaction);
 }
 
 /// Copies both ways over a connection that is established.
@@ -68,6 +68,8 @@ pub async fn relay(
     server.sessions_rate.add(now_ms);
     server.last_session_ms.store(now_ms, Relaxed);
     super::stick::store(client, transaction, backend, &server);
+    transaction.facts.server_dst = connection.peer;
+    transaction.facts.server_src = connection.local;
     let mut activity = Activity {
         client: connected,
         server: connected,

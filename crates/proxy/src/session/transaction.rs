@@ -54,6 +54,8 @@ pub struct Transaction {
     /// `set-log-level`: `Some(None)` is "no line".
     pub log_level: Option<Option<u8>>,
     pub timeouts: ChangedTimeouts,
+    /// Bytes of the head of the answer that is going out, as they are counted.
+    pub counted_head: u64,
     /// `disable-l7-retry`.
     pub no_l7_retry: bool,
     /// Rules need not wait for more of the client's bytes.
@@ -103,6 +105,7 @@ impl Transaction {
                 stick_stores: Vec::new(),
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
+                counted_head: 0,
                 no_l7_retry: false,
                 payload_final: true,
                 scratch: Vec::new(),

@@ -13,4 +13,4 @@ pub use rows::{
 };
 pub use schema::json_schema;
 pub use server_status::server_status;
-pub use text::{csv_header, write_csv, write_json, write_typed};
+pub use text::{csv_header, write_csv, write_json, write_json_value, write_typed};

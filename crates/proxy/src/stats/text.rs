@@ -52,7 +52,7 @@ fn quote_csv(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// The lines of the typed form of one row, with an empty line behind them.
+/// The lines of the typed form of one row.
 pub fn write_typed(row: &Row, descriptions: bool, out: &mut String) {
     for (field, value) in row.filled() {
         let _ = write!(
@@ -71,7 +71,6 @@ pub fn write_typed(row: &Row, descriptions: bool, out: &mut String) {
         }
         out.push('\n');
     }
-    out.push('\n');
 }
 
 /// One row as a JSON array of fields.

@@ -139,9 +139,8 @@ impl Master<'_> {
 
     /// Starts a worker, which takes over the listeners of the current one. `false`: complained.
     fn start_worker(&mut self) -> bool {
-        // The current worker hands its listeners through its runtime API.
         let transfer =
-            self.workers.current().and_then(|worker| control::connect_runtime_api(worker.channel()).ok());
+            self.workers.current().and_then(|worker| control::ask_listeners(worker.channel()).ok());
         let outcome = self.started.worker(self.background).and_then(|(child, channel)| {
             control::send_transfer(&channel, transfer.as_ref()).map(|()| (child, channel))
         });

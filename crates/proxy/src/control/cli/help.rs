@@ -36,9 +36,8 @@ fn list(title: &str, session: &Session, words: &[&str]) -> String {
     let listed = suggestions(session, words);
     let usages = listed.iter().filter_map(|command| command.usage);
     for (usage, meaning) in usages.chain(CLOSING) {
-        let _ = writeln!(out, "  {usage:<39}: {meaning}");
+        let _ = writeln!(out, "  {usage:<40}: {meaning}");
     }
-    // The longest usages leave no room for a blank.
     out
 }
 

@@ -128,7 +128,10 @@ mod tests {
     #[test]
     fn semicolons_and_newlines_separate_commands() {
         // row: 205
-        assert_eq!(commands("show info;show  stat\r\nhelp\n"), [vec!["show", "info"], vec!["show", "stat"], vec!["help"]]);
+        assert_eq!(
+            commands("show info;show  stat\r\nhelp\n"),
+            [vec!["show", "info"], vec!["show", "stat"], vec!["help"]]
+        );
         assert_eq!(commands("a\\;b c\\ d\n"), [["a;b", "c d"]]);
         assert_eq!(commands("\n;\n"), [Vec::<String>::new(), vec![], vec![]]);
     }

@@ -22,7 +22,10 @@ pub fn backends(session: &mut Session, _: &[&str]) -> Outcome {
 fn wanted_backends(session: &Session, name: &str) -> Result<Vec<ProxyId>, Reply> {
     let proxies = session.state().model.proxies.iter();
     if name.is_empty() {
-        return Ok(proxies.filter(|proxy| proxy.is_backend && !proxy.disabled).map(|proxy| proxy.id).collect());
+        return Ok(proxies
+            .filter(|proxy| proxy.is_backend && !proxy.disabled)
+            .map(|proxy| proxy.id)
+            .collect());
     }
     let found = session.find_proxy(name, |proxy| proxy.is_backend);
     found.map(|id| vec![id]).ok_or_else(|| Reply::error("Can't find backend.\n"))
@@ -105,11 +108,11 @@ fn write_state(state: &State, server: &ServerState, now_ms: u64, out: &mut Strin
     let check_target = server.check.lock().target.clone();
     let agent_target = server.agent.lock().target.clone();
     let configured = settings.check.as_ref();
-    let check_addr = check_target.address.or_else(|| configured.and_then(|check| check.addr));
-    let check_port = check_target.port.or_else(|| configured.and_then(|check| check.port)).unwrap_or(0);
+    let check_addr = check.target.address.or_else(|| configured.and_then(|check| check.addr));
+    let check_port = check.target.port.or_else(|| configured.and_then(|check| check.port)).unwrap_or(0);
     let configured = settings.agent.as_ref();
-    let agent_addr = agent_target.address.or_else(|| configured.and_then(|agent| agent.addr));
-    let agent_port = agent_target.port.or_else(|| configured.map(|agent| agent.port)).unwrap_or(0);
+    let agent_addr = agent.target.address.or_else(|| configured.and_then(|agent| agent.addr));
+    let agent_port = agent.target.port.or_else(|| configured.map(|agent| agent.port)).unwrap_or(0);
     let _ = writeln!(
         out,
         "{} {} {} {} {address} {} {} {} {} {} {} {result} {health} {check_state} {agent_state} 0 0 {} {port} - 0 \

@@ -1,11 +1,10 @@
 //! `add server` and `del server`.
 
 use super::session::{Outcome, Reply, Session, word};
-use crate::control::actions::close_idle_connections;
 use crate::state::{ServerState, State};
 use balance::{Algorithm, HashMethod, HashType};
-use haproxy_config::load_text;
 use haproxy_config::model::{Mode, Proxy, Server, ServerTarget};
+use haproxy_config::{LoadOptions, load_text};
 use rules::{ProxyId, ServerId};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -44,7 +43,7 @@ pub fn add(session: &mut Session, words: &[&str]) -> Outcome {
     let settings = read_server_line(proxy, name, &words[3..])?;
     let settings = numbered(state, backend, settings, words)?;
     let id = insert(state, backend, settings);
-    session.shared().health.watch_disabled(id);
+    session.shared().watch_server(id);
     Ok(Reply::info("New server registered.\n"))
 }
 
@@ -68,9 +67,10 @@ fn read_server_line(proxy: &Proxy, name: &str, words: &[&str]) -> Result<Server,
         "backend added\n  mode {mode}\n  timeout connect 1s\n  timeout server 1s\n  server {}\n",
         quoted.join(" ")
     );
-    let loaded = load_text(&text);
+    let loaded = load_text(&LoadOptions::new(Vec::new()), "runtime API", &text);
     let first_error = || {
-        let error = loaded.report.errors().next();
+        let mut found = loaded.report.diagnostics().iter();
+        let error = found.find(|diagnostic| diagnostic.severity == diag::Severity::Alert);
         error.map_or_else(|| "invalid server line".to_owned(), |error| error.message.clone())
     };
     let mut model = loaded.model.ok_or_else(|| Reply::error(format!("{}\n", first_error())))?;
@@ -85,8 +85,7 @@ fn quote(word: &str) -> String {
 
 /// With the number that `id` gave, else the lowest free one.
 fn numbered(state: &State, backend: ProxyId, mut settings: Server, words: &[&str]) -> Result<Server, Reply> {
-    let taken: HashSet<u32> =
-        state.backend(backend).servers().map(|server| server.settings.puid).collect();
+    let taken: HashSet<u32> = state.backend(backend).servers().map(|server| server.settings.puid).collect();
     if words[4..].contains(&"id") {
         if taken.contains(&settings.puid) {
             return Err(Reply::error(format!("ID {} is already taken in this backend.\n", settings.puid)));
@@ -95,12 +94,11 @@ fn numbered(state: &State, backend: ProxyId, mut settings: Server, words: &[&str
     }
     let free = (1..).find(|number| !taken.contains(number));
     settings.puid = free.expect("a backend has fewer servers than there are numbers");
-    // It starts in maintenance: `enable server` lets traffic in.
-    settings.disabled = true;
     Ok(settings)
 }
 
 fn insert(state: &State, backend: ProxyId, mut settings: Server) -> ServerId {
+    // It starts in maintenance: `enable server` lets traffic in.
     settings.disabled = true;
     let now_ms = state.clock.millis(std::time::Instant::now());
     let added = state.backend(backend).add_server(|id| {
@@ -111,6 +109,10 @@ fn insert(state: &State, backend: ProxyId, mut settings: Server) -> ServerId {
         ServerState::new(id, slot, Arc::new(settings), now_ms)
     });
     state.servers.push(Arc::clone(&added));
+    // The maintenance is an operator's, not the configuration's.
+    state.backend(backend).change(&added, |server| {
+        (server.admin().without(crate::state::Admin::CONFIG_MAINT), server.running())
+    });
     added.id
 }
 
@@ -121,7 +123,8 @@ pub fn delete(session: &mut Session, words: &[&str]) -> Outcome {
     let found = session.find_proxy(backend, |proxy| proxy.is_backend);
     let backend = found.ok_or_else(|| Reply::error("No such backend."))?;
     let state = session.state();
-    let server = state.backend(backend).server_by_name(name).ok_or_else(|| Reply::error("No such server."))?;
+    let server =
+        state.backend(backend).server_by_name(name).ok_or_else(|| Reply::error("No such server."))?;
     if is_referenced(state, server.id) {
         return Err(Reply::error(
             "This server cannot be removed at runtime due to other configuration elements pointing to it.",
@@ -133,7 +136,7 @@ pub fn delete(session: &mut Session, words: &[&str]) -> Outcome {
     if server.served.get() > 0 || server.queued.get() > 0 {
         return Err(Reply::error("Server still has connections attached to it, cannot remove it."));
     }
-    close_idle_connections(&session.control.orders, server.slot);
+    session.shared().close_idle(server);
     server.check.lock().enabled = false;
     server.agent.lock().enabled = false;
     state.backend(backend).remove_server(server);

@@ -3,15 +3,16 @@
 use super::server_address;
 use super::session::{Outcome, Reply, Session, word};
 use crate::control::actions::{ServerAction, act_on_server};
-use checks::Cause;
+use crate::health::Operator;
 use rules::ServerId;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 /// Largest weight.
 const WEIGHT_MAX: i64 = 256;
 
 fn act(session: &Session, id: ServerId, action: ServerAction) -> bool {
-    act_on_server(session.shared(), id, action, Cause::Cli)
+    act_on_server(session.shared(), id, action, Operator::Cli)
 }
 
 pub fn disable(session: &mut Session, words: &[&str]) -> Outcome {
@@ -86,7 +87,11 @@ fn change_weight(session: &Session, id: ServerId, text: &str) -> Outcome {
         return Err(Reply::error("Trailing garbage in weight string"));
     };
     match state.backend(id.proxy).set_weight(server, weight as u32) {
-        Ok(()) => Ok(Reply::Done),
+        Ok(()) => {
+            // Without any weight a backend is down.
+            session.shared().note_backend(id, state.clock.millis(Instant::now()));
+            Ok(Reply::Done)
+        }
         Err(balance::StaticWeight) => Err(Reply::error(
             "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n",
         )),
@@ -99,8 +104,8 @@ pub fn set_maxconn(session: &mut Session, words: &[&str]) -> Outcome {
     if text.is_empty() {
         return Err(Reply::error("Require <maxconn>.\n"));
     }
-    let (number, tail) = leading_number(text)
-        .ok_or_else(|| Reply::error("maxconn string empty or preceded by garbage"))?;
+    let (number, tail) =
+        leading_number(text).ok_or_else(|| Reply::error("maxconn string empty or preceded by garbage"))?;
     if !tail.is_empty() {
         return Err(Reply::error("Trailing garbage in maxconn string"));
     }
@@ -130,12 +135,8 @@ pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
         "agent-addr" => server_address::set_agent_address(session, id, &words[4..]),
         "agent-port" => server_address::set_agent_port(session, id, value),
         "agent-send" => server_address::set_agent_send(session, id, value),
-        "fqdn" if value.is_empty() => {
-            Err(Reply::error("set server <b>/<s> fqdn requires a FQDN.\n"))
-        }
-        "fqdn" => Err(Reply::error(
-            "set server <b>/<s> fqdn failed because no resolution is configured.\n",
-        )),
+        "fqdn" if value.is_empty() => Err(Reply::error("set server <b>/<s> fqdn requires a FQDN.\n")),
+        "fqdn" => Err(Reply::error("set server <b>/<s> fqdn failed because no resolution is configured.\n")),
         "ssl" => Err(Reply::error(
             "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n",
         )),

@@ -1,7 +1,6 @@
 //! `set server … addr`, `check-port` and their like: where a server and its checks are reached.
 
 use super::session::{Outcome, Reply, Session, word};
-use crate::control::actions::close_idle_connections;
 use crate::state::Target;
 use haproxy_config::model::ServerPort;
 use rules::ServerId;
@@ -26,7 +25,9 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
         Some(Target::Inet(old)) => *old,
         None => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
         Some(Target::Unix(_) | Target::Abstract(_)) => {
-            return Ok(Reply::warning(format!("can't change addr, current addr family is not inet{UPDATER}\n")));
+            return Ok(Reply::warning(format!(
+                "can't change addr, current addr family is not inet{UPDATER}\n"
+            )));
         }
     };
     let mut new = SocketAddr::new(address, old.port());
@@ -43,8 +44,8 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     *target = Some(Target::Inet(new));
     drop(target);
     if changed {
-        close_idle_connections(&session.control.orders, server.slot);
-        session.shared().set_server_resolved(id, true);
+        session.shared().close_idle(server);
+        session.shared().find_server_address(id, text);
     }
     Ok(Reply::warning(format!("{told}{UPDATER}\n")))
 }
@@ -77,7 +78,9 @@ fn change_port(text: &str, kind: ServerPort, address: &mut SocketAddr) -> String
 /// `check-addr ADDRESS [port PORT]`.
 pub fn set_check_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     if word(words, 0).is_empty() {
-        return Err(Reply::error("set server <b>/<s> check-addr requires an address and optionally a port.\n"));
+        return Err(Reply::error(
+            "set server <b>/<s> check-addr requires an address and optionally a port.\n",
+        ));
     }
     require_check(session, id)?;
     let (address, port) = address_and_port(words)?;
@@ -107,7 +110,9 @@ fn require_check(session: &Session, id: ServerId) -> Result<(), Reply> {
 /// `agent-addr ADDRESS [port PORT]`.
 pub fn set_agent_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     if word(words, 0).is_empty() {
-        return Err(Reply::error("set server <b>/<s> agent-addr requires an address and optionally a port.\n"));
+        return Err(Reply::error(
+            "set server <b>/<s> agent-addr requires an address and optionally a port.\n",
+        ));
     }
     require_agent(session, id)?;
     let (address, port) = address_and_port(words)?;

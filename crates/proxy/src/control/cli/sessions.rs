@@ -136,7 +136,12 @@ fn detailed(control: &Control, one: &Seen, now: Instant, out: &mut String) {
     let _ = writeln!(out, "  thread={} age={}", one.worker + 1, age(now.duration_since(one.accept)));
 }
 
-fn names<'a>(control: &'a Control, one: &Seen, no_backend: &'a str, no_server: &'a str) -> (&'a str, &'a str, &'a str) {
+fn names<'a>(
+    control: &'a Control,
+    one: &Seen,
+    no_backend: &'a str,
+    no_server: &'a str,
+) -> (&'a str, &'a str, &'a str) {
     let state = &control.shared.state;
     let name = |id: ProxyId| state.model.proxies[id.index()].name.as_str();
     (

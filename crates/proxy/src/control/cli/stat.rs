@@ -33,11 +33,14 @@ pub fn show(session: &mut Session, words: &[&str]) -> Outcome {
     let state = session.state();
     let options = RowOptions { legends: session.level >= Level::Operator, now: Instant::now() };
     let proxies = state.model.proxies.iter();
-    let rows = proxies
-        .filter(|proxy| wanted.iid.is_none_or(|iid| proxy.uuid == iid))
-        .flat_map(|proxy| proxy_rows(state, proxy.id, options))
-        .filter(|row| wanted.takes(state, row))
-        .map(|row| if wanted.hide_maintenance || wanted.hide_down { row.with_server_counts(state) } else { row });
+    let rows =
+        proxies
+            .filter(|proxy| wanted.iid.is_none_or(|iid| proxy.uuid == iid))
+            .flat_map(|proxy| proxy_rows(state, proxy.id, options))
+            .filter(|row| wanted.takes(state, row))
+            .map(|row| {
+                if wanted.hide_maintenance || wanted.hide_down { row.with_server_counts(state) } else { row }
+            });
     let mut out = String::new();
     match wanted.format {
         Format::Csv => {

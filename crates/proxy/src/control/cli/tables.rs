@@ -30,7 +30,9 @@ pub fn show(session: &mut Session, words: &[&str]) -> Outcome {
 
 pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
     if word(words, 2).is_empty() {
-        return Err(Reply::error("Required arguments: <table> key <key> [data.<store_data_type> <value>]*\n"));
+        return Err(Reply::error(
+            "Required arguments: <table> key <key> [data.<store_data_type> <value>]*\n",
+        ));
     }
     run(session, TableAction::Set, words)
 }

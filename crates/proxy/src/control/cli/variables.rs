@@ -14,7 +14,7 @@ pub fn get(session: &mut Session, words: &[&str]) -> Outcome {
         return Err(not_found());
     }
     let value = session.state().process.variables.get(&parsed.name).ok_or_else(not_found)?;
-    Ok(Reply::info(format!("{name}: type={} value=<{}>\n", type_name(&value), printed(&value))))
+    Ok(Reply::info(format!("{name}: type={} value=<{}>", type_name(&value), printed(&value))))
 }
 
 fn type_name(value: &Value<'_>) -> &'static str {
@@ -53,17 +53,16 @@ pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
         (kind @ ("expr" | "fmt"), text) => (kind, text),
         (text, _) => ("expr", text),
     };
-    let parsed =
-        VariableName::parse(name.as_bytes()).map_err(|reason| Reply::error(format!("{reason}\n")))?;
+    let parsed = VariableName::parse(name.as_bytes()).map_err(|reason| Reply::error(reason))?;
     if parsed.scope != VariableScope::Process {
         return Err(Reply::error(format!(
-            "'set var': cannot set variable '{name}', only scope 'proc' is permitted here.\n"
+            "'set var': cannot set variable '{name}', only scope 'proc' is permitted here."
         )));
     }
     let value = match kind {
         "fmt" => Value::string(expression.as_bytes().to_vec()),
         _ => constant(expression)
-            .ok_or_else(|| Reply::error(format!("unknown fetch method '{}'\n", fetch_name(expression))))?,
+            .ok_or_else(|| Reply::error(format!("unknown fetch method '{}'", fetch_name(expression))))?,
     };
     if !session.state().process.variables.set(&parsed.name, value) {
         return Err(Reply::error("No room for this variable.\n"));
