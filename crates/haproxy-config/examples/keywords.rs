@@ -1,5 +1,7 @@
-//! Prints the configuration keywords as `haproxy -dKcfg` does.
+//! Prints the keywords of the configuration as `haproxy -dKcfg,smp,cnv` does.
+
+use haproxy_config::listing;
 
 fn main() {
-    print!("{}", haproxy_config::listing::configuration_keywords());
+    print!("{}{}{}", listing::configuration_keywords(), listing::converters(), listing::sample_fetches());
 }

@@ -1,7 +1,7 @@
 //! The words of a `bind` line (configuration manual §5.1) and of `stats socket`, which takes the same ones.
 
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{Idle, NoEffect, Refused, Works};
 use crate::keywords::{self, Keyword, assign, flag, read, row};
 use crate::model::{Address, Bind, BindTls, Level, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
@@ -56,7 +56,8 @@ fn with_prefix(address: Address, prefix: &str) -> Address {
     }
 }
 
-const TLS: keywords::Status = ParsedOnly("TLS is not implemented yet");
+/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
+const TLS: crate::keywords::Status = Idle;
 
 /// Every keyword of a bind line.
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
@@ -69,7 +70,7 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     flag("accept-proxy", Works, assign!(accept_proxy = true), "expect a PROXY protocol header"),
     flag("allow-0rtt", TLS, tls_flag, "accept early data"),
     row("alpn", TLS, tls_word, "protocols offered by ALPN"),
-    row("backlog", Works, read!(backlog = Some(count)), "length of the kernel's queue"),
+    row("backlog", Works, read!(backlog = limit), "length of the kernel's queue"),
     row("ca-file", TLS, tls_word, "authorities that client certificates are checked against"),
     row("ca-ignore-err", TLS, tls_word, "verification errors of authorities that are ignored"),
     row("ca-sign-file", TLS, tls_word, "authority that signs generated certificates"),
@@ -96,7 +97,7 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row("id", Works, id, "number of the listener in statistics"),
     row("interface", Works, read!(interface = Some(string)), "network interface to listen on"),
     row("level", Works, level, "rights on the runtime API"),
-    row("maxconn", Works, read!(maxconn = Some(count)), "most connections of this listener"),
+    row("maxconn", Works, read!(maxconn = limit), "most connections of this listener"),
     row("mode", Works, mode, "octal mode of a UNIX socket"),
     row("mss", Works, mss, "largest TCP segment"),
     row("name", Works, read!(name = Some(string)), "name in statistics and logs"),

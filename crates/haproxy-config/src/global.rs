@@ -55,6 +55,7 @@ impl GlobalDraft {
             return fail(keyword.span, format!("`no` and `default` cannot stand before `{}`", row.name));
         }
         keywords::check_status(context, row.name, row.status, keyword.span)?;
+        context.warn_not_utf8(arguments.line());
         (row.parse)(self, arguments, context)?;
         arguments.end()
     }

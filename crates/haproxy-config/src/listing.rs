@@ -3,6 +3,7 @@
 use crate::keywords::{self, Keyword, Listed, Status};
 use crate::proxy::{self, Side};
 use crate::{bind, global, sections, server};
+use rules::{Param, Place, PlaceSet, ValueType};
 use std::fmt::Write;
 
 /// Every keyword of the configuration with its class, status and one line about it.
@@ -90,6 +91,85 @@ pub fn configuration_keywords() -> String {
         }
     }
     out
+}
+
+/// The `smp` class of `-dK`: where each sample fetch works, its arguments and its type.
+pub fn sample_fetches() -> String {
+    let mut out = String::from("# List of registered sample fetch functions:\n");
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for row in rules::all_fetches() {
+        let places: Vec<Place> = row.places.iter().collect();
+        let flags: Vec<&str> =
+            PlaceSet::ALL.iter().map(|place| if places.contains(&place) { "Y" } else { "." }).collect();
+        for name in std::iter::once(&row.name).chain(row.aliases) {
+            let arguments = arguments_of(row.params, row.required);
+            let line = format!("[ {} ] {name}{arguments}: {}", flags.join(" "), type_name(row.output));
+            lines.push(((*name).to_owned(), line));
+        }
+    }
+    lines.sort();
+    for (_, line) in lines {
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+/// The `cnv` class of `-dK`: converters with arguments, input and output type.
+pub fn converters() -> String {
+    let mut out = String::from("# List of registered sample converter functions:\n");
+    let line = |row: &rules::Converter| {
+        let arguments = arguments_of(row.params, row.required);
+        format!("{}{arguments}: {} => {}", row.name, type_name(row.input), type_name(row.output))
+    };
+    for row in sorted(rules::all_converters().map(line)) {
+        let _ = writeln!(out, "{row}");
+    }
+    out
+}
+
+/// `(string,integer[,string])`; nothing when there is no parameter.
+fn arguments_of(params: &[Param], required: usize) -> String {
+    if params.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = params.iter().map(|param| param_name(*param)).collect();
+    let (needed, optional) = names.split_at(required.min(names.len()));
+    let comma = if needed.is_empty() { "" } else { "," };
+    match optional {
+        [] => format!("({})", needed.join(",")),
+        _ => format!("({}[{comma}{}])", needed.join(","), optional.join(",")),
+    }
+}
+
+fn param_name(param: Param) -> &'static str {
+    match param {
+        Param::Int => "integer",
+        Param::Str => "string",
+        Param::Ip4 => "ipv4",
+        Param::Ip6 => "ipv6",
+        Param::Mask4 => "mask4",
+        Param::Mask6 => "mask6",
+        Param::Frontend => "frontend",
+        Param::Backend => "backend",
+        Param::Server => "server",
+        Param::Table => "table",
+        Param::Userlist => "userlist",
+    }
+}
+
+/// HAProxy's names of the types.
+fn type_name(value: ValueType) -> &'static str {
+    match value {
+        ValueType::Any => "any",
+        ValueType::Bool => "bool",
+        ValueType::Int => "sint",
+        ValueType::Address => "addr",
+        ValueType::Ip4 => "ipv4",
+        ValueType::Ip6 => "ipv6",
+        ValueType::Str => "str",
+        ValueType::Bin => "bin",
+        ValueType::Method => "meth",
+    }
 }
 
 /// In the order HAProxy lists them.

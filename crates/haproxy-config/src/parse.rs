@@ -60,6 +60,13 @@ impl Context<'_> {
         self.report.push(Diagnostic::warning(span, message).with_help(modern));
     }
 
+    /// Names and texts are UTF-8 here: other bytes do not get through.
+    pub fn warn_not_utf8(&mut self, line: &Line) {
+        if let Some(word) = line.words.iter().find(|word| !word.is_utf8()) {
+            self.warn(word.span, "this word is not UTF-8: its other bytes are replaced");
+        }
+    }
+
     pub fn report_error(&mut self, outcome: Outcome) {
         if let Err(diagnostic) = outcome {
             self.report.push(*diagnostic);
@@ -221,6 +228,11 @@ impl<'l> Arguments<'l> {
     /// A number that fits 32 bits and is not negative.
     pub fn count(&mut self) -> Outcome<u32> {
         Ok(self.integer(0..=i64::from(i32::MAX))? as u32)
+    }
+
+    /// A limit; 0 is how configurations write "none" or "the default".
+    pub fn limit(&mut self) -> Outcome<Option<u32>> {
+        Ok(Some(self.count()?).filter(|limit| *limit > 0))
     }
 
     /// A number from 1.

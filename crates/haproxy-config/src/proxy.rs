@@ -55,6 +55,8 @@ pub(crate) struct Draft {
     /// Names that are resolved when all sections are read.
     pub default_backend: Option<Word>,
     pub tracks: Vec<(usize, Word)>,
+    /// There was a `bind` line, good or not.
+    pub has_bind_line: bool,
     pub balance: balance::Choice,
     pub log_global: bool,
     pub log_choice: LogChoice,
@@ -83,14 +85,27 @@ pub(crate) struct Draft {
 #[derive(Debug, Clone)]
 pub(crate) struct DraftChecks {
     pub kind: checks::CheckKind,
+    /// The request of `option httpchk`.
+    pub request: Option<::checks::HttpSend>,
     pub http: ::checks::Ruleset,
     pub tcp: ::checks::Ruleset,
+    /// The latest `http-check` and `tcp-check` lines: without the option that uses them they are idle.
+    pub http_line: Option<Span>,
+    pub tcp_line: Option<Span>,
+    /// The rulesets came from defaults: the first line of the section's own replaces them.
+    pub inherits_http: bool,
+    pub inherits_tcp: bool,
 }
 
 impl Default for DraftChecks {
     fn default() -> Self {
         DraftChecks {
             kind: checks::CheckKind::default(),
+            request: None,
+            http_line: None,
+            tcp_line: None,
+            inherits_http: false,
+            inherits_tcp: false,
             http: ::checks::Ruleset::new(::checks::RecipeKind::Http),
             tcp: ::checks::Ruleset::new(::checks::RecipeKind::Tcp),
         }
@@ -123,6 +138,7 @@ impl Draft {
             default_server: ServerDraft::new(span, id),
             default_backend: None,
             tracks: Vec::new(),
+            has_bind_line: false,
             balance: balance::Choice::default(),
             log_global: false,
             log_choice: LogChoice::default(),
@@ -249,6 +265,8 @@ impl ProxyReader {
         };
         // Rules of defaults ran their turns there.
         draft.latest_turn = None;
+        (draft.checks.inherits_http, draft.checks.inherits_tcp) = (true, true);
+        (draft.checks.http_line, draft.checks.tcp_line) = (None, None);
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = name.as_ref().filter(|_| !draft.is_defaults()) {
@@ -349,6 +367,9 @@ fn read_line(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Con
         return Ok(());
     }
     keywords::check_status(context, row.keyword.name, row.keyword.status, keyword.span)?;
+    if !row.takes_bytes() {
+        context.warn_not_utf8(arguments.line());
+    }
     (row.keyword.parse)(draft, arguments, context)?;
     arguments.end()
 }

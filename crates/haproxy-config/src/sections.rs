@@ -71,6 +71,7 @@ fn read_lines<D>(table: &[Keyword<D>], section: &Section, draft: &mut D, context
     let place = format!("in the `{}` section", section.kind.keyword());
     for line in &section.lines {
         let mut arguments = Arguments::new(line);
+        context.warn_not_utf8(line);
         let keyword = arguments.last();
         let outcome = match table.iter().find(|row| row.name == keyword.value) {
             Some(row) => keywords::check_status(context, row.name, row.status, keyword.span)

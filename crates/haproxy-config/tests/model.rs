@@ -498,3 +498,54 @@ fn missing_timeouts_are_a_warning() {
             .any(|d| d.message.contains("has no `timeout client`, `timeout connect`, `timeout server`"))
     );
 }
+
+#[test]
+fn checks_of_a_section_replace_those_of_its_defaults() {
+    use checks::{Match, Step, Text};
+    let text = "defaults\n mode http\n option httpchk GET /def\n http-check expect status 299\nbackend a\nbackend b\n \
+                http-check expect status 200\nbackend c\n http-check send uri /own\nbackend d\n option httpchk HEAD /opt\n";
+    let seen: Vec<(Option<String>, String, bool)> = model(text)
+        .proxies
+        .iter()
+        .map(|proxy| {
+            let (mut method, mut uri, mut expects_299) = (None, String::new(), false);
+            for step in &proxy.check.steps {
+                match step {
+                    Step::HttpSend(send) => {
+                        method.clone_from(&send.method);
+                        if let Some(Text::Literal(bytes)) = &send.uri {
+                            uri = String::from_utf8_lossy(bytes).into_owned();
+                        }
+                    }
+                    Step::Expect(expect) => {
+                        expects_299 = matches!(&expect.test, Match::Status(set) if set.contains(299) && !set.contains(200));
+                    }
+                    _ => {}
+                }
+            }
+            (method, uri, expects_299)
+        })
+        .collect();
+    let get = Some("GET".to_owned());
+    assert_eq!(
+        seen,
+        [
+            (get.clone(), "/def".to_owned(), true),
+            (get, "/def".to_owned(), false),
+            // As recorded: `OPTIONS /own`, nothing of the defaults' request.
+            (None, "/own".to_owned(), false),
+            (Some("HEAD".to_owned()), "/opt".to_owned(), false),
+        ]
+    );
+}
+
+#[test]
+fn limits_of_zero_are_no_limits() {
+    let model = model(
+        "global\n maxconn 0\n maxconnrate 0\nlisten a\n bind :1 maxconn 0 backlog 0\n maxconn 0\n fullconn 0\n rate-limit sessions 0\n",
+    );
+    assert_eq!((model.global.maxconn, model.global.maxconnrate), (None, None));
+    let proxy = &model.proxies[0];
+    assert_eq!((proxy.maxconn, proxy.fullconn, proxy.session_rate_limit), (None, None, None));
+    assert_eq!((proxy.binds[0].maxconn, proxy.binds[0].backlog), (None, None));
+}

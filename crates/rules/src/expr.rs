@@ -60,8 +60,9 @@ impl Expr {
         at: &mut usize,
         context: &mut ParseContext<'_>,
     ) -> Result<Expr, LoadError> {
+        let start = *at;
         let expr = Expr::parse_anywhere(words, at, context)?;
-        expr.check_places(words[0], context)?;
+        expr.check_places(words[start], context)?;
         Ok(expr)
     }
 
@@ -103,7 +104,10 @@ impl Expr {
         at: &mut usize,
         context: &mut ParseContext<'_>,
     ) -> Result<Expr, LoadError> {
-        let word = words[*at];
+        let Some(&word) = words.get(*at) else {
+            let last = words.last().map_or(context.at, |word| word.span);
+            return Err(LoadError::new(last, "a sample fetch is expected after this word"));
+        };
         let (mut builder, end) = Builder::fetch(word, context)?;
         let mut source = word.text.to_vec();
         builder.whole_word(word, end, context)?;

@@ -104,6 +104,16 @@ pub struct StreamFacts {
     pub unique_id: Option<Vec<u8>>,
     /// A PROXY protocol header came on the client's connection.
     pub proxy_header: bool,
+    /// TLVs 0x02 and 0x05 of that header.
+    pub proxy_authority: Option<Vec<u8>>,
+    pub proxy_unique_id: Option<Vec<u8>>,
+    /// Why a connection failed, as HAProxy numbers it; 0: it did not.
+    pub client_error: ConnectionError,
+    pub server_error: ConnectionError,
+    /// The algorithm that the response is compressed with.
+    pub compression: Option<&'static str>,
+    /// The cache that the response came from.
+    pub cache: Option<Arc<str>>,
     /// HTTP version of the request and of the response, once known.
     pub request_version: Option<Version>,
     pub response_version: Option<Version>,
@@ -151,6 +161,12 @@ impl StreamFacts {
             cookie_capture_response: None,
             unique_id: None,
             proxy_header: false,
+            proxy_authority: None,
+            proxy_unique_id: None,
+            client_error: ConnectionError::default(),
+            server_error: ConnectionError::default(),
+            compression: None,
+            cache: None,
             request_version: None,
             response_version: None,
             priority_class: 0,
@@ -177,6 +193,35 @@ impl Variables for NoVariables {
     }
 
     fn unset(&self, _: &VariableName) {}
+}
+
+/// Why a connection failed: `fc_err` and `fc_err_str` (configuration manual §7.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionError {
+    /// 0: no error.
+    pub code: u32,
+    pub text: &'static str,
+}
+
+impl Default for ConnectionError {
+    fn default() -> Self {
+        ConnectionError { code: 0, text: "Success" }
+    }
+}
+
+/// What the kernel knows of the client's TCP connection (`TCP_INFO`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TcpNumber {
+    /// Round-trip time and its variance, in microseconds.
+    RoundTrip,
+    RoundTripVariance,
+    /// Segments: sent and not acknowledged, acknowledged selectively, lost, retransmitted now, acknowledged forward.
+    Unacknowledged,
+    Sacked,
+    Lost,
+    Retransmitted,
+    ForwardAcknowledged,
+    Reordering,
 }
 
 /// Where a rule is written.
@@ -322,6 +367,8 @@ pub trait Host {
     fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration>;
     fn backend_by_name(&self, name: &[u8]) -> Option<ProxyId>;
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
+    /// `None`: not TCP, or the kernel does not say.
+    fn tcp(&self, stream: &StreamFacts, which: TcpNumber) -> Option<i64>;
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>>;
     /// Soft stop is on.
     fn is_stopping(&self) -> bool;

@@ -14,7 +14,8 @@ use rules::{AclSet, Expr, Place, VariableName, VariableScope};
 use std::path::PathBuf;
 
 const LUA: crate::keywords::Status = Refused("Lua is not implemented");
-const TLS: crate::keywords::Status = ParsedOnly("TLS is not implemented yet");
+/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
+const TLS: crate::keywords::Status = Idle;
 const DEVICES: crate::keywords::Status = Refused("device detection is not implemented");
 
 /// Everything but `tune.*`.
@@ -87,9 +88,9 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("maxcompcpuusage", Idle, words, "CPU limit of compression"),
     row("maxcomprate", Idle, words, "rate limit of compression"),
     row("maxconn", Works, maxconn, "most concurrent connections of the process"),
-    row("maxconnrate", Works, read!(global.maxconnrate = Some(count)), "most new connections a second"),
-    row("maxpipes", Works, read!(global.maxpipes = Some(count)), "most pipes for splicing"),
-    row("maxsessrate", Works, read!(global.maxsessrate = Some(count)), "most new sessions a second"),
+    row("maxconnrate", Works, read!(global.maxconnrate = limit), "most new connections a second"),
+    row("maxpipes", Works, read!(global.maxpipes = limit), "most pipes for splicing"),
+    row("maxsessrate", Works, read!(global.maxsessrate = limit), "most new sessions a second"),
     row("maxsslconn", TLS, words, "most concurrent TLS connections"),
     row("maxsslrate", TLS, words, "most TLS handshakes a second"),
     row("maxzlibmem", Idle, words, "memory limit of zlib"),
@@ -279,8 +280,9 @@ fn group(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 }
 
 fn maxconn(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    let number = arguments.count()?;
-    once(&mut draft.global.maxconn, number, arguments, context);
+    if let Some(number) = arguments.limit()? {
+        once(&mut draft.global.maxconn, number, arguments, context);
+    }
     Ok(())
 }
 

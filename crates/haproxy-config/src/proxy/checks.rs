@@ -12,7 +12,7 @@ use super::{Draft, DraftChecks};
 use crate::keywords::Status::{self, Refused, Works};
 use crate::keywords::unknown;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
-use ::checks::{LegacyHttpRequest, Ruleset, RulesetError, Step};
+use ::checks::{LegacyHttpRequest, RecipeKind, Ruleset, RulesetError, Step};
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("http-check", Backend, Yes, Works, http_check, "steps of HTTP health checks"),
@@ -70,7 +70,8 @@ fn httpchk(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_
         context.warn_old(span, "headers behind the version of `option httpchk` are an old form", help);
     }
     draft.checks.kind = CheckKind::Http;
-    draft.checks.http.set_http_request(request.request);
+    draft.checks.own_http();
+    draft.checks.request = Some(request.request);
     Ok(())
 }
 
@@ -84,11 +85,26 @@ fn redis_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outc
     Ok(())
 }
 
+impl DraftChecks {
+    /// The section says something of its own about HTTP checks: the steps of its defaults go.
+    fn own_http(&mut self) {
+        if std::mem::take(&mut self.inherits_http) {
+            self.http = Ruleset::new(RecipeKind::Http);
+        }
+    }
+}
+
 /// The recipe of a section once all of its lines are read.
 pub(super) fn recipe(checks: &DraftChecks) -> ::checks::Recipe {
     match checks.kind {
         CheckKind::Connect => ::checks::Recipe::connect_only(),
-        CheckKind::Http => checks.http.clone().finish(),
+        CheckKind::Http => {
+            let mut ruleset = checks.http.clone();
+            if let Some(request) = checks.request.clone() {
+                ruleset.set_http_request(request);
+            }
+            ruleset.finish()
+        }
         CheckKind::Tcp => checks.tcp.clone().finish(),
         CheckKind::Redis => steps::redis().finish(),
     }
@@ -127,6 +143,12 @@ fn http_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context
         }
     };
     arguments.end()?;
+    if let (Step::HttpSend(_), true) = (&step, draft.checks.inherits_http) {
+        // Its own request takes nothing from that of the defaults.
+        draft.checks.request = None;
+    }
+    draft.checks.own_http();
+    draft.checks.http_line = Some(arguments.span());
     push(&mut draft.checks.http, step, arguments)
 }
 
@@ -158,6 +180,10 @@ fn tcp_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<
         }
     };
     arguments.end()?;
+    if std::mem::take(&mut draft.checks.inherits_tcp) {
+        draft.checks.tcp = Ruleset::new(RecipeKind::Tcp);
+    }
+    draft.checks.tcp_line = Some(arguments.span());
     push(&mut draft.checks.tcp, step, arguments)
 }
 
@@ -169,9 +195,11 @@ fn push(ruleset: &mut Ruleset, step: Step, arguments: &Arguments<'_>) -> Outcome
             "a ruleset with a `connect` must start with one",
             "put a `connect` before the first send or expect",
         ),
-        RulesetError::SendWithoutConnect(step) => {
-            fail(span, format!("step {step} sends once more without a `connect` before it"))
-        }
+        RulesetError::SendWithoutConnect(step) => fail_with_help(
+            span,
+            format!("step {step} sends without a `connect` before it"),
+            "put the `send` before the `expect`, or a `connect` between two exchanges",
+        ),
         RulesetError::ExpectWithoutSend(step) => {
             fail(span, format!("step {step} expects without a `send` before it"))
         }

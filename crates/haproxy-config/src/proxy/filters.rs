@@ -39,6 +39,12 @@ fn compression(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut C
         }
         "type" | "type-res" | "type-req" => {
             arguments.clone().expect("MIME types")?;
+            // Lines that were glued together: the words are no MIME types, and nothing would tell.
+            for word in arguments.clone().rest() {
+                if !word.value.contains('/') {
+                    context.warn(word.span, format!("`{}` is no MIME type", word.value));
+                }
+            }
             settings.types.extend(arguments.rest().iter().map(|word| word.value.clone()));
         }
         "offload" if is_defaults => context.warn(word.span, "`compression offload` is ignored in `defaults`"),

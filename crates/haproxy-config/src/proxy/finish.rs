@@ -1,5 +1,6 @@
 //! From drafts to proxies: names become ids, and what only the whole configuration can tell is told.
 
+use super::checks::CheckKind;
 use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
@@ -388,7 +389,7 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
         return;
     }
     let title = draft.title();
-    if proxy.is_frontend && proxy.binds.is_empty() {
+    if proxy.is_frontend && !draft.has_bind_line {
         let help = if proxy.is_backend { "add `bind`, or make it a backend" } else { "add `bind`" };
         let message = format!("{title} has no `bind`: nothing reaches it");
         context.report.push(Diagnostic::warning(proxy.span, message).with_help(help));
@@ -412,6 +413,39 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
             Diagnostic::warning(proxy.span, message)
                 .with_help("set them in `defaults`, such as `timeout client 50s`"),
         );
+    }
+    let lines = [
+        (draft.checks.http_line, CheckKind::Http, "http-check", "httpchk"),
+        (draft.checks.tcp_line, CheckKind::Tcp, "tcp-check", "tcp-check"),
+    ];
+    for (line, kind, keyword, option) in lines {
+        if let Some(span) = line.filter(|_| proxy.is_backend && draft.checks.kind != kind) {
+            let message = format!("`{keyword}` lines of {title} are not used: there is no `option {option}`");
+            context
+                .report
+                .push(Diagnostic::warning(span, message).with_help(format!("add `option {option}`")));
+        }
+    }
+    let format = match &draft.log_choice {
+        LogChoice::Connection => None,
+        LogChoice::Tcp(span) | LogChoice::Http(span) | LogChoice::HttpClf(span) | LogChoice::Https(span) => {
+            Some(*span)
+        }
+        LogChoice::Format(word) => Some(word.span),
+    };
+    if let Some(span) = format.filter(|_| proxy.is_frontend && proxy.log_targets.is_empty()) {
+        let message = format!("the log format of {title} is not used: it logs nowhere");
+        context.report.push(
+            Diagnostic::warning(span, message).with_help("add `log global`, or `log ADDRESS FACILITY`"),
+        );
+    }
+    let reads_rdp = matches!(proxy.balance.key, BalanceKey::RdpCookie { .. }) || proxy.rdp_persist.is_some();
+    if proxy.is_backend && reads_rdp && proxy.tcp_request_inspect_delay.is_none() && proxy.mode == Mode::Tcp {
+        let message =
+            format!("{title} reads RDP cookies but does not wait for them: connections may come without");
+        let span = draft.spans.balance.unwrap_or(proxy.span);
+        let help = "add `tcp-request inspect-delay 5s` and `tcp-request content accept if RDP_COOKIE`";
+        context.report.push(Diagnostic::notice(span, message).with_help(help));
     }
     let uses_cookie =
         proxy.cookie.as_ref().is_some_and(|cookie| !cookie.dynamic && cookie.mode != CookieMode::Passive);

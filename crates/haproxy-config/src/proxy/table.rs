@@ -59,6 +59,29 @@ impl ProxyKeyword {
         self
     }
 
+    /// Its words go to the rule engine or to checks, which take any bytes.
+    pub fn takes_bytes(&self) -> bool {
+        const NAMES: [&str; 16] = [
+            "acl",
+            "http-after-response",
+            "http-check",
+            "http-error",
+            "http-request",
+            "http-response",
+            "log-format",
+            "log-format-sd",
+            "error-log-format",
+            "redirect",
+            "stick",
+            "tcp-check",
+            "tcp-request",
+            "tcp-response",
+            "unique-id-format",
+            "use_backend",
+        ];
+        NAMES.contains(&self.keyword.name)
+    }
+
     /// Whether the line counts in this section; a warning if it is ignored, an error where HAProxy refuses it.
     pub fn belongs(&self, draft: &Draft, word: &Word, context: &mut Context<'_>) -> Outcome<bool> {
         let name = self.keyword.name;

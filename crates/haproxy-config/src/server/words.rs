@@ -2,14 +2,15 @@
 
 use super::ServerDraft;
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, flag, read, row};
 use crate::language::Word;
 use crate::model::{Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use std::net::IpAddr;
 
-const TLS: crate::keywords::Status = ParsedOnly("TLS is not implemented yet");
+/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
+const TLS: crate::keywords::Status = Idle;
 const SOCKS: crate::keywords::Status = Refused("connections through SOCKS proxies are not implemented");
 
 /// Every keyword of a server line.
@@ -34,7 +35,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
         "health checks start with a PROXY header",
     ),
     row("check-sni", Works, read!(check.sni = Some(string)), "server name of health checks"),
-    flag("check-ssl", TLS, check_ssl, "health checks speak TLS"),
+    flag("check-ssl", Refused("TLS is not implemented yet"), check_ssl, "health checks speak TLS"),
     flag(
         "check-via-socks4",
         SOCKS,

@@ -1,9 +1,10 @@
 //! The state as rules see it: live numbers by id.
 
 use super::{ServerState, State, WEIGHT_SCALE};
+use haproxy_config::model::{Password, User};
 use rules::{
-    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
-    StreamFacts, StreamTimeout, TableId, UserlistId,
+    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable, StreamFacts,
+    StreamTimeout, TableId, TcpNumber, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
@@ -17,6 +18,10 @@ thread_local! {
 }
 
 impl State {
+    fn user(&self, list: UserlistId, name: &[u8]) -> Option<&User> {
+        self.model.userlists.get(list.0 as usize)?.users.iter().find(|user| user.name.as_bytes() == name)
+    }
+
     fn now_ms(&self) -> u64 {
         self.clock.millis(Instant::now())
     }
@@ -151,6 +156,11 @@ impl Host for State {
         State::backend(self, backend).server_by_name(name).map(|server| server.id)
     }
 
+    /// Streams do not carry their descriptor yet, so the kernel cannot be asked.
+    fn tcp(&self, _stream: &StreamFacts, _which: TcpNumber) -> Option<i64> {
+        None
+    }
+
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>> {
         self.tables.get(table.0 as usize)
     }
@@ -183,12 +193,31 @@ impl Host for State {
         RandomState::new().hash_one(0_u8)
     }
 
-    /// User lists are not in the model yet, so nobody is known.
-    fn user_is_valid(&self, _list: UserlistId, _user: &[u8], _password: &[u8]) -> bool {
-        false
+    fn user_is_valid(&self, list: UserlistId, user: &[u8], password: &[u8]) -> bool {
+        match self.user(list, user).and_then(|user| user.password.as_ref()) {
+            Some(Password::Plain(known)) => known.as_bytes() == password,
+            Some(Password::Crypt(hash)) => pwhash::unix::verify(password, hash),
+            None => false,
+        }
     }
 
-    fn user_in_group(&self, _list: UserlistId, _user: &[u8], _group: &[u8]) -> bool {
-        false
+    fn user_in_group(&self, list: UserlistId, user: &[u8], group: &[u8]) -> bool {
+        self.user(list, user).is_some_and(|user| user.groups.iter().any(|known| known.as_bytes() == group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn passwords_in_the_forms_of_crypt_are_checked() {
+        for hash in [
+            "$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.",
+            "$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.",
+            "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1",
+            "abNANd1rDfiNc",
+        ] {
+            assert!(pwhash::unix::verify("secret", hash), "{hash}");
+            assert!(!pwhash::unix::verify("wrong", hash), "{hash}");
+        }
     }
 }

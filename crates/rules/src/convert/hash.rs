@@ -193,6 +193,11 @@ fn check_digest(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Conver
     Ok(())
 }
 
+/// HMAC by a digest's name; `None`: there is no such digest.
+pub(super) fn hmac_by_name(name: &str, key: &[u8], message: &[u8]) -> Option<Vec<u8>> {
+    Some((ALGORITHMS[algorithm(name.as_bytes())?].keyed)(key, message))
+}
+
 fn chosen(args: &[Arg]) -> Option<&'static Algorithm> {
     ALGORITHMS.get(usize::try_from(args.int(0)?).ok()?)
 }

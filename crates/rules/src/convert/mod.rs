@@ -4,7 +4,9 @@
 pub(crate) mod codec;
 mod date;
 mod hash;
+mod json;
 mod map;
+mod message;
 mod net;
 mod number;
 mod table;
@@ -75,6 +77,8 @@ pub fn all() -> impl Iterator<Item = &'static Converter> {
         net::ROWS,
         table::DATA,
         table::ROWS,
+        json::ROWS,
+        message::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -104,6 +104,12 @@ const OTHERS: &[Fetch] = &[
     row("sc1_trackers", trackers::<1>, "How many track the same key.").takes(TABLE, 0),
     row("sc2_trackers", trackers::<2>, "How many track the same key.").takes(TABLE, 0),
     row("sc_trackers", trackers::<NUMBERED>, "How many track the same key.").takes(NUMBER_TABLE, 1),
+    row(
+        "sc1_clr_gpc",
+        counter::<1, CLEAR_AT, { DataType::Gpc as u8 }>,
+        "Clears a general counter; what it was.",
+    )
+    .takes(INDEX_TABLE, 1),
     row("src_updt_conn_cnt", update_connections, "Counts a connection of the client's address.")
         .takes(TABLE, 1),
     row("table_cnt", table_used, "Entries in use in a table.").takes(TABLE, 1),

@@ -10,6 +10,7 @@ mod counter;
 mod header;
 mod hello;
 mod payload;
+mod quality;
 mod start_line;
 mod state;
 mod url;
@@ -190,6 +191,7 @@ pub fn all() -> impl Iterator<Item = &'static Fetch> {
         auth::ROWS,
         payload::ROWS,
         hello::ROWS,
+        quality::ROWS,
     ]
     .into_iter()
     .chain(counter::GROUPS)

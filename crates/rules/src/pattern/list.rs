@@ -44,8 +44,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     all: BTreeMap<u64, Entry>,
-    /// Ids by hash of the key, duplicates too.
-    by_key: HashTable<u64>,
+    /// Hashes of keys with the ids, duplicates too.
+    by_key: HashTable<(u64, u64)>,
     hasher: DefaultHashBuilder,
     next_id: u64,
     /// The version that is matched against.
@@ -405,15 +405,15 @@ impl Entries {
         self.next_id += 1;
         let entry = Entry { id, key: key.into(), value: value.map(Into::into), line, generation };
         self.all.insert(id, entry);
-        let Entries { all, by_key, hasher, .. } = self;
-        by_key.insert_unique(hasher.hash_one(key), id, |id| hasher.hash_one(&*all[id].key));
+        let hash = self.hasher.hash_one(key);
+        self.by_key.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         Ok(())
     }
 
     /// The entries of that key in the current version, in order.
     fn ids_of(&self, key: &[u8]) -> Vec<u64> {
         let is_wanted = |entry: &Entry| *entry.key == *key && entry.generation == self.current;
-        let hashed = self.by_key.iter_hash(self.hasher.hash_one(key)).copied();
+        let hashed = self.by_key.iter_hash(self.hasher.hash_one(key)).map(|(_, id)| *id);
         let mut ids: Vec<u64> = hashed.filter(|id| self.all.get(id).is_some_and(is_wanted)).collect();
         ids.sort_unstable();
         ids
@@ -469,7 +469,7 @@ impl Entries {
     fn forget(&mut self, id: u64) -> bool {
         let Some(entry) = self.all.remove(&id) else { return false };
         let hash = self.hasher.hash_one(&*entry.key);
-        if let Ok(found) = self.by_key.find_entry(hash, |known| *known == id) {
+        if let Ok(found) = self.by_key.find_entry(hash, |(_, known)| *known == id) {
             found.remove();
         }
         true
