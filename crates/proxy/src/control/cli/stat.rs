@@ -6,7 +6,6 @@ use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_cs
 use haproxy_config::model::Level;
 use std::time::Instant;
 
-
 /// What a `show stat` asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
