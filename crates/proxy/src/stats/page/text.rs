@@ -55,7 +55,7 @@ fn scaled(number: u64, step: u64, units: &[&str]) -> String {
     let value = number as f64 / size as f64;
     let decimals = match value {
         // Round numbers are shown as such: `20k`, `1 GiB`.
-        _ if number % size == 0 => 0,
+        _ if number.is_multiple_of(size) => 0,
         value if value < 9.995 => 2,
         value if value < 99.95 => 1,
         _ => 0,
