@@ -107,11 +107,13 @@ pub async fn with_server(
         let assigned = assign(client, transaction, backend, wanted, avoid).await?;
         let server = Arc::clone(&assigned.server);
         transaction.facts.server = Some(server.id);
+        client.control.assign(server.id);
         if let Some(answer) = super::choice::redirection(transaction, &server) {
             return Ok(reply::answer(client, transaction, answer).await);
         }
         let failure = match connection(client, transaction, &server, settings).await {
             Ok(connection) if http => {
+                client.control.phase.set(crate::registry::Phase::Waiting);
                 match exchange::exchange(client, transaction, connection, &assigned).await {
                     Ok(after) => return Ok(after),
                     Err(failure) => failure,

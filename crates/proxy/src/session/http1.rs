@@ -149,7 +149,7 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
 
 /// The first byte of a request is here.
 fn begin(client: &mut Client) -> Box<Transaction> {
-    client.control.phase.set(Phase::Request);
+    client.control.begin_request();
     let mut transaction = client.begin();
     let now = Instant::now();
     let times = &mut transaction.facts.times;

@@ -76,6 +76,7 @@ pub async fn relay(
         client_timeout: back.tunnel.or(front.client),
         server_timeout: back.tunnel.or(back.server),
     };
+    client.control.phase.set(crate::registry::Phase::Data);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
     super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
