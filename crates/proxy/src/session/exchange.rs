@@ -174,8 +174,7 @@ pub async fn exchange(
 
     let limits = worker.plan().proxy(server.id.proxy).response_limits;
     loop {
-        let waited =
-            response_head(
+        let waited = response_head(
             client,
             transaction,
             &mut connection,

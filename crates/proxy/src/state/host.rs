@@ -3,8 +3,8 @@
 use super::{ServerState, State, WEIGHT_SCALE};
 use haproxy_config::model::{Password, User};
 use rules::{
-    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable, StreamFacts,
-    StreamTimeout, TableId, TcpNumber, UserlistId,
+    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
+    StreamFacts, StreamTimeout, TableId, TcpNumber, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};

@@ -96,11 +96,8 @@ pub struct CheckTarget {
 
 impl ServerState {
     pub fn new(id: ServerId, slot: u32, settings: Arc<model::Server>, now_ms: u64) -> ServerState {
-        let admin = if settings.disabled {
-            Admin::FORCED_MAINT.with(Admin::CONFIG_MAINT)
-        } else {
-            Admin::empty()
-        };
+        let admin =
+            if settings.disabled { Admin::FORCED_MAINT.with(Admin::CONFIG_MAINT) } else { Admin::empty() };
         let weight = settings.weight;
         let target = match &settings.address {
             model::Address::Inet { ip, port } => Some(Target::Inet(SocketAddr::new(*ip, *port))),

@@ -214,6 +214,7 @@ fn server_traffic(state: &State, server: &ServerState, busy: u64, now_ms: u64) {
             health: 4,
             rise: 2,
             fall: 3,
+            ..CheckView::default()
         };
     }
 }
