@@ -331,3 +331,100 @@ fn the_idle_timeout_can_be_set() {
     assert_eq!(ask(&mut session, "set timeout cli x"), "Invalid timeout value.\n\n");
     assert_eq!(ask(&mut session, "set timeout server 3"), "'set timeout' only supports 'cli'.\n\n");
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_command_line_makes_it_panic(
+        command in 0..table::TABLE.len(),
+        arguments in proptest::collection::vec(0..VOCABULARY.len(), 0..6),
+        payload in proptest::option::of("[a-z \n]{0,20}"),
+    ) {
+        let mut session = admin();
+        session.experimental = true;
+        session.payload = payload;
+        let row = &table::TABLE[command];
+        let words: Vec<&str> = row.words.iter().copied().chain(arguments.iter().map(|&at| VOCABULARY[at])).collect();
+        match table::run(&mut session, &words) {
+            // Needs workers.
+            Reply::Later(_) => {}
+            reply => {
+                let end = if session.prompt { "\n> " } else { "\n" };
+                proptest::prop_assert!(session.render(reply).ends_with(end));
+            }
+        }
+    }
+}
+
+/// Words that commands look for, and some that none does.
+const VOCABULARY: &[&str] = &[
+    "",
+    "-1",
+    "0",
+    "#0",
+    "#0x1",
+    "@1",
+    "@",
+    "300%",
+    "99999999999999999999",
+    "+",
+    "nginx",
+    "web",
+    "table",
+    "static/one",
+    "nginx/192.168.1.111",
+    "nginx/new",
+    "nginx/",
+    "/",
+    "127.0.0.1",
+    "127.0.0.1:80",
+    "[::1]:80",
+    "unix@/x",
+    "::",
+    "addr",
+    "port",
+    "state",
+    "maint",
+    "ready",
+    "drain",
+    "weight",
+    "health",
+    "agent",
+    "up",
+    "down",
+    "check-addr",
+    "check-port",
+    "agent-send",
+    "fqdn",
+    "key",
+    "data.gpc0",
+    "data.x",
+    "gt",
+    "5",
+    "all",
+    "global",
+    "connections",
+    "cli",
+    "domain",
+    "proxy",
+    "typed",
+    "json",
+    "desc",
+    "float",
+    "older",
+    "10s",
+    "expr",
+    "fmt",
+    "proc.x",
+    "int(5)",
+    "str()",
+    "check",
+    "backup",
+    "maxconn",
+    "id",
+    "on",
+    "off",
+    "number",
+    "'",
+    "\\",
+    "\u{e9}",
+];
