@@ -3,6 +3,7 @@
 //! Owns the closed list of algorithms and the questions a shell asks about them. Never holds servers or load.
 
 use crate::hash;
+use crate::roster::Load;
 
 /// Number of draws of `balance random` when none is given.
 pub const DEFAULT_DRAWS: u32 = 2;
@@ -139,6 +140,19 @@ impl Algorithm {
         match self {
             Algorithm::RoundRobin | Algorithm::StaticRoundRobin | Algorithm::First => true,
             Algorithm::LeastConn | Algorithm::Random { .. } | Algorithm::Hash(_) => false,
+        }
+    }
+
+    /// Whether a server that may serve `maxconn` requests (0: no limit) takes no more: for leastconn only when its
+    /// queue of `maxqueue` (0: none counts) is full too, for the others as soon as anything waits there.
+    pub fn is_full(&self, load: Load, maxconn: u32, maxqueue: u32) -> bool {
+        match self {
+            Algorithm::LeastConn => maxconn > 0 && load.total() >= u64::from(maxconn) + u64::from(maxqueue),
+            Algorithm::RoundRobin
+            | Algorithm::StaticRoundRobin
+            | Algorithm::First
+            | Algorithm::Random { .. }
+            | Algorithm::Hash(_) => maxconn > 0 && (load.queued > 0 || load.served >= maxconn),
         }
     }
 }

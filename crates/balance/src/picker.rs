@@ -162,7 +162,7 @@ impl Picker {
     ///
     /// `key` is the hash of the request for [`Algorithm::Hash`], without one the servers take turns; other
     /// algorithms ignore it. `avoid` is the server that just failed this request: another one is taken when there
-    /// is one. `full` says which servers take no more, see [`is_full`](Picker::is_full); a server that is chosen by
+    /// is one. `full` says which servers take no more, see [`Algorithm::is_full`]; a server that is chosen by
     /// its hash is chosen even then, and the request queues there.
     ///
     /// `None` means that no server is usable when [`usable`](Picker::usable) is 0, else that all are full.
@@ -229,20 +229,6 @@ impl Picker {
                 | Algorithm::LeastConn
                 | Algorithm::First => None,
             },
-        }
-    }
-
-    /// Whether a server that may serve `maxconn` requests (0: no limit) takes no more, by the rule of the
-    /// algorithm: for leastconn only when its queue of `maxqueue` (0: none counts) is full too, for the others as
-    /// soon as anything waits there.
-    pub fn is_full(&self, load: Load, maxconn: u32, maxqueue: u32) -> bool {
-        match self.algorithm {
-            Algorithm::LeastConn => maxconn > 0 && load.total() >= u64::from(maxconn) + u64::from(maxqueue),
-            Algorithm::RoundRobin
-            | Algorithm::StaticRoundRobin
-            | Algorithm::First
-            | Algorithm::Random { .. }
-            | Algorithm::Hash(_) => maxconn > 0 && (load.queued > 0 || load.served >= maxconn),
         }
     }
 }

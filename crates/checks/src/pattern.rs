@@ -24,11 +24,6 @@ impl Pattern {
         Pattern::build(source, false)
     }
 
-    /// Compiles `source`; letters match in both cases.
-    pub fn new_caseless(source: &str) -> Result<Pattern, PatternError> {
-        Pattern::build(source, true)
-    }
-
     fn build(source: &str, caseless: bool) -> Result<Pattern, PatternError> {
         pcre2::bytes::RegexBuilder::new()
             .caseless(caseless)
@@ -36,6 +31,11 @@ impl Pattern {
             .build(source)
             .map(|regex| Pattern { source: source.to_owned(), regex })
             .map_err(|error| PatternError { message: error.to_string(), offset: error.offset() })
+    }
+
+    /// The same expression for letters of both cases.
+    pub fn caseless(&self) -> Pattern {
+        Pattern::build(&self.source, true).expect("what compiles once compiles again")
     }
 
     /// The text it was compiled from.

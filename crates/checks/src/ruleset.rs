@@ -1,7 +1,9 @@
 //! Collects the check lines of a proxy section, in the order they are read, and completes them into a [`Recipe`]:
 //! the implicit connect, request and expectation. Never parses words; that is the configuration crate's.
 
-use crate::{Connect, Expect, HttpSend, Match, Recipe, RecipeKind, SendField, StatusSet, Step, Text};
+use crate::{
+    Connect, Expect, FieldMatch, HttpSend, Match, Recipe, RecipeKind, SendField, StatusSet, Step, Text,
+};
 
 /// Steps a ruleset may have.
 pub const STEPS_MAX: usize = 1024;
@@ -56,7 +58,7 @@ impl Ruleset {
     }
 
     /// Adds one rule. Rules are checked as they come, so that the error can point at the line.
-    pub fn push(&mut self, step: Step) -> Result<(), RulesetError> {
+    pub fn push(&mut self, mut step: Step) -> Result<(), RulesetError> {
         if self.steps.len() >= STEPS_MAX {
             return Err(RulesetError::TooLong);
         }
@@ -73,6 +75,7 @@ impl Ruleset {
         if self.kind == RecipeKind::Http {
             self.check_http_order(&step, number)?;
         }
+        ignore_case_of_names(&mut step);
         self.steps.push(step);
         Ok(())
     }
@@ -119,6 +122,16 @@ impl Ruleset {
             steps.insert(0, Step::Connect(Box::new(Connect::implicit())));
         }
         Recipe { kind, steps }
+    }
+}
+
+// Field names have no case, so neither have expressions for them.
+fn ignore_case_of_names(step: &mut Step) {
+    if let Step::Expect(expect) = step
+        && let Match::Field(field) | Match::FullField(field) = &mut expect.test
+        && let FieldMatch::Regex(pattern) = &mut field.name
+    {
+        *pattern = pattern.caseless();
     }
 }
 

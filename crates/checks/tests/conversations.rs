@@ -195,7 +195,7 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 fn field_pattern(words: &[&str]) -> FieldPattern {
-    let test = |words: &[&str], caseless: bool| {
+    let test = |words: &[&str]| {
         let (method, text) = match *words {
             ["-m", method, text, ..] => (method, text),
             [text, ..] => ("str", text),
@@ -207,13 +207,12 @@ fn field_pattern(words: &[&str]) -> FieldPattern {
             "beg" => FieldMatch::Prefix(literal),
             "end" => FieldMatch::Suffix(literal),
             "sub" => FieldMatch::Contains(literal),
-            "reg" if caseless => FieldMatch::Regex(Pattern::new_caseless(text).unwrap()),
             "reg" => FieldMatch::Regex(Pattern::new(text).unwrap()),
             other => panic!("{other}"),
         }
     };
     let value = words.iter().position(|word| *word == "value");
-    FieldPattern { name: test(&words[1..], true), value: value.map(|at| test(&words[at + 1..], false)) }
+    FieldPattern { name: test(&words[1..]), value: value.map(|at| test(&words[at + 1..])) }
 }
 
 /// Plays the scripted server until the conversation ends. Returns the outcome and the first bytes it was sent.

@@ -177,6 +177,7 @@ fn a_server_falls_after_fall_and_rises_after_rise() {
     assert_eq!(server.seen.lock().unwrap()[0], b"GET /up HTTP/1.0\r\n\r\n");
 }
 
+// row: 85
 #[test]
 fn a_server_that_says_nothing_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -189,6 +190,23 @@ fn a_server_that_says_nothing_times_out() {
         "{line}"
     );
     assert!(began.elapsed() >= Duration::from_millis(400));
+}
+
+#[test]
+fn a_server_that_hangs_up_with_a_reset_is_a_socket_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    });
+    let text = format!("{HEAD}backend web\n    server a {address} check inter 200\n");
+    let proxy = Proxy::start(&text, |model| model.proxies[0].check = http_check());
+    let line = proxy.line();
+    let expected = "<129>Server web/a is DOWN, reason: Socket error, info: \"Connection reset by peer\", check duration: ";
+    assert!(line.starts_with(expected), "{line}");
 }
 
 #[test]

@@ -51,7 +51,8 @@ impl Choice {
     /// The algorithm with everything folded in.
     pub fn settle(&self, expression: impl FnOnce(&Word) -> Outcome<BalanceKey>) -> Outcome<Balance> {
         let factor = self.factor;
-        let hash = HashType { balance_factor: factor, ..self.hash };
+        let looks_when_alone = matches!(self.kind, Kind::Hash(BalanceKey::UrlParam { .. }));
+        let hash = HashType { balance_factor: factor, looks_when_alone, ..self.hash };
         let plain = |algorithm| Balance { algorithm, key: BalanceKey::None };
         Ok(match &self.kind {
             Kind::RoundRobin => plain(Algorithm::RoundRobin),
@@ -212,14 +213,16 @@ fn rdp_cookie(word: &Word, inner: Option<&str>) -> Outcome<BalanceKey> {
 }
 
 fn hash_type(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    let mut hash = HashType::default();
     if arguments.peek().is_some_and(|word| word.value == "avalanche") {
         let help = "write `hash-type map-based sdbm avalanche`";
         return fail_with_help(arguments.span(), "`hash-type avalanche` needs a method and a function", help);
     }
-    hash.method =
+    let method =
         arguments.choice(&[("map-based", HashMethod::MapBased), ("consistent", HashMethod::Consistent)])?;
+    let mut hash = HashType::new(method);
     if let Some(word) = arguments.next() {
+        // Only a ring whose function is not named is stirred by itself.
+        hash.avalanche = false;
         hash.function = match word.value.as_str() {
             "sdbm" => HashFunction::Sdbm,
             "djb2" => HashFunction::Djb2,

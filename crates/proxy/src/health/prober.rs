@@ -26,6 +26,14 @@ enum Unreachable {
     Unsupported(&'static str),
 }
 
+/// The connection of a check.
+enum Wire {
+    None,
+    Open(Stream),
+    /// Was established and reset before we looked; the system's words for it.
+    Reset(String),
+}
+
 /// Runs one check of `server` to its end. `interval` is the one in force.
 pub(super) async fn probe(
     shared: &Shared,
@@ -45,24 +53,24 @@ pub(super) async fn probe(
     };
     let mut environment = CheckEnvironment::new(shared, server, options.send_state);
     let mut conversation = Conversation::new(recipe, settings, Instant::now());
-    let mut stream: Option<Stream> = None;
+    let mut wire = Wire::None;
     let mut ended = false;
     loop {
         match conversation.poll_action(Instant::now(), &mut environment) {
             Some(Action::Connect(to)) => {
                 ended = false;
-                stream = open(shared, server, probe, &to, &mut conversation).await;
+                wire = open(shared, server, probe, &to, &mut conversation).await;
             }
-            Some(Action::Send(bytes)) => send(&mut conversation, stream.as_mut(), &bytes).await,
+            Some(Action::Send(bytes)) => send(&mut conversation, &mut wire, &bytes).await,
             Some(Action::Close { linger }) => {
-                if let Some(stream) = stream.take()
+                if let Wire::Open(stream) = std::mem::replace(&mut wire, Wire::None)
                     && !linger
                 {
                     stream.reset_on_close();
                 }
             }
             Some(Action::Finish(outcome)) => return outcome,
-            None => ended |= receive(&mut conversation, stream.as_mut().filter(|_| !ended)).await,
+            None => ended |= receive(&mut conversation, &mut wire, ended).await,
         }
     }
 }
@@ -73,16 +81,16 @@ async fn open(
     probe: Probe,
     to: &ConnectTo,
     conversation: &mut Conversation,
-) -> Option<Stream> {
+) -> Wire {
     let target = match target(server, probe, to) {
         Ok(target) => target,
         Err(Unreachable::NoAddress) => {
             conversation.handle_no_socket(Instant::now(), "No address");
-            return None;
+            return Wire::None;
         }
         Err(Unreachable::Unsupported(what)) => {
             conversation.handle_no_socket(Instant::now(), what);
-            return None;
+            return Wire::None;
         }
     };
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
@@ -99,30 +107,38 @@ async fn open(
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
                         conversation.handle_error(Instant::now(), &words(&error));
-                        return None;
+                        return Wire::None;
                     }
-                    None => return None,
+                    None => return Wire::None,
                 }
             }
             conversation.handle_connected(Instant::now());
-            Some(stream)
+            Wire::Open(stream)
+        }
+        // A SYN is refused, never reset: the server accepted, and hung up before this task ran.
+        Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+            conversation.handle_connected(Instant::now());
+            Wire::Reset(words(&error))
         }
         Some(Err(error)) if is_our_fault(&error) => {
             conversation.handle_no_socket(Instant::now(), &words(&error));
-            None
+            Wire::None
         }
         Some(Err(error)) => {
             conversation.handle_error(Instant::now(), &words(&error));
-            None
+            Wire::None
         }
-        None => None,
+        None => Wire::None,
     }
 }
 
-async fn send(conversation: &mut Conversation, stream: Option<&mut Stream>, bytes: &[u8]) {
-    let Some(stream) = stream else {
-        conversation.handle_error(Instant::now(), "Transport endpoint is not connected");
-        return;
+async fn send(conversation: &mut Conversation, wire: &mut Wire, bytes: &[u8]) {
+    let stream = match wire {
+        Wire::Open(stream) => stream,
+        Wire::Reset(words) => return conversation.handle_error(Instant::now(), words),
+        Wire::None => {
+            return conversation.handle_error(Instant::now(), "Transport endpoint is not connected");
+        }
     };
     match bounded(conversation, write_all(stream, bytes)).await {
         Some(Ok(())) => conversation.handle_sent(Instant::now()),
@@ -132,11 +148,18 @@ async fn send(conversation: &mut Conversation, stream: Option<&mut Stream>, byte
 }
 
 /// Waits for bytes or the deadline. Returns whether the stream has ended.
-async fn receive(conversation: &mut Conversation, stream: Option<&mut Stream>) -> bool {
+async fn receive(conversation: &mut Conversation, wire: &mut Wire, ended: bool) -> bool {
     let mut buffer = [0; READ_SIZE];
-    let Some(stream) = stream else {
-        let _: Option<()> = bounded(conversation, std::future::pending()).await;
-        return true;
+    let stream = match wire {
+        Wire::Open(stream) if !ended => stream,
+        Wire::Reset(words) if !ended => {
+            conversation.handle_error(Instant::now(), words);
+            return true;
+        }
+        Wire::Open(_) | Wire::Reset(_) | Wire::None => {
+            let _: Option<()> = bounded(conversation, std::future::pending()).await;
+            return true;
+        }
     };
     match bounded(conversation, poll_fn(|context| stream.poll_read(context, &mut buffer))).await {
         Some(Ok(0)) => {

@@ -128,6 +128,7 @@ fn an_operator_forces_health_until_the_next_checks_say_otherwise() {
     assert_eq!(world.server(T).running(), Running::Running);
 }
 
+// row: 201
 #[test]
 fn drain_leaves_persistence_and_survives_checks() {
     let world = World::new(TWO);

@@ -126,16 +126,14 @@ impl BackendState {
     pub fn pick(&self, key: Option<u32>, avoid: Option<u32>) -> Option<&Arc<ServerState>> {
         let avoid = avoid.map(|index| ServerIndex::at(index as usize));
         let mut picker = self.picker.lock();
-        let algorithm_full = |index: ServerIndex| {
+        let algorithm = picker.algorithm();
+        let full = |index: ServerIndex| {
             self.servers.get(index.position()).is_none_or(|server| {
-                let limit = self.limit_of(server);
-                limit > 0 && {
-                    let load = Load { served: server.served.get(), queued: server.queued.get() };
-                    load.queued > 0 || load.served >= limit
-                }
+                let load = Load { served: server.served.get(), queued: server.queued.get() };
+                algorithm.is_full(load, self.limit_of(server), server.settings.maxqueue)
             })
         };
-        let index = picker.pick(key, avoid, &algorithm_full)?;
+        let index = picker.pick(key, avoid, &full)?;
         drop(picker);
         self.servers.get(index.position())
     }
@@ -203,7 +201,14 @@ impl BackendState {
     /// Tells the picker how busy `server` is.
     pub fn report_load(&self, server: &ServerState) {
         let load = Load { served: server.served.get(), queued: server.queued.get() };
-        self.picker.lock().set_load(ServerIndex::at(server.id.index as usize), load);
+        let index = ServerIndex::at(server.id.index as usize);
+        let mut picker = self.picker.lock();
+        if picker.load(index).served == load.served {
+            // As HAProxy: an arrival in the queue weighs only when the server next takes or drops a request.
+            picker.set_queued(index, load.queued);
+        } else {
+            picker.set_load(index, load);
+        }
     }
 
     pub fn tracks_load(&self) -> bool {

@@ -10,7 +10,6 @@ mod access;
 mod document;
 mod form;
 mod operator;
-mod schema;
 mod table;
 mod target;
 #[cfg(test)]
@@ -99,7 +98,7 @@ fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
             let release = visit.release;
             document::write(&Document { state, settings, view, access: visit.access, release, proxies })
         }
-        Format::Csv => export(csv_header(), shown(settings, state, view), |row, out| write_csv(row, out)),
+        Format::Csv => export(csv_header(), shown(settings, state, view), write_csv),
         Format::Typed => export(String::new(), shown(settings, state, view), |row, out| {
             write_typed(row, false, out);
             // Over HTTP no empty line stands between the objects.
@@ -117,7 +116,7 @@ fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
             out.push_str("]\n");
             out
         }
-        Format::JsonSchema => schema::json_schema(),
+        Format::JsonSchema => super::json_schema(),
     };
     let mut head = start(200);
     head.add(b"cache-control", b"no-cache");
