@@ -13,7 +13,7 @@ pub use admin::{Admin, Running};
 pub use backend::BackendState;
 pub use clock::Clock;
 pub use queue::{Grant, Queues, Ticket, Waiter};
-pub use server::{CheckTarget, CheckView, ServerState, Target, WEIGHT_SCALE};
+pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
 
 use counters::{BackendTotals, FrontendTotals, Gauge, Rate, ServerTotals, WorkerCounters};
 use haproxy_config::Model;

@@ -113,8 +113,8 @@ impl Wanted {
         match row.kind {
             ObjectKind::Server | ObjectKind::Listener => {
                 self.sid.is_none_or(|sid| sid == row.sid)
-                    && !(self.hide_maintenance && row.is_in_maintenance(state))
-                    && !(self.hide_down && !row.is_up(state))
+                    && (!self.hide_maintenance || !row.is_in_maintenance(state))
+                    && (!self.hide_down || row.is_up(state))
             }
             ObjectKind::Frontend | ObjectKind::Backend => true,
         }
