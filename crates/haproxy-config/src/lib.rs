@@ -1,6 +1,20 @@
 //! haproxy.cfg → Ast with spans → [`Model`]: typed and valid, or a report of every mistake.
 //!
-//! Reads files and the environment only while loading; opens no socket.
+//! Reads files and the environment only while loading; opens no socket, resolves no name.
+//!
+//! ```text
+//! files ─► language: words, conditions, variables ─► Ast: sections of lines of spanned words
+//!                                                     │ names: phase 1, every proxy, server and table gets its id
+//!                                                     ▼
+//!          global, proxy, sections: keyword tables ─► drafts ─► proxy::finish: names → ids ─► Model
+//! ```
+//!
+//! ```
+//! use haproxy_config::{LoadOptions, load_text};
+//!
+//! let loaded = load_text(&LoadOptions::new(Vec::new()), "web.cfg", "listen web\n bind *:8080\n");
+//! assert_eq!(loaded.model.unwrap().proxies[0].name, "web");
+//! ```
 
 mod address;
 mod bind;

@@ -230,6 +230,11 @@ impl<'l> Arguments<'l> {
         Ok(self.integer(0..=i64::from(i32::MAX))? as u32)
     }
 
+    /// A limit; 0 is how configurations write "none" or "the default".
+    pub fn limit(&mut self) -> Outcome<Option<u32>> {
+        Ok(Some(self.count()?).filter(|limit| *limit > 0))
+    }
+
     /// A number from 1.
     pub fn positive(&mut self) -> Outcome<u32> {
         Ok(self.integer(1..=i64::from(i32::MAX))? as u32)

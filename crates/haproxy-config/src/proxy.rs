@@ -89,6 +89,9 @@ pub(crate) struct DraftChecks {
     pub request: Option<::checks::HttpSend>,
     pub http: ::checks::Ruleset,
     pub tcp: ::checks::Ruleset,
+    /// The latest `http-check` and `tcp-check` lines: without the option that uses them they are idle.
+    pub http_line: Option<Span>,
+    pub tcp_line: Option<Span>,
     /// The rulesets came from defaults: the first line of the section's own replaces them.
     pub inherits_http: bool,
     pub inherits_tcp: bool,
@@ -99,6 +102,8 @@ impl Default for DraftChecks {
         DraftChecks {
             kind: checks::CheckKind::default(),
             request: None,
+            http_line: None,
+            tcp_line: None,
             inherits_http: false,
             inherits_tcp: false,
             http: ::checks::Ruleset::new(::checks::RecipeKind::Http),
@@ -261,6 +266,7 @@ impl ProxyReader {
         // Rules of defaults ran their turns there.
         draft.latest_turn = None;
         (draft.checks.inherits_http, draft.checks.inherits_tcp) = (true, true);
+        (draft.checks.http_line, draft.checks.tcp_line) = (None, None);
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = name.as_ref().filter(|_| !draft.is_defaults()) {

@@ -538,3 +538,14 @@ fn checks_of_a_section_replace_those_of_its_defaults() {
         ]
     );
 }
+
+#[test]
+fn limits_of_zero_are_no_limits() {
+    let model = model(
+        "global\n maxconn 0\n maxconnrate 0\nlisten a\n bind :1 maxconn 0 backlog 0\n maxconn 0\n fullconn 0\n rate-limit sessions 0\n",
+    );
+    assert_eq!((model.global.maxconn, model.global.maxconnrate), (None, None));
+    let proxy = &model.proxies[0];
+    assert_eq!((proxy.maxconn, proxy.fullconn, proxy.session_rate_limit), (None, None, None));
+    assert_eq!((proxy.binds[0].maxconn, proxy.binds[0].backlog), (None, None));
+}

@@ -11,6 +11,7 @@ const DEFAULTS: &str = "defaults\n mode http\n timeout client 1s\n timeout conne
 
 struct Row<'t> {
     accepted: bool,
+    warned: bool,
     kind: &'t str,
     text: &'t str,
     /// `accept: …` or `reject: …` when we differ on purpose.
@@ -24,6 +25,7 @@ fn rows() -> impl Iterator<Item = Row<'static>> {
         let kind = columns.next().expect("a kind");
         Row {
             accepted: verdict != "reject",
+            warned: verdict == "warn",
             kind,
             text: columns.next().expect("a text"),
             ours: columns.next(),
@@ -78,6 +80,33 @@ fn what_haproxy_accepts_and_refuses_so_do_we() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert!(count > 900, "the table is there: {count}");
+}
+
+/// What HAProxy warns about and we do not: state files and names are looked at by the engine, the rest means nothing
+/// here.
+const SILENT: [&str; 10] = [
+    "server-state-file x",
+    "load-server-state-from-file global",
+    "load-server-state-from-file local",
+    "stats show-desc",
+    "log-format-sd x",
+    "server a nosuch.invalid:80 init-addr last,libc,none",
+    "server a 1.1.1.1:80 tfo",
+    r"mailers m\n mailer a 1.1.1.1:25\n timeout mail 3s",
+    "issuers-chain-path /tmp",
+    "tune.ssl.capture-cipherlist-size 100",
+];
+
+#[test]
+fn what_haproxy_warns_about_we_warn_about() {
+    // row: 77, 89, 92, 126, 164
+    let options = LoadOptions::new(Vec::new());
+    let silent: Vec<&str> = rows()
+        .filter(|row| row.warned && row.ours.is_none() && !SILENT.contains(&row.text))
+        .filter(|row| load_text(&options, "row.cfg", &configuration(row, "/dev/null")).report.warnings() == 0)
+        .map(|row| row.text)
+        .collect();
+    assert!(silent.is_empty(), "{silent:#?}");
 }
 
 /// Records what HAProxy says now and compares it with the table: `cargo test -p haproxy-config -- --ignored`.

@@ -98,7 +98,8 @@ pub fn remove_from_line(line: &[u8], name: &[u8], out: &mut Vec<u8>) -> usize {
     // Inside a run of removed cookies: the delimiter before the first of them.
     let mut run: Option<Option<usize>> = None;
     for cookie in Cookies::new(line) {
-        let hit = cookie.name == name;
+        // Without `=` it is text that happens to be there, not a cookie of ours.
+        let hit = cookie.name == name && line[..cookie.value_at].trim_ascii_end().ends_with(b"=");
         removed += usize::from(hit);
         let remove = hit || (run.is_some() && cookie.name.first() == Some(&b'$'));
         match (run, remove) {

@@ -55,6 +55,21 @@ impl Control {
         })
     }
 
+    /// A request begins.
+    pub fn begin_request(&self) {
+        self.phase.set(Phase::Request);
+        self.requests.set(self.requests.get().wrapping_add(1));
+        self.backend.set(None);
+        self.server.set(None);
+    }
+
+    /// The request goes to this server.
+    pub fn assign(&self, server: ServerId) {
+        self.phase.set(Phase::Connecting);
+        self.backend.set(Some(server.proxy));
+        self.server.set(Some(server));
+    }
+
     /// Ends the connection: whatever it waits for times out now.
     pub fn kill(&self) {
         self.killed.set(true);

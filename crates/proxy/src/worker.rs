@@ -186,7 +186,7 @@ fn accepted_one(
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
     let dst = local.or_else(|| stream.local());
-    let id = state.process.next_stream.fetch_add(1, Relaxed);
+    let id = state.process.next_session.fetch_add(1, Relaxed);
     let control = Control::new(id, frontend, Some(peer), now);
     worker.sessions.borrow_mut().insert(&control);
     let client = Client {

@@ -4,10 +4,9 @@ use super::{GlobalDraft, cpu_map};
 use crate::bind;
 use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, read, row};
-use crate::language::Word;
 use crate::log;
 use crate::model::{ProcessValue, StatsSocket};
-use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::parse::{Arguments, Context, Outcome, Prefix, fail};
 use crate::scope;
 use crate::users;
 use diag::Diagnostic;
@@ -90,9 +89,9 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("maxcompcpuusage", Idle, words, "CPU limit of compression"),
     row("maxcomprate", Idle, words, "rate limit of compression"),
     row("maxconn", Works, maxconn, "most concurrent connections of the process"),
-    row("maxconnrate", Works, read!(global.maxconnrate = Some(count)), "most new connections a second"),
-    row("maxpipes", Works, read!(global.maxpipes = Some(count)), "most pipes for splicing"),
-    row("maxsessrate", Works, read!(global.maxsessrate = Some(count)), "most new sessions a second"),
+    row("maxconnrate", Works, read!(global.maxconnrate = limit), "most new connections a second"),
+    row("maxpipes", Works, read!(global.maxpipes = limit), "most pipes for splicing"),
+    row("maxsessrate", Works, read!(global.maxsessrate = limit), "most new sessions a second"),
     row("maxsslconn", TLS, words, "most concurrent TLS connections"),
     row("maxsslrate", TLS, words, "most TLS handshakes a second"),
     row("maxzlibmem", Idle, words, "memory limit of zlib"),
@@ -292,15 +291,14 @@ fn group(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 fn maxconn(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
     // What is no number counts as none given, as in HAProxy.
     if let Some(word) = arguments.peek().filter(|word| word.is_no_number()) {
-        context.warn(
-            word.span,
-            format!("`{}` is no number: maxconn is chosen by the limits of the system", word.value),
-        );
+        let message = format!("`{}` is no number: the limits of the system choose maxconn", word.value);
+        context.warn(word.span, message);
         arguments.next();
         return Ok(());
     }
-    let number = arguments.count()?;
-    once(&mut draft.global.maxconn, number, arguments, context);
+    if let Some(number) = arguments.limit()? {
+        once(&mut draft.global.maxconn, number, arguments, context);
+    }
     Ok(())
 }
 

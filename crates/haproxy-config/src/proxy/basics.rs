@@ -13,14 +13,7 @@ use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
 use crate::server;
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
-    entry(
-        "backlog",
-        Frontend,
-        Yes,
-        Works,
-        read!(proxy.backlog = Some(count)),
-        "length of the kernel's queue",
-    ),
+    entry("backlog", Frontend, Yes, Works, read!(proxy.backlog = limit), "length of the kernel's queue"),
     entry("bind", Frontend, No, Works, bind, "addresses to listen on"),
     entry("bind-process", Both, Yes, Old("nothing: there is one process"), rest, "old: processes of a proxy"),
     entry(
@@ -74,7 +67,7 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
         Backend,
         Yes,
         Works,
-        read!(proxy.fullconn = Some(count)),
+        read!(proxy.fullconn = limit),
         "load at which servers get their full maxconn",
     ),
     entry(
@@ -112,7 +105,7 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
         max_keep_alive_queue,
         "queue length up to which a kept connection is waited for",
     ),
-    entry("maxconn", Frontend, Yes, Works, read!(proxy.maxconn = Some(count)), "most concurrent connections"),
+    entry("maxconn", Frontend, Yes, Works, read!(proxy.maxconn = limit), "most concurrent connections"),
     entry("mode", Both, Yes, Works, mode, "tcp or http"),
     entry("monitor-uri", Frontend, Yes, Works, monitor_uri, "address that answers 200 by itself"),
     entry("persist", Backend, Yes, Works, persist, "persistence by RDP cookie"),
@@ -320,7 +313,7 @@ fn persist(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> 
 
 fn rate_limit(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     arguments.choice(&[("sessions", ())])?;
-    draft.proxy.session_rate_limit = Some(arguments.count()?);
+    draft.proxy.session_rate_limit = arguments.limit()?;
     Ok(())
 }
 

@@ -148,6 +148,7 @@ fn http_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context
         draft.checks.request = None;
     }
     draft.checks.own_http();
+    draft.checks.http_line = Some(arguments.span());
     push(&mut draft.checks.http, step, arguments)
 }
 
@@ -182,6 +183,7 @@ fn tcp_check(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<
     if std::mem::take(&mut draft.checks.inherits_tcp) {
         draft.checks.tcp = Ruleset::new(RecipeKind::Tcp);
     }
+    draft.checks.tcp_line = Some(arguments.span());
     push(&mut draft.checks.tcp, step, arguments)
 }
 

@@ -1,5 +1,6 @@
 //! From drafts to proxies: names become ids, and what only the whole configuration can tell is told.
 
+use super::checks::CheckKind;
 use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
@@ -420,6 +421,31 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
         context.report.push(
             Diagnostic::warning(proxy.span, message)
                 .with_help("set them in `defaults`, such as `timeout client 50s`"),
+        );
+    }
+    let lines = [
+        (draft.checks.http_line, CheckKind::Http, "http-check", "httpchk"),
+        (draft.checks.tcp_line, CheckKind::Tcp, "tcp-check", "tcp-check"),
+    ];
+    for (line, kind, keyword, option) in lines {
+        if let Some(span) = line.filter(|_| proxy.is_backend && draft.checks.kind != kind) {
+            let message = format!("`{keyword}` lines of {title} are not used: there is no `option {option}`");
+            context
+                .report
+                .push(Diagnostic::warning(span, message).with_help(format!("add `option {option}`")));
+        }
+    }
+    let format = match &draft.log_choice {
+        LogChoice::Connection => None,
+        LogChoice::Tcp(span) | LogChoice::Http(span) | LogChoice::HttpClf(span) | LogChoice::Https(span) => {
+            Some(*span)
+        }
+        LogChoice::Format(word) => Some(word.span),
+    };
+    if let Some(span) = format.filter(|_| proxy.is_frontend && proxy.log_targets.is_empty()) {
+        let message = format!("the log format of {title} is not used: it logs nowhere");
+        context.report.push(
+            Diagnostic::warning(span, message).with_help("add `log global`, or `log ADDRESS FACILITY`"),
         );
     }
     let reads_rdp = matches!(proxy.balance.key, BalanceKey::RdpCookie { .. }) || proxy.rdp_persist.is_some();

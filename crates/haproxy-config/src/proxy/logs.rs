@@ -19,7 +19,7 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
         "format of logs about failed connections",
     ),
     entry("log", Both, Yes, Works, log, "where logs go").negatable(),
-    entry("log-format", Both, Yes, Works, log_format, "format of logs"),
+    entry("log-format", Frontend, Yes, Works, log_format, "format of logs"),
     entry("log-format-sd", Both, Yes, Works, log_format_sd, "structured data of RFC 5424 logs"),
     entry("log-tag", Both, Yes, Works, read!(proxy.log_tag = Some(string)), "program name in log headers"),
 ];

@@ -32,6 +32,10 @@ pub(super) fn read(section: &Section, context: &mut Context<'_>) -> Resolvers {
         hold: Hold::default(),
     };
     super::read_lines(KEYWORDS, section, &mut resolvers, context);
+    if resolvers.nameservers.is_empty() && !resolvers.system_nameservers {
+        let message = format!("resolvers `{}` has no name server: nothing is resolved", resolvers.name);
+        context.warn(section.header.span, message);
+    }
     resolvers
 }
 

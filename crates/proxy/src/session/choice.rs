@@ -91,7 +91,8 @@ pub fn redirection(transaction: &Transaction, server: &ServerState) -> Option<An
     if !matches!(request.method_kind(), Method::Get | Method::Head) {
         return None;
     }
-    let mut bytes = b"HTTP/1.1 302 Found\r\ncache-control: no-cache\r\ncontent-length: 0\r\nconnection: close\r\nlocation: ".to_vec();
+    let mut bytes =
+        b"HTTP/1.1 302 Found\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: ".to_vec();
     bytes.extend_from_slice(prefix.as_bytes());
     bytes.extend_from_slice(request.path_and_query());
     bytes.extend_from_slice(b"\r\n\r\n");

@@ -48,6 +48,15 @@ pub struct Client {
     pub variables: Option<Rc<VariableSet>>,
 }
 
+/// Whether the client left while it was not expected to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    No,
+    /// It sent FIN: it may still read.
+    Closed,
+    Reset,
+}
+
 /// What a read brought.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Filled {
@@ -83,7 +92,10 @@ impl Client {
             stream: &transaction.facts,
             request: (!request.method().is_empty()).then_some(request),
             response: (response.status() != 0).then_some(response),
-            payload: self.input.bytes(),
+            payload: match direction {
+                Direction::Request => self.input.bytes(),
+                Direction::Response => &transaction.inspected,
+            },
             payload_final: transaction.payload_final,
             host: state,
             variables: &transaction.variables,
@@ -159,6 +171,30 @@ impl Client {
             }
             Poll::Pending => self.deadline.poll(context).map(|()| Filled::TimedOut),
         }
+    }
+
+    /// Looks whether the client left while something else is waited for. What it sends ahead is kept, up to a bound.
+    pub fn poll_left(&mut self, context: &mut Context<'_>) -> Left {
+        const AHEAD_MAX: usize = 16 * 1024;
+        while !self.closed && self.input.len() < AHEAD_MAX {
+            let polled = buffers::with_scratch(|scratch| {
+                let polled = self.stream.poll_read(context, &mut scratch[..AHEAD_MAX]);
+                if let Poll::Ready(Ok(count)) = &polled {
+                    self.input.push(&scratch[..*count]);
+                }
+                polled
+            });
+            match polled {
+                Poll::Pending => return Left::No,
+                Poll::Ready(Ok(0)) => self.closed = true,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => {
+                    self.closed = true;
+                    return Left::Reset;
+                }
+            }
+        }
+        if self.closed { Left::Closed } else { Left::No }
     }
 
     /// The deadline `timeout` from now, none when it is unlimited.

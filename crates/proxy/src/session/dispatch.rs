@@ -1,6 +1,6 @@
 //! From a backend to a server that has answered: persistence, balancing, the queue, connecting, retries.
 
-use super::client::{Client, Filled};
+use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
 use super::reply;
@@ -107,11 +107,14 @@ pub async fn with_server(
         let assigned = assign(client, transaction, backend, wanted, avoid).await?;
         let server = Arc::clone(&assigned.server);
         transaction.facts.server = Some(server.id);
+        client.control.assign(server.id);
         if let Some(answer) = super::choice::redirection(transaction, &server) {
+            transaction.client_keeps_alive = false;
             return Ok(reply::answer(client, transaction, answer).await);
         }
         let failure = match connection(client, transaction, &server, settings).await {
             Ok(connection) if http => {
+                client.control.phase.set(crate::registry::Phase::Waiting);
                 match exchange::exchange(client, transaction, connection, &assigned).await {
                     Ok(after) => return Ok(after),
                     Err(failure) => failure,
@@ -190,6 +193,7 @@ fn retry_decision(
     if let Stage::Connect { .. } = stage {
         worker.server_counters(server.slot).failed_connections.add(1);
     }
+    let allowed = allowed && (matches!(stage, Stage::Connect { .. }) || !transaction.no_l7_retry);
     let facts = &mut transaction.facts;
     if !allowed || facts.retries >= settings.retries {
         if let Stage::Connect { .. } = stage {
@@ -233,21 +237,9 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
     .await
 }
 
-/// Whether the client closed while we wait for something else (`option abortonclose`). Reads ahead what it sends, up
-/// to a bound, since only the end of the stream tells.
+/// Whether the client closed while we wait for something else (`option abortonclose`).
 pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
-    const AHEAD_MAX: usize = 16 * 1024;
-    while !client.closed && client.input.len() < AHEAD_MAX {
-        let deadline = std::mem::take(&mut client.deadline);
-        let filled = client.poll_fill(context, AHEAD_MAX);
-        client.deadline = deadline;
-        match filled {
-            Poll::Ready(Filled::Bytes) => {}
-            Poll::Ready(Filled::Closed | Filled::Failed(_) | Filled::TimedOut) => break,
-            Poll::Pending => break,
-        }
-    }
-    client.closed
+    client.poll_left(context) != Left::No
 }
 
 /// Takes a slot of a server: the wanted one if it is usable, else the one the algorithm picks; waits in the queue when

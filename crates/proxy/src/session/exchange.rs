@@ -1,6 +1,6 @@
 //! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
 
-use super::client::Client;
+use super::client::{Client, Left};
 use super::dispatch::{Abort, Assigned, is_shareable};
 use super::flow::{Flow, FlowError};
 use super::http1::After;
@@ -174,8 +174,16 @@ pub async fn exchange(
 
     let limits = worker.plan().proxy(server.id.proxy).response_limits;
     loop {
-        let waited =
-            response_head(client, transaction, &mut connection, &mut up, &mut activity, &limits).await;
+        let waited = response_head(
+            client,
+            transaction,
+            &mut connection,
+            &mut up,
+            &mut activity,
+            &limits,
+            settings.options.abortonclose,
+        )
+        .await;
         let now = Instant::now();
         activity.server = now;
         transaction.facts.bytes_in += std::mem::take(&mut up.data);
@@ -204,6 +212,7 @@ pub async fn exchange(
     }
     transaction.facts.status = status;
     transaction.facts.response_version = Some(transaction.response.version());
+    let head_counted = super::counted_head(&transaction.response);
 
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
@@ -220,12 +229,19 @@ pub async fn exchange(
         && !worker.state().is_stopping();
     match super::response::process(client, transaction, settings, server) {
         Outcome::Next => {}
-        Outcome::Answer(answer) => return Ok(reply::answer(client, transaction, answer).await),
-        Outcome::Error(status) => return Ok(reply::answer_error(client, transaction, status).await),
+        outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
+            // What the server sent counts too, and its response time does not.
+            transaction.facts.bytes_out += head_counted + connection.input.len() as u64;
+            transaction.facts.times.response_done = None;
+            return Ok(match outcome {
+                Outcome::Answer(answer) => reply::answer(client, transaction, answer).await,
+                Outcome::Error(status) => reply::answer_error(client, transaction, status).await,
+                Outcome::Next | Outcome::Close => After::Close,
+            });
+        }
         Outcome::Close => return Ok(After::Close),
     }
     transaction.response.strip_connection_tokens();
-    let head_counted = super::counted_head(&transaction.response);
     if !tunnels {
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
@@ -247,7 +263,7 @@ pub async fn exchange(
             client_fin: worker.plan().proxy(client.frontend).timeouts.client_fin,
             server_fin: timeouts.server_fin,
         };
-        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await
+        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins, None).await
     } else {
         bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
@@ -328,6 +344,8 @@ enum NoHead {
     Junk(#[allow(dead_code)] ParseError),
     Truncated,
     TimedOut,
+    /// The client is gone: nobody waits for the response.
+    ClientGone,
 }
 
 /// Whether and how a failure before the response may be repaired by another attempt.
@@ -355,6 +373,7 @@ fn classify(
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
         NoHead::Junk(_) => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
+        NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
         NoHead::Request(error) => request_failed(error, b'H'),
     }
 }
@@ -367,6 +386,7 @@ async fn response_head(
     up: &mut Flow,
     activity: &mut Activity,
     limits: &http::Limits,
+    abort_on_close: bool,
 ) -> Result<(), NoHead> {
     // After a failed write the response may still be on its way: the server answered early.
     let mut write_failed = false;
@@ -428,6 +448,13 @@ async fn response_head(
                 Poll::Pending => break,
             }
         }
+        if up.is_done() {
+            match client.poll_left(context) {
+                Left::Reset => return Poll::Ready(Err(NoHead::ClientGone)),
+                Left::Closed if abort_on_close => return Poll::Ready(Err(NoHead::ClientGone)),
+                Left::Closed | Left::No => {}
+            }
+        }
         // The client's time does not count here: a body that does not come is a response that does not come.
         activity.poll(client, context, false, true).map(|_| Err(NoHead::TimedOut))
     })
@@ -466,6 +493,8 @@ pub enum Broken {
     ServerTimeout,
     BadRequestBody,
     BadResponseBody,
+    /// A rule refused what the server sent.
+    Refused,
 }
 
 impl Broken {
@@ -476,7 +505,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
-            Broken::BadRequestBody | Broken::BadResponseBody => (b'P', b'D'),
+            Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
 }

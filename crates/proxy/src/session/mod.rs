@@ -35,10 +35,23 @@ mod tunnel;
 pub use client::{Client, serve};
 
 /// Bytes of a head as HAProxy counts them in logs and statistics (`%B`, `%U`, `bin`, `bout`): names and values without
-/// what stands between them, and a fixed part. `connection` is not counted: call before it is set.
+/// what stands between them, and a fixed part. What only manages the connection is not counted.
 fn counted_head(head: &http::Head) -> u64 {
     const FIXED: u64 = 21;
     // Two blanks and CR LF of the start line, the empty line; colon, blank and CR LF of each field.
     let between = 6 + 4 * head.field_count();
-    (head.wire_len().saturating_sub(between)) as u64 + FIXED
+    let managing: usize = if head.has(http::FieldKind::Connection) {
+        head.fields_with_kind()
+            .filter(|(kind, _, value)| {
+                let hop = |token: &[u8]| {
+                    token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive")
+                };
+                *kind == http::FieldKind::Connection && http::Values::new(value).all(hop)
+            })
+            .map(|(_, name, value)| name.len() + value.len())
+            .sum()
+    } else {
+        0
+    };
+    head.wire_len().saturating_sub(between + managing) as u64 + FIXED
 }

@@ -76,7 +76,8 @@ pub fn wanted_server(client: &Client, transaction: &mut Transaction, backend: Pr
 /// Splits a cookie's value into the server's key and the dates behind it.
 fn dissect<'v>(value: &'v [u8], persistence: &CookiePersistence) -> (&'v [u8], Presented) {
     if persistence.mode == CookieMode::Prefix {
-        let end = memchr::memchr(PREFIX_DELIMITER, value).unwrap_or(0);
+        // A value without the delimiter is a key alone.
+        let end = memchr::memchr(PREFIX_DELIMITER, value).unwrap_or(value.len());
         return (&value[..end], Presented::default());
     }
     let mut parts = value.split(|&byte| byte == DATE_DELIMITER);

@@ -66,7 +66,7 @@ pub fn error_answer(client: &Client, transaction: &Transaction, status: u16, raw
         Some(ErrorContent::Raw(bytes)) => Answer::new(bytes),
         Some(ErrorContent::Redirect { status, location }) => Answer::new(
             format!(
-                "HTTP/1.1 {status} {}\r\ncontent-length: 0\r\ncache-control: no-cache\r\nconnection: close\r\nlocation: {location}\r\n\r\n",
+                "HTTP/1.1 {status} {}\r\ncache-control: no-cache\r\ncontent-length: 0\r\nlocation: {location}\r\n\r\n",
                 if status == 303 { "See Other" } else { "Found" }
             )
             .into_bytes(),

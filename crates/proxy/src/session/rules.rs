@@ -55,6 +55,9 @@ pub async fn http_request(
                 tarpit(client, settings).await;
                 denied_request(client, transaction, settings);
                 transaction.facts.termination.phase = b'T';
+                // The line shows the time in the tar as time in a queue.
+                transaction.facts.times.queue_done = Some(Instant::now());
+                transaction.facts.times.request_done = None;
                 return reply(client, transaction, answer, Direction::Request);
             }
             HttpAction::Return(answer) => {

@@ -99,6 +99,7 @@ pub struct ProcessState {
     /// No new connections; those that exist finish.
     pub stopping: AtomicBool,
     pub next_stream: AtomicU64,
+    pub next_session: AtomicU64,
     pub dropped_logs: AtomicU64,
     /// `proc.*`.
     pub variables: Arc<rules::ProcessVariables>,
@@ -167,6 +168,7 @@ impl State {
                 sessions_rate: Rate::default(),
                 stopping: AtomicBool::new(false),
                 next_stream: AtomicU64::new(0),
+                next_session: AtomicU64::new(0),
                 dropped_logs: AtomicU64::new(0),
                 variables: Arc::new(rules::ProcessVariables::new(0)),
                 room: Notify::new(),

@@ -3,6 +3,7 @@
 mod fields;
 pub mod page;
 mod rows;
+mod schema;
 mod server_status;
 mod text;
 
@@ -10,5 +11,6 @@ pub use fields::{Field, Tags};
 pub use rows::{
     ObjectKind, Row, RowOptions, Value, backend_row, frontend_row, listener_rows, proxy_rows, server_row,
 };
+pub use schema::json_schema;
 pub use server_status::server_status;
 pub use text::{csv_header, write_csv, write_json, write_json_value, write_typed};

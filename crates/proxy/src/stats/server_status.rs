@@ -40,7 +40,9 @@ pub fn server_status(state: &State, server: &ServerState) -> String {
     let progress = |word: &str| match checked.running() {
         Running::Stopped => format!("{word} {}/{}", check.health, check.rise),
         Running::Starting | Running::Running | Running::Stopping => {
-            format!("{word} {}/{}", (check.health + 1).saturating_sub(check.rise), check.fall)
+            // Below 1 for a server that its agent keeps up while its check fails: shown as it is.
+            let left = i64::from(check.health) + 1 - i64::from(check.rise);
+            format!("{word} {left}/{}", check.fall)
         }
     };
     match server.running() {

@@ -1,6 +1,7 @@
 //! Tests that read as the lines of a configuration.
 
 mod cost;
+mod hostile;
 mod inspection;
 mod lists;
 mod vectors;

@@ -6,9 +6,6 @@ use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_cs
 use haproxy_config::model::Level;
 use std::time::Instant;
 
-/// The schema of the JSON forms.
-const SCHEMA: &str = include_str!("schema.json");
-
 /// What a `show stat` asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
@@ -125,7 +122,7 @@ impl Wanted {
 }
 
 pub fn show_schema(_: &mut Session, _: &[&str]) -> Outcome {
-    Ok(Reply::Dump(format!("{}\n", SCHEMA.trim_end())))
+    Ok(Reply::Dump(crate::stats::json_schema()))
 }
 
 /// Peaks start again; with `all` everything counted is zero.

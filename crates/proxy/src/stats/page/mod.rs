@@ -9,7 +9,7 @@
 mod access;
 mod document;
 mod form;
-mod schema;
+mod operator;
 mod table;
 mod target;
 #[cfg(test)]
@@ -20,6 +20,7 @@ mod text;
 mod tips;
 
 pub use form::Action;
+pub use operator::Visitor;
 pub use target::matches;
 
 use super::{Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
@@ -89,11 +90,6 @@ pub fn respond<S: Servers>(visit: &Visit<'_>, state: &State, servers: &mut S) ->
     }
 }
 
-/// The names that `respond` finds servers by, for whoever implements [`Servers`].
-pub mod admin {
-    pub use super::form::{Effect, Servers};
-}
-
 fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
     let settings = visit.settings;
     let body = match view.format {
@@ -102,7 +98,7 @@ fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
             let release = visit.release;
             document::write(&Document { state, settings, view, access: visit.access, release, proxies })
         }
-        Format::Csv => export(csv_header(), shown(settings, state, view), |row, out| write_csv(row, out)),
+        Format::Csv => export(csv_header(), shown(settings, state, view), write_csv),
         Format::Typed => export(String::new(), shown(settings, state, view), |row, out| {
             write_typed(row, false, out);
             // Over HTTP no empty line stands between the objects.
@@ -120,7 +116,7 @@ fn show(visit: &Visit<'_>, state: &State, view: &View) -> Page {
             out.push_str("]\n");
             out
         }
-        Format::JsonSchema => schema::json_schema(),
+        Format::JsonSchema => super::json_schema(),
     };
     let mut head = start(200);
     head.add(b"cache-control", b"no-cache");

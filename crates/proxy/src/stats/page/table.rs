@@ -71,20 +71,21 @@ struct Column {
 }
 
 /// Widths of the columns of name and status, in pixels.
-const FIRST_WIDTHS: [u32; 2] = [156, 122];
+const FIRST_WIDTHS: [u32; 2] = [146, 124];
 
 /// Width in pixels. Fixed, so that the columns of all proxies stand under each other.
 fn width(column: &Column) -> u32 {
     match column.kind {
-        Kind::Role => 32,
+        Kind::Role => 30,
         Kind::Count | Kind::Error | Kind::Warning | Kind::ResponseError => match column.field {
-            Field::Lbtot => 54,
-            _ => 42,
+            Field::Lbtot => 50,
+            _ => 40,
         },
-        Kind::Limit | Kind::Weight | Kind::Percent | Kind::Rate | Kind::RateMax | Kind::Connections => 46,
-        Kind::Total | Kind::Ago | Kind::Downtime => 56,
-        Kind::Bytes | Kind::BytesOut => 70,
-        Kind::LastCheck => 128,
+        Kind::Limit | Kind::Weight | Kind::Percent | Kind::Rate | Kind::RateMax | Kind::Connections => 44,
+        Kind::Total | Kind::Downtime => 54,
+        Kind::Ago => 46,
+        Kind::Bytes | Kind::BytesOut => 68,
+        Kind::LastCheck => 118,
     }
 }
 

@@ -90,15 +90,18 @@ pub fn busy_state() -> State {
             server_traffic(&state, server, busy, now_ms);
         }
     }
-    for (name, status, health) in
-        [("web3", "L7OK", 3), ("web4", "L4TOUT", 3), ("web5", "L4CON", 0), ("db1", "L4OK", 1)]
-    {
+    for (name, status, meaning, health) in [
+        ("web3", "L7OK", "Layer7 check passed", 3),
+        ("web4", "L4TOUT", "Layer4 timeout", 3),
+        ("web5", "L4CON", "Layer4 connection problem", 0),
+        ("db1", "L4OK", "Layer4 check passed", 1),
+    ] {
         let server = state.servers.iter().map(|(_, server)| server).find(|server| server.name() == name);
         let server = server.expect("a server of the sample");
         {
             let mut view = server.check.lock();
-            (view.status, view.health) = (status, health);
-            if status != "L7OK" {
+            (view.status, view.status_description, view.health) = (status, meaning, health);
+            if status == "L4CON" {
                 view.description = "Connection refused <by peer>".to_owned();
             }
         }
