@@ -192,7 +192,12 @@ fn totals(state: &State) -> Vec<Row> {
             state.model.global.description.clone().and_then(text),
         ),
         ("Stopping", "MGP", "1 while the process finishes", number(u32::from(state.is_stopping()))),
-        ("Jobs", "MGP", "Listeners and connections, this one included", number(listeners as u32 + connections + 1)),
+        (
+            "Jobs",
+            "MGP",
+            "Listeners and connections, this one included",
+            number(listeners as u32 + connections + 1),
+        ),
         ("Unstoppable Jobs", "MGP", "Of these, what a soft stop leaves", number(0)),
         ("Listeners", "MGP", "Listeners that are open", number(listeners as u32)),
         ("ActivePeers", "MGP", "Peers in use", number(0)),
