@@ -495,7 +495,7 @@ fn missing_timeouts_are_a_warning() {
             .report
             .diagnostics()
             .iter()
-            .any(|d| d.message.contains("has no `timeout client`, `timeout connect`, `timeout server`"))
+            .any(|d| d.message.contains("`timeout client`, `timeout connect`, `timeout server`"))
     );
 }
 

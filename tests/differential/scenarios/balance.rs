@@ -465,7 +465,6 @@ fn roundrobin_refuses_nothing_below_4095_servers_and_static_rr_above() {
 fn hash_types_and_algorithms_are_checked_at_load() {
     let cases = [
         "balance uri\n hash-type avalanche",
-        "balance uri\n hash-type consistent none",
         "balance uri\n hash-type consistent djb2 avalanche",
         "balance uri\n hash-type map-based md5",
         "balance nothing",

@@ -129,3 +129,96 @@ fn the_page_follows_the_readers_colour_scheme() {
         assert_ne!(light, dark, "light and dark differ");
     }
 }
+
+/// Runs the steps on our page alone: haproxy's has no such things. Three backends make it taller than the window.
+fn on_our_page(lines: &str, steps: impl Fn(&Instance, &Browser) + Sync) {
+    differential::both(|program| match program {
+        Program::Haproxy => {}
+        Program::Hawser => {
+            let servers: String =
+                (1..=40).map(|number| format!(" server app{number} 127.0.0.1:1\n")).collect();
+            let text = format!(
+                "listen stats\n bind 127.0.0.1:$(stats)\n stats enable\n stats uri /s\n stats admin if TRUE\n{lines}\n\
+                 backend shop\n{servers}backend api\n{servers}"
+            );
+            let proxy = program.http(&text).start();
+            let browser = Browser::start();
+            let window = format!("/session/{}/window/rect", browser.session);
+            browser.post(&window, r#"{"width":1696,"height":900}"#);
+            browser.open(&format!("http://127.0.0.1:{}/s", proxy.port("stats")));
+            steps(&proxy, &browser);
+            assert!(!browser.console_errors(), "the page complains");
+        }
+    });
+}
+
+const SHOWN: &str = "return [].filter.call(document.querySelectorAll('tbody tr'),function(row){return row.offsetParent}).length+''";
+
+// row: 157
+#[test]
+fn the_filter_leaves_the_rows_that_match_and_survives_a_refresh() {
+    on_our_page("", |_, browser| {
+        assert_eq!(browser.script(SHOWN), "84");
+        browser.script(
+            "var box=document.getElementById('filter');box.value='shop app1';box.dispatchEvent(new Event('input'));return ''",
+        );
+        assert_eq!(browser.script(SHOWN), "11", "app1 and app10 to app19");
+        let reloaded = browser.script("location.reload();return ''");
+        assert_eq!(reloaded, "");
+        wait_until("the reloaded page", || browser.script(SHOWN) == "11");
+        browser.script("var box=document.querySelector('#shop th input');box.click();return ''");
+        let checked = "return document.querySelectorAll('td input:checked').length+''";
+        assert_eq!(browser.script(checked), "11", "what is hidden is never acted on");
+    });
+}
+
+// row: 157
+#[test]
+fn the_colours_can_be_switched_by_hand_and_stay() {
+    on_our_page("", |_, browser| {
+        let colour = "return getComputedStyle(document.body).backgroundColor";
+        let before = browser.script(colour);
+        browser.script("document.getElementById('theme').click();return ''");
+        let after = browser.script(colour);
+        assert_ne!(before, after);
+        browser.script("location.reload();return ''");
+        wait_until("the reloaded page", || browser.script("return document.readyState") == "complete");
+        assert_eq!(browser.script(colour), after);
+    });
+}
+
+// row: 157
+#[test]
+fn headings_stay_in_sight_and_nothing_hangs_over_a_wide_window() {
+    on_our_page("", |_, browser| {
+        let width = "return (document.documentElement.scrollWidth-document.documentElement.clientWidth)+''";
+        assert_eq!(browser.script(width), "0", "the page is wider than the window");
+        browser.script(
+            "scrollTo(0,document.querySelector('#shop tbody tr:nth-child(20)').offsetTop+300);return ''",
+        );
+        let top =
+            "return Math.round(document.querySelector('#shop thead th').getBoundingClientRect().top)+''";
+        assert_eq!(browser.script(top), "48", "the table's heading is below the bar");
+        let bar = "return Math.round(document.querySelector('header').getBoundingClientRect().top)+''";
+        assert_eq!(browser.script(bar), "0");
+        browser.script("document.querySelector('#shop td.has[tabindex]').focus();return ''");
+        let tip = "return getComputedStyle(document.activeElement.querySelector('.tips')).display";
+        assert_eq!(browser.script(tip), "block", "details open for the keyboard too");
+    });
+}
+
+// row: 148, 149
+#[test]
+fn the_page_tells_how_an_action_ended() {
+    on_our_page(" stats refresh 60s\n", |_, browser| {
+        browser.script(
+            "var form=document.querySelector('#shop form');form.querySelector('[value=app7]').checked=true;\
+             form.action.value;form.querySelector('select').value='drain';form.querySelector('button').click();return ''",
+        );
+        let note = "var note=document.querySelector('.note');return note?note.className:'none'";
+        wait_until("the outcome", || browser.script(note) == "note active_up");
+        assert_eq!(browser.script("return location.pathname"), "/s;st=DONE");
+        let row = "return document.getElementById('shop/app7').closest('tr').className";
+        assert_eq!(browser.script(row), "active_draining");
+    });
+}

@@ -216,3 +216,65 @@ fn a_listen_section_shows_its_frontend_servers_and_backend() {
     });
     assert_eq!(rows, ["FRONTEND", "s1", "s2", "BACKEND"]);
 }
+
+// row: 148, 149
+#[test]
+fn every_action_does_the_same_to_every_kind_of_server() {
+    let actions = [
+        "ready", "drain", "maint", "ready", "dhlth", "ehlth", "hrunn", "hnolb", "hdown", "dagent", "eagent",
+        "arunn", "adown", "shutdown", "ready", "hrunn", "drain", "hdown", "ready", "hrunn", "disable",
+        "enable", "stop", "start", "drain", "maint", "hrunn", "ready", "arunn",
+    ];
+    let results = same(|program| {
+        let text = "listen stats\n bind 127.0.0.1:$(stats)\n stats enable\n stats uri /s\n stats admin if TRUE\n\
+                    listen web\n bind 127.0.0.1:$(web)\n \
+                    server checked 127.0.0.1:1 check inter 1h agent-check agent-port 1 agent-inter 1h\n \
+                    server plain 127.0.0.1:2\n server spare 127.0.0.1:3 backup\n server follower 127.0.0.1:4 track plain2/up\n\
+                    backend plain2\n server up 127.0.0.1:$(up) check inter 1h\n";
+        let backend = differential::Backend::tcp_echo();
+        let proxy = program.http(text).with("up", backend.port()).start();
+        proxy.wait_for_stat("plain2", "up", "status", "UP");
+        proxy.wait_for_stat("web", "checked", "status", "DOWN");
+        let mut seen = Vec::new();
+        for server in ["checked", "plain", "spare", "follower"] {
+            for action in actions {
+                let body = format!("s={server}&action={action}&b=web");
+                let request =
+                    format!("POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let location = proxy.client("stats").ask(request).header("location").map(str::to_owned);
+                seen.push((server, action, location, proxy.stat("web", server, "status")));
+            }
+        }
+        seen
+    });
+    assert_eq!(results.len(), 4 * actions.len());
+}
+
+// row: 148
+#[test]
+fn forms_come_in_every_framing_and_long_ones_are_refused() {
+    let answers = same(|program| {
+        let text = "listen stats\n bind 127.0.0.1:$(stats)\n stats enable\n stats uri /s\n stats admin if TRUE\n\
+                    listen web\n bind 127.0.0.1:$(web)\n server s1 127.0.0.1:2\n";
+        let proxy = program.http(text).start();
+        let form = "s=s1&action=maint&b=web";
+        let with_length = |body: &str| format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        let long = format!("{form}&x={}", "a".repeat(20_000));
+        [
+            ("/s", with_length(form)),
+            ("/s", format!("Transfer-Encoding: chunked\r\n\r\n17\r\n{form}\r\n0\r\n\r\n")),
+            ("/s", with_length(&long)),
+            ("/s", "\r\n".to_owned()),
+            ("/s;up;norefresh;csv;no-maint;scope=web", with_length(form)),
+            ("/s;st=NONE?scope=a%22", with_length(form)),
+        ]
+        .map(|(target, rest)| {
+            let response = proxy.client("stats").ask(format!("POST {target} HTTP/1.1\r\nHost: a\r\n{rest}"));
+            let mut head = head(&response);
+            // Whether the connection lives on behind a form is each program's own.
+            head.1.retain(|(name, _)| name != "connection");
+            head
+        })
+    });
+    assert_eq!(answers.each_ref().map(|(status, _)| *status), [303; 6]);
+}

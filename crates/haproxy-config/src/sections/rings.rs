@@ -79,8 +79,7 @@ fn size(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<
         return fail(span, format!("a ring has {SIZE_MAX} bytes at most"));
     }
     if (size as usize) < SIZE_MIN {
-        context.warn(span, format!("a ring has at least {SIZE_MIN} bytes: this size is ignored"));
-        return Ok(());
+        return fail(span, format!("a ring has at least {SIZE_MIN} bytes"));
     }
     draft.ring.size = size as usize;
     Ok(())

@@ -264,7 +264,7 @@ pub async fn exchange(
             client_fin: worker.plan().proxy(client.frontend).timeouts.client_fin,
             server_fin: timeouts.server_fin,
         };
-        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await
+        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins, None).await
     } else {
         bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
@@ -516,6 +516,8 @@ pub enum Broken {
     ServerTimeout,
     BadRequestBody,
     BadResponseBody,
+    /// A rule refused what the server sent.
+    Refused,
 }
 
 impl Broken {
@@ -526,7 +528,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
-            Broken::BadRequestBody | Broken::BadResponseBody => (b'P', b'D'),
+            Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
 }

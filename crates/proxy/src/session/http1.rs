@@ -167,7 +167,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     let done = *transaction.facts.times.request_done.get_or_insert(now);
     transaction.client_keeps_alive = transaction.request.keeps_alive();
     transaction.facts.bytes_in += super::counted_head(&transaction.request);
-    transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
     let now_ms = worker.millis(done);
     let front = &state.proxy(client.frontend).frontend;
     let counters = worker.frontend_counters(client.frontend);
@@ -200,13 +200,11 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
         let idle = client.requests > 0;
         let silent = idle || settings.options.http_ignore_probes;
         match reason {
-            NoRequest::Closed | NoRequest::Failed if idle || settings.options.dontlognull => return,
-            NoRequest::TimedOut if idle => return,
-            NoRequest::TimedOut if silent && settings.options.dontlognull => return,
+            NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut if silent => return,
+            NoRequest::Closed | NoRequest::Failed if settings.options.dontlognull => return,
             NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut | NoRequest::Malformed(_) => {}
         }
     }
-    let silent = !started && settings.options.http_ignore_probes;
     let mut transaction = transaction.unwrap_or_else(|| {
         let mut empty = client.begin();
         empty.facts.times.request_start_wall =
@@ -246,10 +244,8 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
     };
     client.input.clear();
     facts.status = status;
-    if !silent {
-        // A client that closed its side may still read; one that is gone costs a failed write.
-        reply::send_raw_error(client, &mut transaction, status).await;
-    }
+    // A client that closed its side may still read; one that is gone costs a failed write.
+    reply::send_raw_error(client, &mut transaction, status).await;
     log::end(client, &mut transaction);
     Transaction::give(transaction);
     linger(client).await;

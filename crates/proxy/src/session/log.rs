@@ -72,7 +72,12 @@ pub fn end(client: &Client, transaction: &mut Transaction) {
     if settings.options.dontlog_normal && !failed {
         return;
     }
-    let level = if settings.options.log_separate_errors && failed { ERROR } else { INFO };
+    let level = match transaction.log_level {
+        Some(None) => return,
+        Some(Some(level)) => level,
+        None if settings.options.log_separate_errors && failed => ERROR,
+        None => INFO,
+    };
     if !targets.wants(level) {
         return;
     }
@@ -83,7 +88,7 @@ pub fn end(client: &Client, transaction: &mut Transaction) {
     text.clear();
     let scope = client.scope(transaction, Direction::Response);
     let mut context = worker.log_context.borrow_mut();
-    context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed) + 1;
+    context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed);
     format.write(&scope, &mut context, &mut text);
     if let Some(log) = worker.log.borrow_mut().as_mut() {
         targets.send(level, &text, scope.wall, log);

@@ -213,7 +213,8 @@ fn prepare(transaction: &mut Transaction, front: &Proxy, back: &Proxy) {
     let facts = &transaction.facts;
     add_address(&mut transaction.request, front.forwardfor.as_ref(), back.forwardfor.as_ref(), facts.src);
     add_address(&mut transaction.request, front.originalto.as_ref(), back.originalto.as_ref(), facts.dst);
-    let keep = super::exchange::connection_mode(front, back) == HttpConnection::KeepAlive;
+    let pretend = front.options.http_pretend_keepalive || back.options.http_pretend_keepalive;
+    let keep = pretend || super::exchange::connection_mode(front, back) == HttpConnection::KeepAlive;
     let old = transaction.request.version() == Version::Http10;
     if old && transaction.request.must_close() {
         transaction.request.strip_connection_tokens();

@@ -58,6 +58,8 @@ pub struct Transaction {
     pub counted_head: u64,
     /// `disable-l7-retry`.
     pub no_l7_retry: bool,
+    /// What the server sent in TCP mode, while rules look at it.
+    pub inspected: Vec<u8>,
     /// Rules need not wait for more of the client's bytes.
     pub payload_final: bool,
     /// For text that is evaluated and used at once.
@@ -107,6 +109,7 @@ impl Transaction {
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
                 no_l7_retry: false,
+                inspected: Vec::new(),
                 payload_final: true,
                 scratch: Vec::new(),
             }),
@@ -138,6 +141,7 @@ impl Transaction {
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
         self.no_l7_retry = false;
+        self.inspected.clear();
         self.payload_final = true;
         let mut captured_uri = std::mem::take(&mut self.facts.captured_uri);
         captured_uri.clear();

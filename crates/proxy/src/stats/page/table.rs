@@ -71,21 +71,22 @@ struct Column {
 }
 
 /// Widths of the columns of name and status, in pixels.
-const FIRST_WIDTHS: [u32; 2] = [146, 124];
+const FIRST_WIDTHS: [u32; 2] = [146, 132];
 
 /// Width in pixels. Fixed, so that the columns of all proxies stand under each other.
 fn width(column: &Column) -> u32 {
-    match column.kind {
-        Kind::Role => 30,
-        Kind::Count | Kind::Error | Kind::Warning | Kind::ResponseError => match column.field {
-            Field::Lbtot => 50,
-            _ => 40,
-        },
-        Kind::Limit | Kind::Weight | Kind::Percent | Kind::Rate | Kind::RateMax | Kind::Connections => 44,
-        Kind::Total | Kind::Downtime => 54,
-        Kind::Ago => 46,
-        Kind::Bytes | Kind::BytesOut => 68,
-        Kind::LastCheck => 118,
+    match (column.kind, column.field) {
+        (_, Field::Lbtot) => 50,
+        (_, Field::Wredis) => 42,
+        (Kind::Role, _) => 30,
+        (Kind::Count | Kind::Error | Kind::Warning | Kind::ResponseError, _) => 38,
+        (Kind::Limit | Kind::Weight | Kind::Rate | Kind::RateMax | Kind::Connections, _) => 44,
+        (Kind::Ago, _) => 46,
+        (Kind::Percent, _) => 50,
+        (Kind::Total, _) => 54,
+        (Kind::Downtime, _) => 58,
+        (Kind::Bytes | Kind::BytesOut, _) => 68,
+        (Kind::LastCheck, _) => 118,
     }
 }
 

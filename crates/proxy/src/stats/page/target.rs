@@ -114,7 +114,8 @@ impl View {
         let outcome = find(rest, b";st=").and_then(|at| rest.get(at + 4..at + 8));
         View {
             format,
-            refresh: !has(";norefresh"),
+            // Where nothing refreshes there is nothing to turn off, nor to carry along in links.
+            refresh: settings.refresh.is_none() || !has(";norefresh"),
             only_up: has(";up"),
             hide_maintenance: has(";no-maint"),
             scope: scope(rest),
@@ -206,7 +207,7 @@ mod tests {
     use crate::stats::page::testing::{request, settings};
 
     fn view(uri: &str) -> View {
-        View::of(&request("GET", uri, &[]), &settings("stats uri /s"))
+        View::of(&request("GET", uri, &[]), &settings("stats uri /s\n stats refresh 30s"))
     }
 
     // row: 145

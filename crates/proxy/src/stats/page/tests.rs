@@ -288,15 +288,3 @@ fn the_page_stands_alone() {
     // Every table of 15 servers costs less than this: an admin on a phone reads it too.
     assert!(page.len() < 100_000, "{} bytes", page.len());
 }
-#[test]
-fn dump() {
-    if let Ok(path) = std::env::var("PAGE_OUT") {
-        let state = busy_state();
-        let settings = state.model.proxies.last().unwrap().stats.clone().unwrap();
-        let uri = std::env::var("PAGE_URI").unwrap_or("/haproxy?stats".to_owned());
-        let request = request("GET", &uri, &[("Host", "a")]);
-        let page = respond(&visit(&request, &settings), &state, &mut Recorder::default());
-        let body = page.bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-        std::fs::write(path, &page.bytes[body..]).unwrap();
-    }
-}

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Numbers below this are written out; larger ones get a unit.
-const EXACT_MAX: u64 = 99_999;
+const EXACT_MAX: u64 = 9_999;
 
 /// Appends `text` so that it is text in an element or in a quoted attribute.
 pub fn escape(text: &str, out: &mut String) {
@@ -54,7 +54,8 @@ fn scaled(number: u64, step: u64, units: &[&str]) -> String {
     }
     let value = number as f64 / size as f64;
     let decimals = match value {
-        _ if unit == 0 => 0,
+        // Round numbers are shown as such: `20k`, `1 GiB`.
+        _ if number.is_multiple_of(size) => 0,
         value if value < 9.995 => 2,
         value if value < 99.95 => 1,
         _ => 0,
@@ -109,10 +110,11 @@ mod tests {
 
     #[test]
     fn counts_are_exact_while_short_and_get_units_then() {
-        let shown = [0, 999, 1000, 99_999, 100_000, 999_499, 999_500, 1_234_567, 98_765_432_100, u64::MAX];
+        let shown =
+            [0, 999, 1000, 9_999, 20_000, 99_999, 999_499, 999_500, 1_234_567, 98_765_432_100, u64::MAX];
         assert_eq!(
             shown.map(count),
-            ["0", "999", "1,000", "99,999", "100k", "999k", "1.00M", "1.23M", "98.8G", "18.4E"]
+            ["0", "999", "1,000", "9,999", "20k", "100k", "999k", "1.00M", "1.23M", "98.8G", "18.4E"]
         );
     }
 
@@ -121,7 +123,7 @@ mod tests {
         let shown = [0, 999, 1023, 1024, 1536, 10_485_760, 1 << 40, u64::MAX];
         assert_eq!(
             shown.map(bytes),
-            ["0 B", "999 B", "1.00 KiB", "1.00 KiB", "1.50 KiB", "10.0 MiB", "1.00 TiB", "16.0 EiB"]
+            ["0 B", "999 B", "1.00 KiB", "1 KiB", "1.50 KiB", "10 MiB", "1 TiB", "16.0 EiB"]
         );
     }
 
