@@ -11,6 +11,7 @@ use super::rules::Outcome;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
+use crate::state::errors::{Capture, Way};
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
@@ -343,7 +344,7 @@ enum NoHead {
     Request(FlowError),
     Closed,
     Failed(io::ErrorKind),
-    Junk(#[allow(dead_code)] ParseError),
+    Junk,
     Truncated,
     TimedOut,
     /// The client is gone: nobody waits for the response.
@@ -373,11 +374,26 @@ fn classify(
         }
         NoHead::Closed | NoHead::Failed(_) => server(Stage::Empty),
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
-        NoHead::Junk(_) => server(Stage::Junk),
+        NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
         NoHead::Request(error) => request_failed(error, b'H'),
     }
+}
+
+/// Keeps a response that makes no sense for `show errors`.
+fn keep_junk(client: &Client, connection: &ServerConnection, error: ParseError) {
+    let state = client.worker.state();
+    state.captures.keep(Capture {
+        way: Way::Response,
+        when: state.clock.wall(Instant::now()),
+        frontend: client.frontend,
+        server: Some(connection.server.id),
+        src: client.src,
+        number: 0,
+        bytes: connection.input.bytes().into(),
+        position: error.offset,
+    });
 }
 
 /// Sends what is left of the request while waiting for the head of the response.
@@ -414,7 +430,10 @@ async fn response_head(
                         return Poll::Ready(Ok(()));
                     }
                     Ok(Parsed::Partial) => {}
-                    Err(error) => return Poll::Ready(Err(NoHead::Junk(error))),
+                    Err(error) => {
+                        keep_junk(client, connection, error);
+                        return Poll::Ready(Err(NoHead::Junk));
+                    }
                 }
             }
             let polled = buffers::with_scratch(|scratch| {
@@ -438,7 +457,11 @@ async fn response_head(
                                 connection.input.push(bytes);
                                 Poll::Ready(Ok(false))
                             }
-                            Err(error) => Poll::Ready(Err(NoHead::Junk(error))),
+                            Err(error) => {
+                                connection.input.push(bytes);
+                                keep_junk(client, connection, error);
+                                Poll::Ready(Err(NoHead::Junk))
+                            }
                         }
                     }
                 }

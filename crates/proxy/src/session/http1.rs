@@ -6,6 +6,7 @@ use super::transaction::Transaction;
 use super::{dispatch, log, reply, route};
 use crate::net::buffers;
 use crate::registry::Phase;
+use crate::state::errors::{Capture, Way};
 use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
@@ -228,6 +229,16 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             408
         }
         NoRequest::Malformed(error) => {
+            worker.state().captures.keep(Capture {
+                way: Way::Request,
+                when: worker.state().clock.wall(Instant::now()),
+                frontend: client.frontend,
+                server: None,
+                src: client.src,
+                number: 0,
+                bytes: client.input.bytes().into(),
+                position: error.offset,
+            });
             facts.termination.cause = b'P';
             error.status()
         }

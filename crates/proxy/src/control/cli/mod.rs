@@ -6,6 +6,7 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod errors;
 mod frontends;
 mod help;
 mod info;
