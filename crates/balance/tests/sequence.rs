@@ -138,7 +138,11 @@ impl Backend {
             let picker = &self.picker;
             let full: Vec<bool> = (0..self.names.len())
                 .map(|position| {
-                    picker.algorithm().is_full(picker.load(ServerIndex::at(position)), self.maxconn[position], 0)
+                    picker.algorithm().is_full(
+                        picker.load(ServerIndex::at(position)),
+                        self.maxconn[position],
+                        0,
+                    )
                 })
                 .collect();
             let server = self.picker.pick(hash, avoid, &|server| full[server.position()])?;

@@ -9,6 +9,6 @@ mod report;
 mod source;
 
 pub use nearest::nearest;
-pub use render::{render, render_one, to_json};
+pub use render::{render, render_one, render_unlabelled, to_json};
 pub use report::{Diagnostic, Note, Report, Severity};
 pub use source::{FileId, Position, Sources, Span, Spanned};

@@ -21,7 +21,7 @@ const LINE_LEAD: usize = 60;
 pub fn render(report: &Report, sources: &Sources, least: Severity) -> String {
     let mut out = String::new();
     for diagnostic in report.diagnostics().iter().filter(|diagnostic| diagnostic.severity >= least) {
-        render_into(&mut out, diagnostic, sources);
+        render_into(&mut out, diagnostic, sources, true);
     }
     if report.dropped() > 0 {
         let _ = writeln!(out, "… and {} more", report.dropped());
@@ -32,22 +32,29 @@ pub fn render(report: &Report, sources: &Sources, least: Severity) -> String {
 /// One diagnostic, as [`render`] shows it.
 pub fn render_one(diagnostic: &Diagnostic, sources: &Sources) -> String {
     let mut out = String::new();
-    render_into(&mut out, diagnostic, sources);
+    render_into(&mut out, diagnostic, sources, true);
     out
 }
 
-fn render_into(out: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
+/// The same without the word for its severity, for lines that tell it in their own way.
+pub fn render_unlabelled(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let mut out = String::new();
+    render_into(&mut out, diagnostic, sources, false);
+    out
+}
+
+fn render_into(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, labelled: bool) {
     // Writing to a String cannot fail; `let _` keeps the lines short.
-    let severity = diagnostic.severity.name();
+    let label = if labelled { format!("{}: ", diagnostic.severity.name()) } else { String::new() };
     match diagnostic.span {
         Some(span) => {
             let at = sources.locate(span.file, span.start);
             let name = sources.name(span.file);
-            let _ = writeln!(out, "{name}:{}:{}: {severity}: {}", at.line, at.column, diagnostic.message);
+            let _ = writeln!(out, "{name}:{}:{}: {label}{}", at.line, at.column, diagnostic.message);
             excerpt(out, sources, span, at);
         }
         None => {
-            let _ = writeln!(out, "{severity}: {}", diagnostic.message);
+            let _ = writeln!(out, "{label}{}", diagnostic.message);
         }
     }
     for note in &diagnostic.notes {

@@ -68,8 +68,13 @@ impl GlobalDraft {
                 Some(threads) => threads.saturating_mul(processes),
                 None => processes,
             };
-            // nbproc 1 has always been the default.
-            if processes > 1 {
+            if processes == 1 {
+                context.warn_old(
+                    span,
+                    "`nbproc` is an old form: there is one process with threads",
+                    "drop the line",
+                );
+            } else {
                 let message = format!(
                     "`nbproc {processes}` is an old form: there is one process with threads; {} threads at most are used",
                     total

@@ -28,7 +28,7 @@ pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) ->
     let word = arguments.expect("an address, such as 127.0.0.1:514 or /dev/log")?;
     let address = target(word, context)?;
     let mut log = LogTarget {
-        format: default_format(&address),
+        format: LogFormatKind::Unspecified,
         address,
         max_length: LENGTH_DEFAULT,
         sample: None,
@@ -115,15 +115,6 @@ fn target(word: &Word, context: &mut Context<'_>) -> Outcome<LogTargetAddress> {
             LogTargetAddress::Datagram(other)
         }
     })
-}
-
-/// Descriptors and rings get bare messages unless told otherwise; syslog servers the classic header.
-fn default_format(address: &LogTargetAddress) -> LogFormatKind {
-    match address {
-        LogTargetAddress::Datagram(_) => LogFormatKind::Rfc3164,
-        LogTargetAddress::Stdout | LogTargetAddress::Stderr | LogTargetAddress::Fd(_) => LogFormatKind::Raw,
-        LogTargetAddress::Ring(_) => LogFormatKind::Rfc3164,
-    }
 }
 
 /// `1-3,5:10`: of every 10 messages the first to third and the fifth.

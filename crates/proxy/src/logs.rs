@@ -27,7 +27,9 @@ impl Logs {
     pub fn open(model: &Model) -> Result<Logs, OpenError> {
         let mut builder = OutletsBuilder::new();
         let global = &model.global;
-        let process = Targets::open(&global.log_targets, &identity(global, None), &mut builder)?;
+        let system = rustix::system::uname();
+        let node = system.nodename().to_str().unwrap_or_default();
+        let process = Targets::open(&global.log_targets, &identity(global, None, node), &mut builder)?;
         let proxies = model
             .proxies
             .iter()
@@ -35,7 +37,7 @@ impl Logs {
                 if proxy.log_targets.is_empty() {
                     return Ok(None);
                 }
-                let identity = identity(global, proxy.log_tag.as_deref());
+                let identity = identity(global, proxy.log_tag.as_deref(), node);
                 Targets::open(&proxy.log_targets, &identity, &mut builder).map(Some)
             })
             .collect::<Result<_, _>>()?;
@@ -65,10 +67,11 @@ impl Logs {
     }
 }
 
-fn identity<'a>(global: &'a Global, tag: Option<&'a str>) -> Identity<'a> {
+fn identity<'a>(global: &'a Global, tag: Option<&'a str>, node: &'a str) -> Identity<'a> {
     Identity {
         tag: tag.or(global.log_tag.as_deref()).unwrap_or("haproxy"),
-        hostname: global.log_send_hostname.as_deref(),
+        // Without a name it is the system's.
+        hostname: global.log_send_hostname.as_deref().map(|name| if name.is_empty() { node } else { name }),
         pid: std::process::id(),
     }
 }

@@ -6,9 +6,10 @@ use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, read, row};
 use crate::log;
 use crate::model::{ProcessValue, StatsSocket};
-use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::parse::{Arguments, Context, Outcome, Prefix, fail};
 use crate::scope;
 use crate::users;
+use diag::Diagnostic;
 use rules::log_format::Dialect;
 use rules::{AclSet, Expr, Place, VariableName, VariableScope};
 use std::path::PathBuf;
@@ -245,26 +246,34 @@ fn ulimit_n(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'
 }
 
 fn uid(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    let number = number_of_account(arguments, "user")?;
-    once(&mut draft.global.uid, number, arguments, context);
+    if let Some(number) = number_of_account(arguments, "user", context)? {
+        once(&mut draft.global.uid, number, arguments, context);
+    }
     Ok(())
 }
 
 fn gid(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    let number = number_of_account(arguments, "group")?;
-    once(&mut draft.global.gid, number, arguments, context);
+    if let Some(number) = number_of_account(arguments, "group", context)? {
+        once(&mut draft.global.gid, number, arguments, context);
+    }
     Ok(())
 }
 
-fn number_of_account(arguments: Words<'_, '_>, other: &str) -> Outcome<u32> {
+/// `None` after a warning: what is no number is ignored, as in HAProxy.
+fn number_of_account(
+    arguments: Words<'_, '_>,
+    other: &str,
+    context: &mut Context<'_>,
+) -> Outcome<Option<u32>> {
     let word = arguments.expect("a number")?;
-    match word.value.parse() {
-        Ok(number) => Ok(number),
-        Err(_) => {
-            let message = format!("expected a number, found `{}`", word.value);
-            fail_with_help(word.span, message, format!("names go with `{other}`"))
-        }
+    let number = word.value.parse().ok();
+    if number.is_none() {
+        let message = format!("expected a number, found `{}`: the line is ignored", word.value);
+        context
+            .report
+            .push(Diagnostic::warning(word.span, message).with_help(format!("names go with `{other}`")));
     }
+    Ok(number)
 }
 
 fn user(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
@@ -280,6 +289,13 @@ fn group(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 }
 
 fn maxconn(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    // What is no number counts as none given, as in HAProxy.
+    if let Some(word) = arguments.peek().filter(|word| word.is_no_number()) {
+        let message = format!("`{}` is no number: the limits of the system choose maxconn", word.value);
+        context.warn(word.span, message);
+        arguments.next();
+        return Ok(());
+    }
     if let Some(number) = arguments.limit()? {
         once(&mut draft.global.maxconn, number, arguments, context);
     }

@@ -37,6 +37,11 @@ impl Word {
         }
     }
 
+    /// Nothing at its start is a number: where HAProxy reads digits up to the first other character, it reads 0.
+    pub fn is_no_number(&self) -> bool {
+        !self.value.starts_with(|first: char| first.is_ascii_digit() || "+-".contains(first))
+    }
+
     /// What the word stands for, byte by byte.
     pub fn bytes(&self) -> &[u8] {
         self.raw.as_deref().unwrap_or(self.value.as_bytes())

@@ -157,6 +157,8 @@ pub enum LogTargetAddress {
 /// `format` of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormatKind {
+    /// None was named: `Rfc3164` with `log-send-hostname`, else `Local`.
+    Unspecified,
     Local,
     Rfc3164,
     Rfc5424,

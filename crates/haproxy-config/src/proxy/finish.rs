@@ -93,15 +93,20 @@ pub(super) fn backend_of(word: &Word, context: &Context<'_>) -> Outcome<ProxyId>
 
 fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
     if draft.proxy.mode != Mode::Http && draft.balance.needs_http() {
+        // The words of HAProxy, which scripts look for.
         let message = format!(
-            "{} is in TCP mode, where HTTP messages cannot be hashed: round robin is used instead",
-            draft.title()
+            "Layer 7 hash not possible for {} (needs 'mode http'). Falling back to round robin.",
+            title_of(&draft.proxy)
         );
         let span = draft.spans.balance.unwrap_or(draft.proxy.span);
         context.report.push(Diagnostic::warning(span, message).with_help("add `mode http`"));
         draft.balance.kind = balance::Kind::RoundRobin;
     }
     let choice = draft.balance.clone();
+    if matches!(choice.kind, balance::Kind::Hash(BalanceKey::UrlParam { check_post: true, .. })) {
+        // The parameter is in the body: it must be there when the server is chosen.
+        draft.proxy.options.http_buffer_request = true;
+    }
     draft.proxy.hash_balance_factor = choice.factor;
     let section = draft.rule_section();
     draft.proxy.balance = choice.settle(|word| {
@@ -332,10 +337,10 @@ fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
     if draft.proxy.mode == Mode::Http {
         return;
     }
-    let title = draft.title();
+    let title = title_of(&draft.proxy);
     let section_span = draft.proxy.span;
     let mut ignored = |span: Option<Span>, what: &str| {
-        let message = format!("`{what}` is ignored: {title} is not in HTTP mode");
+        let message = format!("'{what}' ignored for {title} as it requires HTTP mode");
         let span = span.unwrap_or(section_span);
         context.report.push(Diagnostic::warning(span, message).with_help("add `mode http`"));
     };
@@ -370,7 +375,7 @@ fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
             if draft.proxy.is_frontend =>
         {
             let message = format!(
-                "`option httplog` cannot work in {title}, which is not in HTTP mode: `option tcplog` is used"
+                "'option httplog' not usable with {title} (needs 'mode http'). Falling back to 'option tcplog'."
             );
             context.report.push(Diagnostic::warning(span, message).with_help("write `option tcplog`"));
             draft.log_choice = LogChoice::Tcp(span);
@@ -407,8 +412,12 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
         }
     }
     if !missing.is_empty() {
-        let message =
-            format!("{title} has no {}: dead peers would hold connections for ever", missing.join(", "));
+        // The words of HAProxy, which scripts look for.
+        let message = format!(
+            "missing timeouts for {}: without {} dead peers hold connections for ever",
+            title_of(proxy),
+            missing.join(", ")
+        );
         context.report.push(
             Diagnostic::warning(proxy.span, message)
                 .with_help("set them in `defaults`, such as `timeout client 50s`"),
@@ -462,6 +471,16 @@ fn advise(draft: &Draft, context: &mut Context<'_>) {
         let message = format!("no server of {title} has a `cookie` value: the cookie is never set");
         context.report.push(Diagnostic::new(diag::Severity::Diag, draft.spans.cookie, message));
     }
+}
+
+/// A proxy as HAProxy's messages name it.
+fn title_of(proxy: &Proxy) -> String {
+    let kind = match (proxy.is_frontend, proxy.is_backend) {
+        (true, false) => "frontend",
+        (false, true) => "backend",
+        (true, true) | (false, false) => "proxy",
+    };
+    format!("{kind} '{}'", proxy.name)
 }
 
 /// Gives ids to proxies, listeners and servers that were given none: the lowest free one, in order.
@@ -520,6 +539,10 @@ fn check_modes(proxies: &[Proxy], context: &mut Context<'_>) {
         });
         for (id, span) in proxy.default_backend.map(|id| (id, proxy.span)).into_iter().chain(named) {
             let target = &proxies[id.index()];
+            if id == proxy.id {
+                let message = format!("requests of `{}` would go round in it for ever", proxy.name);
+                context.report.push(Diagnostic::alert(span, message));
+            }
             if let Some(problem) = mode_mismatch(proxy, target) {
                 context
                     .report

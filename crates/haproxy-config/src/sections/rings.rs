@@ -72,15 +72,14 @@ fn maxlen(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>)
     Ok(())
 }
 
-fn size(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+fn size(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     let size = arguments.size()?;
     let span = arguments.last().span;
     if size > SIZE_MAX {
         return fail(span, format!("a ring has {SIZE_MAX} bytes at most"));
     }
     if (size as usize) < SIZE_MIN {
-        context.warn(span, format!("a ring has at least {SIZE_MIN} bytes: this size is ignored"));
-        return Ok(());
+        return fail(span, format!("a ring has at least {SIZE_MIN} bytes"));
     }
     draft.ring.size = size as usize;
     Ok(())

@@ -264,7 +264,14 @@ fn id(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) ->
     Ok(())
 }
 
-fn weight(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+fn weight(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    // What is no number counts as 0, as in HAProxy.
+    if arguments.peek().is_none_or(Word::is_no_number) {
+        arguments.next();
+        context.warn(arguments.last().span, "no number: the weight is 0, and the server gets no new request");
+        draft.server.weight = 0;
+        return Ok(());
+    }
     draft.server.weight = arguments.integer(0..=256)? as u32;
     Ok(())
 }

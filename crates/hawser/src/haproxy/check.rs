@@ -13,6 +13,15 @@ const UNREADABLE_CONDITION: u8 = 2;
 /// The end of `-c` for a configuration without errors.
 pub fn conclude(arguments: &Arguments, loaded: &Loaded) -> ExitCode {
     let says = !arguments.quiet && arguments.format == ReportFormat::Text;
+    let unresolved = proxy::unresolved(&loaded.model);
+    if !unresolved.is_empty() {
+        unresolved.iter().for_each(|server| messages::alert(&format!("config : {server}")));
+        messages::alert("config : Failed to initialize server(s) addr.");
+        return ExitCode::FAILURE;
+    }
+    if says && loaded.has_warnings {
+        println!("Warnings were found.");
+    }
     if !loaded.has_listeners {
         if says {
             println!("Configuration file has no error but will not start (no listener) => exit(2).");

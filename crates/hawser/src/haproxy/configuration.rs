@@ -4,7 +4,7 @@ use super::arguments::{Arguments, ReportFormat};
 use super::limits::Demand;
 use super::messages;
 use diag::Severity;
-use haproxy_config::model::{Mode, Model};
+use haproxy_config::model::Model;
 use haproxy_config::{LoadOptions, evaluate_condition as evaluate};
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub struct Loaded {
     pub master_worker: bool,
     /// Something listens: a frontend, or the runtime API.
     pub has_listeners: bool,
+    pub has_warnings: bool,
 }
 
 /// Loads and reports. `None`: errors were told, exit with 1.
@@ -36,7 +37,7 @@ pub fn load(arguments: &Arguments) -> Option<Loaded> {
         ReportFormat::Text => {
             let least = if arguments.diagnostics { Severity::Diag } else { Severity::Notice };
             for diagnostic in loaded.report.diagnostics().iter().filter(|found| found.severity >= least) {
-                tell(diagnostic.severity, &diag::render_one(diagnostic, &loaded.sources));
+                tell(diagnostic.severity, &diag::render_unlabelled(diagnostic, &loaded.sources));
             }
             if loaded.report.dropped() > 0 {
                 messages::notice(&format!("config : … and {} more", loaded.report.dropped()));
@@ -49,7 +50,8 @@ pub fn load(arguments: &Arguments) -> Option<Loaded> {
         messages::alert("config : Some warnings were found and 'zero-warning' is set. Aborting.");
     }
     let model = loaded.model.filter(|_| !fatal_warnings)?;
-    Some(Loaded::new(arguments, model))
+    let has_warnings = loaded.report.warnings() > 0;
+    Some(Loaded { has_warnings, ..Loaded::new(arguments, model) })
 }
 
 /// One diagnostic in HAProxy's line form; the excerpt with its caret follows on lines of its own.
@@ -88,6 +90,7 @@ impl Loaded {
             daemon: arguments.daemon || (global.daemon && !stays),
             master_worker: arguments.master_worker || global.master_worker,
             has_listeners,
+            has_warnings: false,
             model: Arc::new(model),
         }
     }
@@ -115,8 +118,8 @@ impl Loaded {
             }
             let options = &proxy.options;
             let splices = options.splice_auto || options.splice_request || options.splice_response;
-            // Bulk data in TCP mode is spliced without being asked.
-            demand.splices |= !global.nosplice && (splices || proxy.mode == Mode::Tcp);
+            // Bulk data in TCP mode is spliced without being asked, but never waits for a pipe.
+            demand.splices |= !global.nosplice && splices;
         }
         demand
     }

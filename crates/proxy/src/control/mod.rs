@@ -3,6 +3,8 @@
 pub mod actions;
 mod cli;
 
+pub use cli::command_names;
+
 use crate::run::{Order, Stage};
 use crate::worker::{OpenListener, Shared};
 use haproxy_config::Model;

@@ -92,7 +92,10 @@ impl Client {
             stream: &transaction.facts,
             request: (!request.method().is_empty()).then_some(request),
             response: (response.status() != 0).then_some(response),
-            payload: self.input.bytes(),
+            payload: match direction {
+                Direction::Request => self.input.bytes(),
+                Direction::Response => &transaction.inspected,
+            },
             payload_final: transaction.payload_final,
             host: state,
             variables: &transaction.variables,

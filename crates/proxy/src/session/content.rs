@@ -7,6 +7,7 @@ use super::transaction::Transaction;
 use haproxy_config::model::Proxy;
 use rules::{Direction, TcpAction, TcpRule, Verdict};
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How the rules of a section ended.
@@ -60,6 +61,16 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
             Filled::Bytes => {}
             Filled::Closed | Filled::Failed(_) | Filled::TimedOut => is_final = true,
         }
+    }
+}
+
+/// One pass of `tcp-response content` rules over what the server has sent so far.
+pub fn response(client: &mut Client, transaction: &mut Transaction, settings: &Proxy) -> Poll<Decision> {
+    let done = pass(client, transaction, &settings.tcp_response_content, Direction::Response, Holder::Stream);
+    match done {
+        Pass::Done(decision) => Poll::Ready(decision),
+        Pass::Wait if transaction.payload_final => Poll::Ready(Decision::Accept),
+        Pass::Wait => Poll::Pending,
     }
 }
 

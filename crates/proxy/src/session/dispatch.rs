@@ -109,6 +109,7 @@ pub async fn with_server(
         transaction.facts.server = Some(server.id);
         client.control.assign(server.id);
         if let Some(answer) = super::choice::redirection(transaction, &server) {
+            transaction.client_keeps_alive = false;
             return Ok(reply::answer(client, transaction, answer).await);
         }
         let failure = match connection(client, transaction, &server, settings).await {
@@ -192,6 +193,7 @@ fn retry_decision(
     if let Stage::Connect { .. } = stage {
         worker.server_counters(server.slot).failed_connections.add(1);
     }
+    let allowed = allowed && (matches!(stage, Stage::Connect { .. }) || !transaction.no_l7_retry);
     let facts = &mut transaction.facts;
     if !allowed || facts.retries >= settings.retries {
         if let Stage::Connect { .. } = stage {

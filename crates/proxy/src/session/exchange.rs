@@ -11,6 +11,7 @@ use super::rules::Outcome;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
+use crate::state::errors::{Capture, Way};
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
@@ -246,6 +247,8 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
+    transaction.facts.bytes_out += head_counted;
+    log::as_soon_as_possible(client, transaction);
     transaction.response.write_to(down.pending.buffer());
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -263,7 +266,7 @@ pub async fn exchange(
             client_fin: worker.plan().proxy(client.frontend).timeouts.client_fin,
             server_fin: timeouts.server_fin,
         };
-        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await
+        tunnel::tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins, None).await
     } else {
         bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
@@ -271,7 +274,7 @@ pub async fn exchange(
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
     let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
-    facts.bytes_out += head_counted + down.data.saturating_sub(framing_or_unsent);
+    facts.bytes_out += down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();
         facts.termination.cause = cause;
@@ -341,7 +344,7 @@ enum NoHead {
     Request(FlowError),
     Closed,
     Failed(io::ErrorKind),
-    Junk(#[allow(dead_code)] ParseError),
+    Junk,
     Truncated,
     TimedOut,
     /// The client is gone: nobody waits for the response.
@@ -371,11 +374,26 @@ fn classify(
         }
         NoHead::Closed | NoHead::Failed(_) => server(Stage::Empty),
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
-        NoHead::Junk(_) => server(Stage::Junk),
+        NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
         NoHead::Request(error) => request_failed(error, b'H'),
     }
+}
+
+/// Keeps a response that makes no sense for `show errors`.
+fn keep_junk(client: &Client, connection: &ServerConnection, error: ParseError) {
+    let state = client.worker.state();
+    state.captures.keep(Capture {
+        way: Way::Response,
+        when: state.clock.wall(Instant::now()),
+        frontend: client.frontend,
+        server: Some(connection.server.id),
+        src: client.src,
+        number: 0,
+        bytes: connection.input.bytes().into(),
+        position: error.offset,
+    });
 }
 
 /// Sends what is left of the request while waiting for the head of the response.
@@ -412,7 +430,10 @@ async fn response_head(
                         return Poll::Ready(Ok(()));
                     }
                     Ok(Parsed::Partial) => {}
-                    Err(error) => return Poll::Ready(Err(NoHead::Junk(error))),
+                    Err(error) => {
+                        keep_junk(client, connection, error);
+                        return Poll::Ready(Err(NoHead::Junk));
+                    }
                 }
             }
             let polled = buffers::with_scratch(|scratch| {
@@ -436,7 +457,11 @@ async fn response_head(
                                 connection.input.push(bytes);
                                 Poll::Ready(Ok(false))
                             }
-                            Err(error) => Poll::Ready(Err(NoHead::Junk(error))),
+                            Err(error) => {
+                                connection.input.push(bytes);
+                                keep_junk(client, connection, error);
+                                Poll::Ready(Err(NoHead::Junk))
+                            }
                         }
                     }
                 }
@@ -493,6 +518,8 @@ pub enum Broken {
     ServerTimeout,
     BadRequestBody,
     BadResponseBody,
+    /// A rule refused what the server sent.
+    Refused,
 }
 
 impl Broken {
@@ -503,7 +530,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
-            Broken::BadRequestBody | Broken::BadResponseBody => (b'P', b'D'),
+            Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
 }

@@ -79,7 +79,10 @@ async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
                 }
                 // The sender writes it in one go, so that it comes in one piece.
                 Ok(Parsed::Partial) => break LOG_TRUNCATED,
-                Err(error) => break error.log_text(),
+                Err(error) => {
+                    client.stream.reset_on_close();
+                    break error.log_text();
+                }
             }
         }
         match poll_fn(|context| client.poll_fill(context, READ)).await {

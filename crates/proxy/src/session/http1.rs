@@ -6,6 +6,7 @@ use super::transaction::Transaction;
 use super::{dispatch, log, reply, route};
 use crate::net::buffers;
 use crate::registry::Phase;
+use crate::state::errors::{Capture, Way};
 use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
@@ -166,7 +167,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     let done = *transaction.facts.times.request_done.get_or_insert(now);
     transaction.client_keeps_alive = transaction.request.keeps_alive();
     transaction.facts.bytes_in += super::counted_head(&transaction.request);
-    transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
     let now_ms = worker.millis(done);
     let front = &state.proxy(client.frontend).frontend;
     let counters = worker.frontend_counters(client.frontend);
@@ -188,6 +189,7 @@ pub fn session_begins(client: &mut Client, now_ms: u64) {
     client.worker.frontend_counters(client.frontend).sessions.add(1);
     state.proxy(client.frontend).frontend.sessions_rate.add(now_ms);
     state.process.sessions_rate.add(now_ms);
+    log::connection(client);
 }
 
 /// Answers and logs what there is to say when no request came.
@@ -199,13 +201,11 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
         let idle = client.requests > 0;
         let silent = idle || settings.options.http_ignore_probes;
         match reason {
-            NoRequest::Closed | NoRequest::Failed if idle || settings.options.dontlognull => return,
-            NoRequest::TimedOut if idle => return,
-            NoRequest::TimedOut if silent && settings.options.dontlognull => return,
+            NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut if silent => return,
+            NoRequest::Closed | NoRequest::Failed if settings.options.dontlognull => return,
             NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut | NoRequest::Malformed(_) => {}
         }
     }
-    let silent = !started && settings.options.http_ignore_probes;
     let mut transaction = transaction.unwrap_or_else(|| {
         let mut empty = client.begin();
         empty.facts.times.request_start_wall =
@@ -229,16 +229,24 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             408
         }
         NoRequest::Malformed(error) => {
+            worker.state().captures.keep(Capture {
+                way: Way::Request,
+                when: worker.state().clock.wall(Instant::now()),
+                frontend: client.frontend,
+                server: None,
+                src: client.src,
+                number: 0,
+                bytes: client.input.bytes().into(),
+                position: error.offset,
+            });
             facts.termination.cause = b'P';
             error.status()
         }
     };
     client.input.clear();
     facts.status = status;
-    if !silent {
-        // A client that closed its side may still read; one that is gone costs a failed write.
-        reply::send_raw_error(client, &mut transaction, status).await;
-    }
+    // A client that closed its side may still read; one that is gone costs a failed write.
+    reply::send_raw_error(client, &mut transaction, status).await;
     log::end(client, &mut transaction);
     Transaction::give(transaction);
     linger(client).await;

@@ -3,11 +3,12 @@
 use super::client::Client;
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
-use super::{persist, route, stick};
+use super::{content, persist, route, stick};
 use crate::state::ServerState;
 use haproxy_config::model::Proxy;
 use http::cookie::SetCookie;
 use std::rc::Rc;
+use std::task::Poll;
 
 /// Applies everything that changes the head, or finds another answer for the client.
 pub fn process(
@@ -22,6 +23,13 @@ pub fn process(
     capture(transaction, front);
     let sections = [back, front];
     let sections = if back.id == front.id { &sections[..1] } else { &sections[..] };
+    if !back.tcp_response_content.is_empty()
+        && content::response(client, transaction, back) == Poll::Ready(content::Decision::Reject)
+    {
+        transaction.facts.termination.cause = b'P';
+        transaction.facts.termination.phase = b'H';
+        return Outcome::Error(502);
+    }
     for settings in sections {
         if settings.http_response.is_empty() {
             continue;

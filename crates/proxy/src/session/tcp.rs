@@ -7,7 +7,7 @@ use super::flow::Flow;
 use super::http1::session_begins;
 use super::log;
 use super::transaction::Transaction;
-use super::tunnel::{HalfClosed, tunnel};
+use super::tunnel::{HalfClosed, Inspection, tunnel};
 use crate::upstream::ServerConnection;
 use http::Framing;
 use rules::ProxyId;
@@ -23,7 +23,7 @@ pub async fn serve(client: &mut Client) {
     times.request_start = Some(begin);
     times.request_start_wall = client.accept_wall;
     times.request_done = Some(begin);
-    transaction.facts.id = worker.state().process.next_stream.fetch_add(1, Relaxed);
+    transaction.facts.id = worker.state().process.next_stream.fetch_add(1, Relaxed) + 1;
     session_begins(client, worker.millis(begin));
     // Boxed: the future of a long-lived tunnel is one allocation, its client another.
     Box::pin(run(client, &mut transaction)).await;
@@ -77,12 +77,19 @@ pub async fn relay(
         server_timeout: back.tunnel.or(back.server),
     };
     client.control.phase.set(crate::registry::Phase::Data);
+    log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
     super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     let header = up.pending.len() as u64;
     let fins = HalfClosed { client_fin: front.client_fin, server_fin: back.server_fin };
-    let result = tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins).await;
+    let settings = worker.plan().settings(backend);
+    let inspection = (!settings.tcp_response_content.is_empty()).then(|| Inspection {
+        transaction: &mut *transaction,
+        settings,
+        timer: Box::pin(tokio::time::sleep(settings.tcp_response_inspect_delay.unwrap_or_default())),
+    });
+    let result = tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins, inspection).await;
     let facts = &mut transaction.facts;
     facts.bytes_in += up.written.saturating_sub(header);
     facts.bytes_out += down.written;

@@ -56,8 +56,12 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
+    /// The line is out already (`option logasap`).
+    pub logged: bool,
     /// `disable-l7-retry`.
     pub no_l7_retry: bool,
+    /// What the server sent in TCP mode, while rules look at it.
+    pub inspected: Vec<u8>,
     /// Rules need not wait for more of the client's bytes.
     pub payload_final: bool,
     /// For text that is evaluated and used at once.
@@ -106,7 +110,9 @@ impl Transaction {
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
+                logged: false,
                 no_l7_retry: false,
+                inspected: Vec::new(),
                 payload_final: true,
                 scratch: Vec::new(),
             }),
@@ -137,7 +143,9 @@ impl Transaction {
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
+        self.logged = false;
         self.no_l7_retry = false;
+        self.inspected.clear();
         self.payload_final = true;
         let mut captured_uri = std::mem::take(&mut self.facts.captured_uri);
         captured_uri.clear();

@@ -1,11 +1,16 @@
 //! Bytes both ways until both sides are done: TCP mode, `CONNECT`, and what follows 101.
 
 use super::client::Client;
+use super::content;
 use super::exchange::{Activity, Broken, Expired};
 use super::flow::{Flow, FlowError};
+use super::transaction::Transaction;
+use crate::net::buffers;
 use crate::upstream::ServerConnection;
-use std::future::poll_fn;
-use std::task::Poll;
+use haproxy_config::model::Proxy;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Timeouts of the side that remains after the other has sent FIN.
@@ -13,6 +18,50 @@ use std::time::{Duration, Instant};
 pub struct HalfClosed {
     pub client_fin: Option<Duration>,
     pub server_fin: Option<Duration>,
+}
+
+/// `tcp-response content` rules: what the server sends first waits until they have decided.
+pub struct Inspection<'a> {
+    pub transaction: &'a mut Transaction,
+    pub settings: &'a Proxy,
+    pub timer: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Inspection<'_> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        client: &mut Client,
+        connection: &mut ServerConnection,
+    ) -> Poll<content::Decision> {
+        let max = client.worker.plan().model.global.tune.bufsize;
+        let mut ended = self.timer.as_mut().poll(context).is_ready();
+        while connection.input.len() < max {
+            let polled = buffers::with_scratch(|scratch| {
+                let room = (max - connection.input.len()).min(scratch.len());
+                let polled = connection.stream.poll_read(context, &mut scratch[..room]);
+                if let Poll::Ready(Ok(count)) = &polled {
+                    connection.input.push(&scratch[..*count]);
+                }
+                polled
+            });
+            match polled {
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Ready(_) => {
+                    ended = true;
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if connection.input.is_empty() && !ended {
+            return Poll::Pending;
+        }
+        self.transaction.inspected.clear();
+        self.transaction.inspected.extend_from_slice(connection.input.bytes());
+        self.transaction.payload_final = ended || connection.input.len() >= max;
+        content::response(client, self.transaction, self.settings)
+    }
 }
 
 /// Moves bytes both ways; each FIN is passed on, and the tunnel ends when both directions have ended.
@@ -23,6 +72,7 @@ pub async fn tunnel(
     down: &mut Flow,
     activity: &mut Activity,
     half_closed: HalfClosed,
+    mut inspection: Option<Inspection<'_>>,
 ) -> Result<(), Broken> {
     let mut up_over = false;
     let mut down_over = false;
@@ -33,8 +83,8 @@ pub async fn tunnel(
                 Poll::Ready(Ok(())) => {
                     up_over = true;
                     connection.stream.shutdown_write();
-                    activity.client_timeout = half_closed.client_fin.or(activity.client_timeout);
-                    activity.server_timeout = half_closed.client_fin.or(activity.server_timeout);
+                    // The server's connection is half closed from here on.
+                    activity.server_timeout = half_closed.server_fin.or(activity.server_timeout);
                     progressed = true;
                 }
                 Poll::Ready(Err(FlowError::Source(_) | FlowError::Framing(_))) => {
@@ -45,13 +95,19 @@ pub async fn tunnel(
             }
             progressed |= up.progressed;
         }
-        if !down_over {
+        if let Some(inspected) = &mut inspection {
+            match inspected.poll(context, client, connection) {
+                Poll::Ready(content::Decision::Accept) => inspection = None,
+                Poll::Ready(content::Decision::Reject) => return Poll::Ready(Err(Broken::Refused)),
+                Poll::Pending => {}
+            }
+        }
+        if !down_over && inspection.is_none() {
             match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
                 Poll::Ready(Ok(())) => {
                     down_over = true;
                     client.stream.shutdown_write();
-                    activity.client_timeout = half_closed.server_fin.or(activity.client_timeout);
-                    activity.server_timeout = half_closed.server_fin.or(activity.server_timeout);
+                    activity.client_timeout = half_closed.client_fin.or(activity.client_timeout);
                     progressed = true;
                 }
                 Poll::Ready(Err(FlowError::Source(_) | FlowError::Framing(_))) => {

@@ -84,11 +84,16 @@ pub struct Framing {
 
 impl Framing {
     pub fn new(kind: LogFormatKind, facility: u8, tag: &str, hostname: Option<&str>, pid: u32) -> Framing {
-        use LogFormatKind::{Iso, Local, Priority, Raw, Rfc3164, Rfc5424, Short, Timed};
+        use LogFormatKind::{Iso, Local, Priority, Raw, Rfc3164, Rfc5424, Short, Timed, Unspecified};
+        let kind = match kind {
+            Unspecified if hostname.is_some() => Rfc3164,
+            Unspecified => Local,
+            named => named,
+        };
         let priorities = std::array::from_fn(|level| {
             let priority = usize::from(facility) * 8 + level;
             let text = match kind {
-                Local | Rfc3164 | Priority => format!("<{priority}>"),
+                Unspecified | Local | Rfc3164 | Priority => format!("<{priority}>"),
                 Rfc5424 => format!("<{priority}>1 "),
                 // systemd and journald take the level alone.
                 Short | Timed => format!("<{level}>"),
@@ -97,7 +102,7 @@ impl Framing {
             text.into_bytes().into_boxed_slice()
         });
         let origin = match kind {
-            Local => format!("{tag}[{pid}]: "),
+            Unspecified | Local => format!("{tag}[{pid}]: "),
             Rfc3164 => format!("{} {tag}[{pid}]: ", hostname.unwrap_or("localhost")),
             Rfc5424 => format!("{} {tag} {pid} - ", hostname.unwrap_or("-")),
             Priority | Short | Timed | Iso | Raw => String::new(),
@@ -114,11 +119,11 @@ impl Framing {
         message: &'a [u8],
         length_max: usize,
     ) -> Segments<'a> {
-        use LogFormatKind::{Iso, Local, Priority, Raw, Rfc3164, Rfc5424, Short, Timed};
+        use LogFormatKind::{Iso, Local, Priority, Raw, Rfc3164, Rfc5424, Short, Timed, Unspecified};
         let mut segments = Segments::new(length_max);
         segments.push(&self.priorities[usize::from(level.min(7))]);
         match self.kind {
-            Local | Rfc3164 => segments.push(&date.short),
+            Unspecified | Local | Rfc3164 => segments.push(&date.short),
             Rfc5424 | Timed | Iso => segments.push(&date.iso),
             Priority | Short | Raw => {}
         }

@@ -153,7 +153,7 @@ pub(super) fn http_send(draft: &Draft, arguments: Words<'_, '_>, context: &mut C
                 }
                 let value = arguments.expect("a value")?;
                 let value = text(draft, value, context)?;
-                let dropped = ["connection", "content-length", "transfer-encoding"];
+                let dropped = ["content-length", "transfer-encoding"];
                 // The check sets these itself, as in HAProxy.
                 if !dropped.contains(&name.value.to_ascii_lowercase().as_str()) {
                     send.fields.push(SendField { name: name.value.clone(), value });

@@ -1,5 +1,6 @@
 //! `show servers state`, `show servers conn`, `show backend`.
 
+use super::server_address::host_name;
 use super::session::{Outcome, Reply, Session, word};
 use super::workers::ask;
 use crate::state::{CheckView, ServerState, State, Target};
@@ -100,13 +101,8 @@ fn write_state(state: &State, server: &ServerState, now_ms: u64, out: &mut Strin
     let check_state = check_bits(&check, settings.check.is_some(), in_maintenance, 0);
     let agent_state = check_bits(&agent, settings.agent.is_some(), false, CHECK_AGENT);
     let (address, port) = address_and_port(server);
-    let fqdn = server.fqdn.read().clone().or_else(|| match &settings.address {
-        Address::Host { name, .. } => Some(name.clone()),
-        Address::Inet { .. } | Address::Unix(_) | Address::Abstract(_) | Address::Fd(_) => None,
-    });
+    let fqdn = host_name(server);
     let dash = || "-".to_owned();
-    let check_target = server.check.lock().target.clone();
-    let agent_target = server.agent.lock().target.clone();
     let configured = settings.check.as_ref();
     let check_addr = check.target.address.or_else(|| configured.and_then(|check| check.addr));
     let check_port = check.target.port.or_else(|| configured.and_then(|check| check.port)).unwrap_or(0);

@@ -6,6 +6,7 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod errors;
 mod frontends;
 mod help;
 mod info;
@@ -14,6 +15,7 @@ mod list_servers;
 mod modes;
 mod patterns;
 mod process;
+mod resolvers;
 mod runtime_servers;
 mod server;
 mod server_address;
@@ -29,8 +31,9 @@ mod workers;
 mod tests;
 
 use super::{CliListener, Control};
-use crate::run::Stage;
 use crate::worker::Listener;
+#[cfg(test)]
+use input::Line;
 use input::{Input, Next};
 use session::{Reply, Session};
 use std::io;
@@ -153,9 +156,4 @@ async fn run(session: &mut Session, words: &[String]) -> Reply {
         reply = later.await;
     }
     reply
-}
-
-/// Whether the process still serves: some commands make no sense behind that.
-fn is_running(control: &Control) -> bool {
-    *control.stage.borrow() == Stage::Running
 }

@@ -135,8 +135,7 @@ pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
         "agent-addr" => server_address::set_agent_address(session, id, &words[4..]),
         "agent-port" => server_address::set_agent_port(session, id, value),
         "agent-send" => server_address::set_agent_send(session, id, value),
-        "fqdn" if value.is_empty() => Err(Reply::error("set server <b>/<s> fqdn requires a FQDN.\n")),
-        "fqdn" => Err(Reply::error("set server <b>/<s> fqdn failed because no resolution is configured.\n")),
+        "fqdn" => server_address::set_fqdn(session, id, value),
         "ssl" => Err(Reply::error(
             "'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n",
         )),

@@ -1,8 +1,8 @@
 //! `set server … addr`, `check-port` and their like: where a server and its checks are reached.
 
 use super::session::{Outcome, Reply, Session, word};
-use crate::state::Target;
-use haproxy_config::model::ServerPort;
+use crate::state::{ServerState, Target};
+use haproxy_config::model::{Address, ServerPort};
 use rules::ServerId;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -73,6 +73,38 @@ fn change_port(text: &str, kind: ServerPort, address: &mut SocketAddr) -> String
     let told = format!("port changed from '{}' to '{port}'", address.port());
     address.set_port(port);
     told
+}
+
+/// `fqdn NAME`: the resolver looks the name up, then moves the server.
+pub fn set_fqdn(session: &Session, id: ServerId, name: &str) -> Outcome {
+    if name.is_empty() {
+        return Err(Reply::error("set server <b>/<s> fqdn requires a FQDN.\n"));
+    }
+    let server = session.state().server(id);
+    if server.settings.resolvers.is_none() {
+        return Err(Reply::error("set server <b>/<s> fqdn failed because no resolution is configured.\n"));
+    }
+    let old = host_name(server);
+    if old.as_deref() == Some(name) {
+        return Ok(Reply::warning(format!("no need to change the FDQN{UPDATER}\n")));
+    }
+    if !session.shared().resolve.rename(id, name) {
+        return Err(Reply::error("the resolver is busy, try again.\n"));
+    }
+    let backend = &session.state().model.proxies[id.proxy.index()].name;
+    let old = old.as_deref().unwrap_or("(null)");
+    Ok(Reply::warning(format!(
+        "{backend}/{} changed its FQDN from {old} to {name}{UPDATER}\n",
+        server.name()
+    )))
+}
+
+/// The host name of a server, set at run time or configured.
+pub fn host_name(server: &ServerState) -> Option<String> {
+    server.fqdn.read().clone().or_else(|| match &server.settings.address {
+        Address::Host { name, .. } => Some(name.clone()),
+        Address::Inet { .. } | Address::Unix(_) | Address::Abstract(_) | Address::Fd(_) => None,
+    })
 }
 
 /// `check-addr ADDRESS [port PORT]`.

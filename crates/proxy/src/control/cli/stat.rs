@@ -2,7 +2,9 @@
 
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::State;
-use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
+use crate::stats::{
+    ObjectKind, Row, RowOptions, csv_header, json_schema, proxy_rows, write_csv, write_json, write_typed,
+};
 use haproxy_config::model::Level;
 use std::time::Instant;
 
@@ -113,8 +115,8 @@ impl Wanted {
         match row.kind {
             ObjectKind::Server | ObjectKind::Listener => {
                 self.sid.is_none_or(|sid| sid == row.sid)
-                    && !(self.hide_maintenance && row.is_in_maintenance(state))
-                    && !(self.hide_down && !row.is_up(state))
+                    && (!self.hide_maintenance || !row.is_in_maintenance(state))
+                    && (!self.hide_down || row.is_up(state))
             }
             ObjectKind::Frontend | ObjectKind::Backend => true,
         }

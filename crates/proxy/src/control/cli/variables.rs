@@ -53,7 +53,7 @@ pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
         (kind @ ("expr" | "fmt"), text) => (kind, text),
         (text, _) => ("expr", text),
     };
-    let parsed = VariableName::parse(name.as_bytes()).map_err(|reason| Reply::error(reason))?;
+    let parsed = VariableName::parse(name.as_bytes()).map_err(Reply::error)?;
     if parsed.scope != VariableScope::Process {
         return Err(Reply::error(format!(
             "'set var': cannot set variable '{name}', only scope 'proc' is permitted here."
