@@ -4,10 +4,9 @@ use super::{GlobalDraft, cpu_map};
 use crate::bind;
 use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, read, row};
-use crate::language::Word;
 use crate::log;
 use crate::model::{ProcessValue, StatsSocket};
-use crate::parse::{Arguments, Context, Outcome, Prefix, fail, fail_with_help};
+use crate::parse::{Arguments, Context, Outcome, Prefix, fail};
 use crate::scope;
 use crate::users;
 use diag::Diagnostic;
@@ -292,10 +291,8 @@ fn group(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 fn maxconn(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
     // What is no number counts as none given, as in HAProxy.
     if let Some(word) = arguments.peek().filter(|word| word.is_no_number()) {
-        context.warn(
-            word.span,
-            format!("`{}` is no number: maxconn is chosen by the limits of the system", word.value),
-        );
+        let message = format!("`{}` is no number: the limits of the system choose maxconn", word.value);
+        context.warn(word.span, message);
         arguments.next();
         return Ok(());
     }

@@ -247,6 +247,8 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
+    transaction.facts.bytes_out += head_counted;
+    log::as_soon_as_possible(client, transaction);
     transaction.response.write_to(down.pending.buffer());
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -272,7 +274,7 @@ pub async fn exchange(
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
     let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
-    facts.bytes_out += head_counted + down.data.saturating_sub(framing_or_unsent);
+    facts.bytes_out += down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();
         facts.termination.cause = cause;

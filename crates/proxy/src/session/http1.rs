@@ -189,6 +189,7 @@ pub fn session_begins(client: &mut Client, now_ms: u64) {
     client.worker.frontend_counters(client.frontend).sessions.add(1);
     state.proxy(client.frontend).frontend.sessions_rate.add(now_ms);
     state.process.sessions_rate.add(now_ms);
+    log::connection(client);
 }
 
 /// Answers and logs what there is to say when no request came.

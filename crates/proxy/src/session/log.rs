@@ -3,9 +3,9 @@
 use super::client::Client;
 use super::transaction::Transaction;
 use crate::state::counters::response_class;
-use haproxy_config::model::Proxy;
+use haproxy_config::model::{Mode, Proxy};
 use rules::Direction;
-use rules::log_format::put_error_line;
+use rules::log_format::{put_default_line, put_error_line};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -60,11 +60,27 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 
 /// Counts the finished transaction and logs it.
 pub fn end(client: &Client, transaction: &mut Transaction) {
+    count(client, transaction, Instant::now());
+    if !transaction.logged {
+        if transaction.facts.backend.is_none() {
+            note_counts(client, transaction);
+        }
+        emit(client, transaction, false);
+    }
+}
+
+/// `option logasap`: the line goes out when the response begins; times and sizes that are not final say so.
+pub fn as_soon_as_possible(client: &Client, transaction: &mut Transaction) {
+    if client.worker.plan().settings(client.frontend).options.logasap {
+        note_counts(client, transaction);
+        emit(client, transaction, true);
+        transaction.logged = true;
+    }
+}
+
+fn emit(client: &Client, transaction: &Transaction, is_early: bool) {
     let worker = &client.worker;
-    let plan = worker.plan();
-    let now = Instant::now();
-    count(client, transaction, now);
-    let settings = plan.settings(client.frontend);
+    let settings = worker.plan().settings(client.frontend);
     let Some(format) = &settings.log_format else { return };
     let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
     let facts = &transaction.facts;
@@ -81,18 +97,35 @@ pub fn end(client: &Client, transaction: &mut Transaction) {
     if !targets.wants(level) {
         return;
     }
-    if facts.backend.is_none() {
-        note_counts(client, transaction);
-    }
     let mut text = worker.text.borrow_mut();
     text.clear();
     let scope = client.scope(transaction, Direction::Response);
     let mut context = worker.log_context.borrow_mut();
     context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed);
+    context.is_early = is_early;
     format.write(&scope, &mut context, &mut text);
     if let Some(log) = worker.log.borrow_mut().as_mut() {
         targets.send(level, &text, scope.wall, log);
     }
+}
+
+/// Logs a connection that was accepted, where no format says what a stream's end logs.
+pub fn connection(client: &mut Client) {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let settings = worker.plan().settings(client.frontend);
+    let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
+    if settings.log_format.is_some() || !targets.wants(INFO) {
+        return;
+    }
+    let transaction = client.begin();
+    let mut text = worker.text.borrow_mut();
+    text.clear();
+    let scope = client.scope(&transaction, Direction::Request);
+    put_default_line(&scope, settings.mode == Mode::Http, &mut text);
+    if let Some(log) = worker.log.borrow_mut().as_mut() {
+        targets.send(INFO, &text, scope.wall, log);
+    }
+    Transaction::give(transaction);
 }
 
 fn count(client: &Client, transaction: &mut Transaction, now: Instant) {

@@ -326,7 +326,9 @@ fn row_class(row: &Row) -> String {
             };
             format!("{kind} {state}")
         }
-        ObjectKind::Backend => format!("backend {}", if status == "UP" { "open" } else { "stopped" }),
+        ObjectKind::Backend => {
+            format!("backend {}", if status.starts_with("UP") { "open" } else { "stopped" })
+        }
         ObjectKind::Server => server_class(status, number(row, Field::Bck) == Some(1)),
     }
 }
