@@ -67,6 +67,8 @@ pub struct BindOptions {
     pub inherited: Vec<(String, OwnedFd)>,
     /// Connections the descriptor limit allows.
     pub maxconn: Option<u32>,
+    /// What was told while starting: `show startup-logs`.
+    pub startup_log: String,
 }
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
@@ -158,7 +160,15 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
-    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health, resolve, handover });
+    let shared = Arc::new(Shared {
+        plan: Plan::new(model),
+        state,
+        logs,
+        health,
+        resolve,
+        handover,
+        startup_log: options.startup_log,
+    });
     Ok(Bound { shared, listeners, cli })
 }
 

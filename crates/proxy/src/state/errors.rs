@@ -31,10 +31,13 @@ pub struct Capture {
     pub position: usize,
 }
 
+/// The last request and the last response of one proxy.
+type Places = [Option<Arc<Capture>>; 2];
+
 /// One place for a request and one for a response of each proxy: a new capture takes the old one's.
 #[derive(Debug)]
 pub struct Captures {
-    proxies: Box<[Mutex<[Option<Arc<Capture>>; 2]>]>,
+    proxies: Box<[Mutex<Places>]>,
     total: AtomicU64,
 }
 

@@ -2,9 +2,7 @@
 
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::State;
-use crate::stats::{
-    ObjectKind, Row, RowOptions, csv_header, json_schema, proxy_rows, write_csv, write_json, write_typed,
-};
+use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
 use haproxy_config::model::Level;
 use std::time::Instant;
 

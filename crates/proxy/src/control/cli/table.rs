@@ -101,6 +101,7 @@ commands! {
     User ["show" "servers" "conn"] ("show servers conn [<backend>]", "dump server connections status (all or for a single backend)") => list_servers::connections;
     User ["show" "servers" "state"] ("show servers state [<backend>]", "dump volatile server information (all or for a single backend)") => list_servers::states;
     Operator ["show" "sess"] ("show sess [id]", "report the list of current sessions or dump this exact session") => sessions::show;
+    Operator ["show" "startup-logs"] ("show startup-logs", "report logs emitted during HAProxy startup") => process::show_startup_logs;
     User ["show" "stat"] ("show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server") => stat::show;
     User ["show" "table"] ("show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)") => tables::show;
     User ["show" "version"] ("show version", "show version of the current process") => process::show_version;
