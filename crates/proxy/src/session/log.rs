@@ -59,7 +59,9 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 }
 
 /// Counts the finished transaction and logs it.
-pub fn end(client: &Client, transaction: &mut Transaction) {
+pub fn end(client: &mut Client, transaction: &mut Transaction) {
+    super::tracking::count_bytes(client, transaction);
+    let client = &*client;
     let worker = &client.worker;
     let plan = worker.plan();
     let now = Instant::now();
