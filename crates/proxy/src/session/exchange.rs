@@ -211,6 +211,7 @@ pub async fn exchange(
     if status == 101 && !transaction.response.is_valid_switch(asked) {
         return Err(Failure::Abort(Stage::Junk.abort()));
     }
+    super::tracking::count_status(client, transaction, status);
     transaction.facts.status = status;
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
