@@ -89,7 +89,6 @@ fn acls_match_by_every_common_method() {
         "date gt 0",
         "req.fhdr(x-list) -m sub ,",
         "req.hdr_names -m sub host",
-        "capture.req.uri -m beg /a",
         "var(txn.x) -m found",
         "var(proc.x) -m found",
         "nosuchfetch",

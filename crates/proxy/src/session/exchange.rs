@@ -211,6 +211,7 @@ pub async fn exchange(
     if status == 101 && !transaction.response.is_valid_switch(asked) {
         return Err(Failure::Abort(Stage::Junk.abort()));
     }
+    super::tracking::count_status(client, transaction, status);
     transaction.facts.status = status;
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
@@ -247,8 +248,6 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
-    transaction.facts.bytes_out += head_counted;
-    log::as_soon_as_possible(client, transaction);
     transaction.response.write_to(down.pending.buffer());
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -256,6 +255,9 @@ pub async fn exchange(
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
     }
+    transaction.facts.bytes_out += head_counted + down.data;
+    log::as_soon_as_possible(client, transaction);
+    transaction.facts.bytes_out -= down.data;
     activity.client = transaction.facts.times.response_done.unwrap_or(connected);
 
     let ended = if tunnels {

@@ -3,7 +3,7 @@
 
 use super::client::{Client, Filled};
 use super::transaction::Transaction;
-use super::{dispatch, log, reply, route};
+use super::{dispatch, log, reply, route, tracking};
 use crate::net::buffers;
 use crate::registry::Phase;
 use crate::state::errors::{Capture, Way};
@@ -178,6 +178,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
         session_begins(client, now_ms);
     }
     log::capture_request(client, transaction);
+    tracking::count_on_connection(client, &tracking::REQUEST);
 }
 
 /// The first request (or connection in TCP mode) makes a session.
@@ -243,8 +244,14 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             error.status()
         }
     };
-    client.input.clear();
     facts.status = status;
+    if started {
+        tracking::count_on_connection(client, &tracking::REQUEST);
+    }
+    if let NoRequest::Malformed(_) = reason {
+        tracking::count_on_connection(client, &tracking::CLIENT_ERROR);
+    }
+    client.input.clear();
     // A client that closed its side may still read; one that is gone costs a failed write.
     reply::send_raw_error(client, &mut transaction, status).await;
     log::end(client, &mut transaction);

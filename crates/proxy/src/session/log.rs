@@ -59,7 +59,8 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 }
 
 /// Counts the finished transaction and logs it.
-pub fn end(client: &Client, transaction: &mut Transaction) {
+pub fn end(client: &mut Client, transaction: &mut Transaction) {
+    super::tracking::count_bytes(client, transaction);
     count(client, transaction, Instant::now());
     if !transaction.logged {
         if transaction.facts.backend.is_none() {
