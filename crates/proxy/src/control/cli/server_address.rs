@@ -24,6 +24,9 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     let old = match &*target {
         Some(Target::Inet(old)) => *old,
         None | Some(Target::Unix(_) | Target::Abstract(_)) => {
+            drop(target);
+            // As the original: an operator's word ends the wait for a name, whatever comes of it.
+            session.shared().find_server_address(id, text);
             return Ok(Reply::warning(format!(
                 "Update for the current server address family is only supported through configuration file{UPDATER}\n"
             )));
