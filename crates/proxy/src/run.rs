@@ -154,6 +154,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
+    state.restore_servers();
     let unresolved = resolve::initialize(&state);
     if !unresolved.is_empty() {
         return Err(unresolved);

@@ -9,6 +9,7 @@ pub mod errors;
 pub mod host;
 mod queue;
 mod server;
+mod server_file;
 
 pub use admin::{Admin, Running};
 pub use backend::BackendState;

@@ -410,7 +410,8 @@ pub fn server_row(state: &State, server: &ServerState, options: RowOptions) -> R
         }
     }
     let agent = server.agent.lock().clone();
-    if agent.enabled && !server.admin().is_maintenance() {
+    // An agent goes on in maintenance: it may end it.
+    if agent.enabled {
         check_fields(&mut row, &agent, &AGENT_FIELDS);
     }
     if proxy.mode == Mode::Http {

@@ -82,24 +82,25 @@ async fn accept(
 ) {
     let severity = bind.severity_output.unwrap_or(SeverityOutput::None);
     loop {
+        let client = match accept_one(&listener).await {
+            Ok(client) => client,
+            Err(_) => {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Behind the accept: a listener that nobody calls must not keep a place.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
         let session = Session::new(Rc::clone(&control), bind.level, severity, timeout);
-        match accept_one(&listener).await {
-            Ok(Client::Tcp(stream)) => {
-                tokio::task::spawn_local(async move {
-                    let _ended = converse(session, stream).await;
-                    drop(place);
-                });
-            }
-            Ok(Client::Unix(stream)) => {
-                tokio::task::spawn_local(async move {
-                    let _ended = converse(session, stream).await;
-                    drop(place);
-                });
-            }
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-        }
+        tokio::task::spawn_local(async move {
+            // How a client leaves is its own business.
+            let _ended = match client {
+                Client::Tcp(stream) => converse(session, stream).await,
+                Client::Unix(stream) => converse(session, stream).await,
+            };
+            drop(place);
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use super::session::{Outcome, Reply, Session, word};
 use crate::state::{ServerState, Target};
 use haproxy_config::model::{Address, ServerPort};
 use rules::ServerId;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// Who changed it, as the reply and the log say.
 const UPDATER: &str = " by 'stats socket command'";
@@ -23,10 +23,12 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     let mut target = server.target.write();
     let old = match &*target {
         Some(Target::Inet(old)) => *old,
-        None => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
-        Some(Target::Unix(_) | Target::Abstract(_)) => {
+        None | Some(Target::Unix(_) | Target::Abstract(_)) => {
+            drop(target);
+            // As the original: an operator's word ends the wait for a name, whatever comes of it.
+            session.shared().find_server_address(id, text);
             return Ok(Reply::warning(format!(
-                "can't change addr, current addr family is not inet{UPDATER}\n"
+                "Update for the current server address family is only supported through configuration file{UPDATER}\n"
             )));
         }
     };
@@ -40,7 +42,7 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
         told.push_str(", ");
         told.push_str(&change_port(port, server.settings.port, &mut new));
     }
-    let changed = new != old || target.is_none();
+    let changed = new != old;
     *target = Some(Target::Inet(new));
     drop(target);
     if changed {

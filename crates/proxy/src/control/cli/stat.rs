@@ -123,7 +123,7 @@ impl Wanted {
 }
 
 pub fn show_schema(_: &mut Session, _: &[&str]) -> Outcome {
-    Ok(Reply::Dump(json_schema()))
+    Ok(Reply::Dump(crate::stats::json_schema()))
 }
 
 /// Peaks start again; with `all` everything counted is zero.
