@@ -72,7 +72,7 @@ fn maxlen(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>)
     Ok(())
 }
 
-fn size(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+fn size(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     let size = arguments.size()?;
     let span = arguments.last().span;
     if size > SIZE_MAX {

@@ -13,7 +13,7 @@ use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
-use http::{Framing, ParseError, Parsed, Version};
+use http::{Framing, Parsed, Version};
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
@@ -329,9 +329,9 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
 
 fn request_failed(error: FlowError, phase: u8) -> Failure {
     let (status, cause) = match error {
-        FlowError::Framing(_) => (Some(400), b'P'),
-        FlowError::Source(_) => (Some(400), b'C'),
-        FlowError::Destination(_) => (Some(502), b'S'),
+        FlowError::Framing => (Some(400), b'P'),
+        FlowError::Source => (Some(400), b'C'),
+        FlowError::Destination => (Some(502), b'S'),
     };
     Failure::Abort(Abort { status, cause, phase })
 }
@@ -340,8 +340,8 @@ fn request_failed(error: FlowError, phase: u8) -> Failure {
 enum NoHead {
     Request(FlowError),
     Closed,
-    Failed(io::ErrorKind),
-    Junk(#[allow(dead_code)] ParseError),
+    Failed,
+    Junk,
     Truncated,
     TimedOut,
     /// The client is gone: nobody waits for the response.
@@ -360,7 +360,7 @@ fn classify(
         if repeatable { Failure::Server(stage) } else { Failure::Abort(stage.abort()) }
     };
     match failed {
-        NoHead::Closed | NoHead::Failed(_) if connection.is_reused() && connection.input.is_empty() => {
+        NoHead::Closed | NoHead::Failed if connection.is_reused() && connection.input.is_empty() => {
             // RFC 9112 §9.3.1: only idempotent requests are sent again by themselves; the others are the client's to
             // repeat, which it does when its connection closes without an answer.
             if repeatable && idempotent {
@@ -369,9 +369,9 @@ fn classify(
                 Failure::Abort(Abort { status: None, cause: b'S', phase: b'H' })
             }
         }
-        NoHead::Closed | NoHead::Failed(_) => server(Stage::Empty),
+        NoHead::Closed | NoHead::Failed => server(Stage::Empty),
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
-        NoHead::Junk(_) => server(Stage::Junk),
+        NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
         NoHead::Request(error) => request_failed(error, b'H'),
@@ -394,7 +394,7 @@ async fn response_head(
         if !up.is_done() && !write_failed {
             match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(FlowError::Destination(_))) => write_failed = true,
+                Poll::Ready(Err(FlowError::Destination)) => write_failed = true,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(NoHead::Request(error))),
                 Poll::Pending => {}
             }
@@ -412,7 +412,7 @@ async fn response_head(
                         return Poll::Ready(Ok(()));
                     }
                     Ok(Parsed::Partial) => {}
-                    Err(error) => return Poll::Ready(Err(NoHead::Junk(error))),
+                    Err(_) => return Poll::Ready(Err(NoHead::Junk)),
                 }
             }
             let polled = buffers::with_scratch(|scratch| {
@@ -420,7 +420,7 @@ async fn response_head(
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Ok(0)) if connection.input.is_empty() => Poll::Ready(Err(NoHead::Closed)),
                     Poll::Ready(Ok(0)) => Poll::Ready(Err(NoHead::Truncated)),
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(NoHead::Failed(error.kind()))),
+                    Poll::Ready(Err(_)) => Poll::Ready(Err(NoHead::Failed)),
                     Poll::Ready(Ok(count)) => {
                         let bytes = &scratch[..count];
                         if !connection.input.is_empty() {
@@ -436,7 +436,7 @@ async fn response_head(
                                 connection.input.push(bytes);
                                 Poll::Ready(Ok(false))
                             }
-                            Err(error) => Poll::Ready(Err(NoHead::Junk(error))),
+                            Err(_) => Poll::Ready(Err(NoHead::Junk)),
                         }
                     }
                 }
@@ -526,18 +526,18 @@ async fn bodies(
             match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
                 // The server need not read all of the request to answer it.
-                Poll::Ready(Err(FlowError::Destination(_))) => up_broken = true,
-                Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ClientGone)),
-                Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                Poll::Ready(Err(FlowError::Destination)) => up_broken = true,
+                Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadRequestBody)),
             }
             again |= up.progressed;
         }
         if !down.is_done() {
             match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
-                Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
-                Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ServerGone)),
-                Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ServerGone)),
+                Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadResponseBody)),
             }
             again |= down.progressed;
         }
@@ -552,12 +552,12 @@ async fn bodies(
         }
         let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
         let on_server = !down.blocked_on_destination && !down.is_done();
-        return activity.poll(client, context, on_client, on_server).map(|expired| {
+        activity.poll(client, context, on_client, on_server).map(|expired| {
             Err(match expired {
                 Expired::Client => Broken::ClientTimeout,
                 Expired::Server => Broken::ServerTimeout,
             })
-        });
+        })
     })
     .await
 }

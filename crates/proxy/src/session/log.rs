@@ -1,11 +1,13 @@
 //! The end of a transaction: what is counted, and its log line.
 
 use super::client::Client;
+use super::tracking;
 use super::transaction::Transaction;
 use crate::state::counters::response_class;
 use haproxy_config::model::Proxy;
 use rules::Direction;
 use rules::log_format::put_error_line;
+use rules::stick_table::DataType;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -32,7 +34,18 @@ pub fn capture_request(client: &Client, transaction: &mut Transaction) {
 }
 
 /// Counts the class of a response's status on both sides.
-pub fn count_response(client: &Client, transaction: &Transaction, status: u16) {
+pub fn count_response(client: &mut Client, transaction: &mut Transaction, status: u16) {
+    match status {
+        400..=499 => {
+            tracking::count(client, transaction, &[(DataType::HttpErrCnt, 1), (DataType::HttpErrRate, 1)])
+        }
+        // As HAProxy: neither what the server does not know how to do, nor that there is no server.
+        501 | 503 | 505 => {}
+        500..=599 => {
+            tracking::count(client, transaction, &[(DataType::HttpFailCnt, 1), (DataType::HttpFailRate, 1)])
+        }
+        _ => {}
+    }
     let class = response_class(status);
     let worker = &client.worker;
     worker.frontend_counters(client.frontend).responses[class].add(1);
@@ -59,11 +72,19 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 }
 
 /// Counts the finished transaction and logs it.
-pub fn end(client: &Client, transaction: &mut Transaction) {
-    let worker = &client.worker;
-    let plan = worker.plan();
+pub fn end(client: &mut Client, transaction: &mut Transaction) {
     let now = Instant::now();
     count(client, transaction, now);
+    let (bytes_in, bytes_out) = (transaction.facts.bytes_in, transaction.facts.bytes_out);
+    let bytes = [
+        (DataType::BytesInCnt, bytes_in),
+        (DataType::BytesInRate, bytes_in),
+        (DataType::BytesOutCnt, bytes_out),
+        (DataType::BytesOutRate, bytes_out),
+    ];
+    tracking::count(client, transaction, &bytes);
+    let worker = &client.worker;
+    let plan = worker.plan();
     let settings = plan.settings(client.frontend);
     let Some(format) = &settings.log_format else { return };
     let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
