@@ -160,8 +160,11 @@ fn settings_of_http_are_dropped_in_tcp_mode_with_a_warning() {
     // row: 77, 89
     let text = "listen l\n bind :1\n mode tcp\n option forwardfor\n option httplog\n log 127.0.0.1 local0\n";
     let told = messages(text);
-    assert!(told.iter().any(|message| message.contains("`option forwardfor` is ignored")), "{told:?}");
-    assert!(told.iter().any(|message| message.contains("`option tcplog` is used")), "{told:?}");
+    assert!(
+        told.iter().any(|message| message.contains("'option forwardfor' ignored for proxy 'l'")),
+        "{told:?}"
+    );
+    assert!(told.iter().any(|message| message.contains("Falling back to 'option tcplog'")), "{told:?}");
     let proxy = model(text).proxies.swap_remove(0);
     assert!(proxy.forwardfor.is_none() && proxy.log_format.is_some());
 }

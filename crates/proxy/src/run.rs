@@ -13,6 +13,7 @@ use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
 use rules::ProxyId;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct BindOptions {
     pub inherited: Vec<(String, OwnedFd)>,
     /// Connections the descriptor limit allows.
     pub maxconn: Option<u32>,
+    /// What was told while starting: `show startup-logs`.
+    pub startup_log: String,
 }
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
@@ -157,7 +160,15 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
-    let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health, resolve, handover });
+    let shared = Arc::new(Shared {
+        plan: Plan::new(model),
+        state,
+        logs,
+        health,
+        resolve,
+        handover,
+        startup_log: options.startup_log,
+    });
     Ok(Bound { shared, listeners, cli })
 }
 
@@ -167,6 +178,16 @@ fn seed() -> u64 {
 }
 
 impl Bound {
+    /// What the runtime API says to these commands, with all rights, before anything runs: no worker answers for its
+    /// sessions. For whoever embeds the proxy, and for fuzzing.
+    pub fn answer(&self, commands: &[u8]) -> io::Result<Vec<u8>> {
+        let (stage, _) = watch::channel(Stage::Running);
+        let shared = Arc::clone(&self.shared);
+        let control = Rc::new(control::Control { shared, orders: Arc::new([]), stage });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(runtime.block_on(control::cli::answer(control, commands)))
+    }
+
     /// Serves until told to stop; returns the process's exit code.
     pub fn run(self, commands: Receiver<Command>) -> i32 {
         let (stage, _) = watch::channel(Stage::Running);

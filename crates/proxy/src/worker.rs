@@ -35,6 +35,8 @@ pub struct Shared {
     pub health: Health,
     pub resolve: Resolve,
     pub handover: Handover,
+    /// What was told while starting.
+    pub startup_log: String,
 }
 
 /// The thread's own things; tasks hold it by `Rc`.

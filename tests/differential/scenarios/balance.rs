@@ -178,7 +178,7 @@ fn keys_of_requests_place_them_where_haproxy_does() {
         .map(|agent| get("/", &[&format!("User-Agent: {agent}"), "Cookie: clientid=7"]))
         .collect();
     let hosts: Vec<String> =
-        ["www.example.com", "example.com", "a.b.example.org:8080", "localhost", "10.0.0.1"]
+        ["www.example.com", "web.example.com", "a.b.example.org:8080", "localhost", "10.0.0.1"]
             .iter()
             .map(|host| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
             .collect();

@@ -111,7 +111,8 @@ fn accept_proxy_takes_the_clients_address_from_the_header() {
     let addresses = [203, 0, 113, 7, 198, 51, 100, 1, 0x30, 0x39, 0, 80];
     let six = [[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]; 2].concat();
     let six = [six, vec![0x30, 0x39, 0, 80]].concat();
-    let headers: [Vec<u8>; 13] = [
+    // Not here: an octet above 255, which haproxy folds into another address and hawser refuses.
+    let headers: [Vec<u8>; 12] = [
         b"PROXY TCP4 203.0.113.7 198.51.100.1 12345 80\r\n".to_vec(),
         b"PROXY TCP6 2001:db8::9 2001:db8::1 12345 80\r\n".to_vec(),
         b"PROXY UNKNOWN\r\n".to_vec(),
@@ -123,7 +124,6 @@ fn accept_proxy_takes_the_clients_address_from_the_header() {
         v2(0x20, 0x00, &[], &[]),
         v2(0x20, 0x11, &addresses, &[]),
         b"PROXY TCP4 203.0.113.7 198.51.100.1 12345 80 \r\n".to_vec(),
-        b"PROXY TCP4 203.0.113.300 198.51.100.1 12345 80\r\n".to_vec(),
         b"PROXY TCP5 203.0.113.7 198.51.100.1 12345 80\r\n".to_vec(),
     ];
     let seen = same(|program| {

@@ -278,3 +278,40 @@ fn forms_come_in_every_framing_and_long_ones_are_refused() {
     });
     assert_eq!(answers.each_ref().map(|(status, _)| *status), [303; 6]);
 }
+
+// row: 152, 155
+#[test]
+fn words_in_the_uri_leave_out_what_haproxy_leaves_out() {
+    let tables = same(|program| {
+        let text = "listen stats\n bind 127.0.0.1:$(stats)\n stats enable\n stats uri /s\n stats refresh 9s\n\
+                    listen web\n bind 127.0.0.1:$(web)\n server plain 127.0.0.1:2\n server off 127.0.0.1:3 disabled\n \
+                    server lost 127.0.0.1:1 check inter 1h\nbackend Webby\n server w 127.0.0.1:4\n";
+        let proxy = program.http(text).start();
+        proxy.wait_for_stat("web", "lost", "status", "DOWN");
+        [
+            "/s;csv",
+            "/s;csv;up",
+            "/s;csv;no-maint",
+            "/s;csv;up;no-maint",
+            "/s;csv?scope=web",
+            "/s;csv;scope=WEB;up",
+            "/s;csv?scope=eb&x",
+            "/s;csv?scope=%77eb",
+            "/s;csv?scope=nothing",
+            "/s;up;json;csv",
+            "/s;csv;typed",
+            "/sxyz;csv",
+            "/s/;csv/scope=stats",
+        ]
+        .map(|target| {
+            let response = proxy.get("stats", target);
+            let rows = response.body.lines().filter_map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                (fields.len() > 18).then(|| [fields[0], fields[1], fields[17]].join(" "))
+            });
+            let start: String = response.body.chars().take(8).collect();
+            (target, response.header("content-type").map(str::to_owned), start, rows.collect::<Vec<_>>())
+        })
+    });
+    assert_eq!(tables[1].3.last().map(String::as_str), Some("Webby BACKEND UP (1/1)"));
+}

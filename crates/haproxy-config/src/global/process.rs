@@ -291,10 +291,8 @@ fn group(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Contex
 fn maxconn(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
     // What is no number counts as none given, as in HAProxy.
     if let Some(word) = arguments.peek().filter(|word| word.is_no_number()) {
-        context.warn(
-            word.span,
-            format!("`{}` is no number: maxconn is chosen by the limits of the system", word.value),
-        );
+        let message = format!("`{}` is no number: the limits of the system choose maxconn", word.value);
+        context.warn(word.span, message);
         arguments.next();
         return Ok(());
     }

@@ -152,7 +152,7 @@ impl Parser<'_> {
         Ok((predicate.holds)(self.facts, &arguments))
     }
 
-    /// `(a,b)`: quotes and escapes inside work as on a line. Missing arguments are empty.
+    /// `(a,b)`: quotes and escapes inside work as on a line. A lone argument may be missing, it is empty then.
     fn arguments(&mut self, name: &str, count: usize) -> Result<Vec<String>, ConditionError> {
         let mut arguments = vec![String::new()];
         if self.text[self.at..].starts_with('(') {
@@ -178,10 +178,10 @@ impl Parser<'_> {
                 }
             }
         }
-        if arguments.len() > count {
+        // The parentheses may be left out where one argument is expected.
+        if arguments.len() != count {
             return Err(self.error(format!("{name}() takes {count} argument(s), found {}", arguments.len())));
         }
-        arguments.resize(count, String::new());
         Ok(arguments)
     }
 

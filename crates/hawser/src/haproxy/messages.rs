@@ -2,6 +2,7 @@
 
 use crate::version;
 use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How bad it is.
@@ -12,7 +13,11 @@ pub enum Kind {
     Notice,
 }
 
+/// Bytes of messages that are kept, about.
+const TOLD_MAX: usize = 65_536;
+
 static QUIET: AtomicBool = AtomicBool::new(false);
+static TOLD: Mutex<String> = Mutex::new(String::new());
 static INTRODUCED: AtomicBool = AtomicBool::new(false);
 
 /// `-q`: nothing is printed any more.
@@ -32,7 +37,17 @@ pub fn notice(text: &str) {
     print(Kind::Notice, text);
 }
 
+/// What was told so far: the runtime API's `show startup-logs`.
+pub fn so_far() -> String {
+    TOLD.lock().map(|told| told.clone()).unwrap_or_default()
+}
+
 fn print(kind: Kind, text: &str) {
+    if let Ok(mut told) = TOLD.lock()
+        && told.len() < TOLD_MAX
+    {
+        told.push_str(&line(kind, text));
+    }
     if QUIET.load(Ordering::Relaxed) {
         return;
     }

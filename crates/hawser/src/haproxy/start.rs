@@ -245,7 +245,11 @@ fn bind(
     let old = arguments.old_processes.as_ref();
     let mut paused = false;
     for attempt in 1..=BIND_ATTEMPTS {
-        let options = BindOptions { inherited: duplicates(&inherited), maxconn: Some(maxconn) };
+        let options = BindOptions {
+            inherited: duplicates(&inherited),
+            maxconn: Some(maxconn),
+            startup_log: messages::so_far(),
+        };
         match proxy::bind(Arc::clone(&loaded.model), options) {
             Ok(bound) => return Some(bound),
             Err(_) if attempt < BIND_ATTEMPTS && (paused || old_processes::pause(old)) => {

@@ -29,9 +29,10 @@ pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Opti
             let target = request.uri();
             is_http.then(|| key::uri(target, &options, &hash))
         }
-        BalanceKey::UrlParam { name, check_post } => {
+        BalanceKey::UrlParam { name, .. } => {
             let found = key::url_param(request.uri(), name.as_bytes(), &hash);
-            let in_body = *check_post && request.method() == b"POST";
+            // With and without `check_post`, as measured.
+            let in_body = request.method() == b"POST";
             found.or_else(|| {
                 in_body.then(|| key::url_param_in_body(client.input.bytes(), name.as_bytes(), &hash))?
             })

@@ -208,6 +208,7 @@ pub async fn serve(mut client: Client) {
     let worker = Rc::clone(&client.worker);
     let frontend = client.frontend;
     if handshake::handshake(&mut client).await {
+        super::tracking::count_on_connection(&mut client, &super::tracking::SESSION);
         match worker.plan().settings(frontend).mode {
             Mode::Http => http1::serve(&mut client).await,
             Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,

@@ -82,6 +82,9 @@ async fn aborted(
     }
     match abort.status {
         Some(status) => {
+            if matches!(status, 502 | 504) && abort.phase == b'H' {
+                super::tracking::count(client, transaction, &super::tracking::SERVER_FAILURE);
+            }
             // Whatever the request's state is, the next one starts on a fresh connection.
             transaction.client_keeps_alive &= transaction.retained_body.is_empty();
             reply::answer_error(client, transaction, status).await

@@ -11,11 +11,11 @@ use super::rules::Outcome;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::net::buffers;
+use crate::state::errors::{Capture, Way};
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
-use http::{Framing, Parsed, Version};
+use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
-use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -210,6 +210,7 @@ pub async fn exchange(
     if status == 101 && !transaction.response.is_valid_switch(asked) {
         return Err(Failure::Abort(Stage::Junk.abort()));
     }
+    super::tracking::count_status(client, transaction, status);
     transaction.facts.status = status;
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
@@ -253,6 +254,9 @@ pub async fn exchange(
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
     }
+    transaction.facts.bytes_out += head_counted + down.data;
+    log::as_soon_as_possible(client, transaction);
+    transaction.facts.bytes_out -= down.data;
     activity.client = transaction.facts.times.response_done.unwrap_or(connected);
 
     let ended = if tunnels {
@@ -271,7 +275,7 @@ pub async fn exchange(
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
     let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
-    facts.bytes_out += head_counted + down.data.saturating_sub(framing_or_unsent);
+    facts.bytes_out += down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();
         facts.termination.cause = cause;
@@ -378,6 +382,21 @@ fn classify(
     }
 }
 
+/// Keeps a response that makes no sense for `show errors`.
+fn keep_junk(client: &Client, connection: &ServerConnection, error: ParseError) {
+    let state = client.worker.state();
+    state.captures.keep(Capture {
+        way: Way::Response,
+        when: state.clock.wall(Instant::now()),
+        frontend: client.frontend,
+        server: Some(connection.server.id),
+        src: client.src,
+        number: 0,
+        bytes: connection.input.bytes().into(),
+        position: error.offset,
+    });
+}
+
 /// Sends what is left of the request while waiting for the head of the response.
 async fn response_head(
     client: &mut Client,
@@ -412,7 +431,10 @@ async fn response_head(
                         return Poll::Ready(Ok(()));
                     }
                     Ok(Parsed::Partial) => {}
-                    Err(_) => return Poll::Ready(Err(NoHead::Junk)),
+                    Err(error) => {
+                        keep_junk(client, connection, error);
+                        return Poll::Ready(Err(NoHead::Junk));
+                    }
                 }
             }
             let polled = buffers::with_scratch(|scratch| {
@@ -436,7 +458,11 @@ async fn response_head(
                                 connection.input.push(bytes);
                                 Poll::Ready(Ok(false))
                             }
-                            Err(_) => Poll::Ready(Err(NoHead::Junk)),
+                            Err(error) => {
+                                connection.input.push(bytes);
+                                keep_junk(client, connection, error);
+                                Poll::Ready(Err(NoHead::Junk))
+                            }
                         }
                     }
                 }

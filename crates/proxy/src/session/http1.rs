@@ -3,9 +3,10 @@
 
 use super::client::{Client, Filled};
 use super::transaction::Transaction;
-use super::{dispatch, log, reply, route};
+use super::{dispatch, log, reply, route, tracking};
 use crate::net::buffers;
 use crate::registry::Phase;
+use crate::state::errors::{Capture, Way};
 use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
@@ -177,6 +178,7 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
         session_begins(client, now_ms);
     }
     log::capture_request(client, transaction);
+    tracking::count_on_connection(client, &tracking::REQUEST);
 }
 
 /// The first request (or connection in TCP mode) makes a session.
@@ -188,6 +190,7 @@ pub fn session_begins(client: &mut Client, now_ms: u64) {
     client.worker.frontend_counters(client.frontend).sessions.add(1);
     state.proxy(client.frontend).frontend.sessions_rate.add(now_ms);
     state.process.sessions_rate.add(now_ms);
+    log::connection(client);
 }
 
 /// Answers and logs what there is to say when no request came.
@@ -227,12 +230,28 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             408
         }
         NoRequest::Malformed(error) => {
+            worker.state().captures.keep(Capture {
+                way: Way::Request,
+                when: worker.state().clock.wall(Instant::now()),
+                frontend: client.frontend,
+                server: None,
+                src: client.src,
+                number: 0,
+                bytes: client.input.bytes().into(),
+                position: error.offset,
+            });
             facts.termination.cause = b'P';
             error.status()
         }
     };
-    client.input.clear();
     facts.status = status;
+    if started {
+        tracking::count_on_connection(client, &tracking::REQUEST);
+    }
+    if let NoRequest::Malformed(_) = reason {
+        tracking::count_on_connection(client, &tracking::CLIENT_ERROR);
+    }
+    client.input.clear();
     // A client that closed its side may still read; one that is gone costs a failed write.
     reply::send_raw_error(client, &mut transaction, status).await;
     log::end(client, &mut transaction);

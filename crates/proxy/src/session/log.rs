@@ -1,13 +1,11 @@
 //! The end of a transaction: what is counted, and its log line.
 
 use super::client::Client;
-use super::tracking;
 use super::transaction::Transaction;
 use crate::state::counters::response_class;
-use haproxy_config::model::Proxy;
+use haproxy_config::model::{Mode, Proxy};
 use rules::Direction;
-use rules::log_format::put_error_line;
-use rules::stick_table::DataType;
+use rules::log_format::{put_default_line, put_error_line};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -34,18 +32,7 @@ pub fn capture_request(client: &Client, transaction: &mut Transaction) {
 }
 
 /// Counts the class of a response's status on both sides.
-pub fn count_response(client: &mut Client, transaction: &mut Transaction, status: u16) {
-    match status {
-        400..=499 => {
-            tracking::count(client, transaction, &[(DataType::HttpErrCnt, 1), (DataType::HttpErrRate, 1)])
-        }
-        // As HAProxy: neither what the server does not know how to do, nor that there is no server.
-        501 | 503 | 505 => {}
-        500..=599 => {
-            tracking::count(client, transaction, &[(DataType::HttpFailCnt, 1), (DataType::HttpFailRate, 1)])
-        }
-        _ => {}
-    }
+pub fn count_response(client: &Client, transaction: &Transaction, status: u16) {
     let class = response_class(status);
     let worker = &client.worker;
     worker.frontend_counters(client.frontend).responses[class].add(1);
@@ -73,19 +60,28 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 
 /// Counts the finished transaction and logs it.
 pub fn end(client: &mut Client, transaction: &mut Transaction) {
-    let now = Instant::now();
-    count(client, transaction, now);
-    let (bytes_in, bytes_out) = (transaction.facts.bytes_in, transaction.facts.bytes_out);
-    let bytes = [
-        (DataType::BytesInCnt, bytes_in),
-        (DataType::BytesInRate, bytes_in),
-        (DataType::BytesOutCnt, bytes_out),
-        (DataType::BytesOutRate, bytes_out),
-    ];
-    tracking::count(client, transaction, &bytes);
+    super::tracking::count_bytes(client, transaction);
+    count(client, transaction, Instant::now());
+    if !transaction.logged {
+        if transaction.facts.backend.is_none() {
+            note_counts(client, transaction);
+        }
+        emit(client, transaction, false);
+    }
+}
+
+/// `option logasap`: the line goes out when the response begins; times and sizes that are not final say so.
+pub fn as_soon_as_possible(client: &Client, transaction: &mut Transaction) {
+    if client.worker.plan().settings(client.frontend).options.logasap {
+        note_counts(client, transaction);
+        emit(client, transaction, true);
+        transaction.logged = true;
+    }
+}
+
+fn emit(client: &Client, transaction: &Transaction, is_early: bool) {
     let worker = &client.worker;
-    let plan = worker.plan();
-    let settings = plan.settings(client.frontend);
+    let settings = worker.plan().settings(client.frontend);
     let Some(format) = &settings.log_format else { return };
     let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
     let facts = &transaction.facts;
@@ -102,18 +98,35 @@ pub fn end(client: &mut Client, transaction: &mut Transaction) {
     if !targets.wants(level) {
         return;
     }
-    if facts.backend.is_none() {
-        note_counts(client, transaction);
-    }
     let mut text = worker.text.borrow_mut();
     text.clear();
     let scope = client.scope(transaction, Direction::Response);
     let mut context = worker.log_context.borrow_mut();
     context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed);
+    context.is_early = is_early;
     format.write(&scope, &mut context, &mut text);
     if let Some(log) = worker.log.borrow_mut().as_mut() {
         targets.send(level, &text, scope.wall, log);
     }
+}
+
+/// Logs a connection that was accepted, where no format says what a stream's end logs.
+pub fn connection(client: &mut Client) {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let settings = worker.plan().settings(client.frontend);
+    let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
+    if settings.log_format.is_some() || !targets.wants(INFO) {
+        return;
+    }
+    let transaction = client.begin();
+    let mut text = worker.text.borrow_mut();
+    text.clear();
+    let scope = client.scope(&transaction, Direction::Request);
+    put_default_line(&scope, settings.mode == Mode::Http, &mut text);
+    if let Some(log) = worker.log.borrow_mut().as_mut() {
+        targets.send(INFO, &text, scope.wall, log);
+    }
+    Transaction::give(transaction);
 }
 
 fn count(client: &Client, transaction: &mut Transaction, now: Instant) {

@@ -57,7 +57,7 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
         }
     }
     let back = plan.settings(backend);
-    if wants_body(front, back)
+    if wants_body(transaction, front, back)
         && let Some(status) = {
             let time = plan.proxy(client.frontend).timeouts.http_request.unwrap_or(std::time::Duration::MAX);
             body::wait(client, transaction, time.min(std::time::Duration::from_secs(86_400)), None).await
@@ -159,6 +159,8 @@ async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Pro
     transaction.facts.termination.cause = b'L';
     transaction.facts.termination.phase = b'R';
     client.worker.frontend_counters(client.frontend).intercepted.add(1);
+    // Whoever monitors asks too often for the log.
+    transaction.log_level = Some(None);
     Some(reply::answer_error(client, transaction, status).await)
 }
 
@@ -199,10 +201,12 @@ pub fn keep(wanted: &CookieCapture, name: &[u8], value: &[u8]) -> Vec<u8> {
     kept
 }
 
-fn wants_body(front: &Proxy, back: &Proxy) -> bool {
+fn wants_body(transaction: &Transaction, front: &Proxy, back: &Proxy) -> bool {
     front.options.http_buffer_request
         || back.options.http_buffer_request
-        || matches!(back.balance.key, BalanceKey::UrlParam { check_post: true, .. })
+        // Looked for in the body of a POST with and without `check_post`, as measured.
+        || (matches!(back.balance.key, BalanceKey::UrlParam { .. })
+            && transaction.request.method_kind() == http::Method::Post)
 }
 
 /// Fields that the options of both proxies add or take away.

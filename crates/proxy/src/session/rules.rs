@@ -49,11 +49,13 @@ pub async fn http_request(
             HttpAction::Allow => return Outcome::Next,
             HttpAction::Deny(answer) => {
                 denied_request(client, transaction, settings);
+                tracking::count(client, transaction, &tracking::CLIENT_ERROR);
                 return reply(client, transaction, answer, Direction::Request);
             }
             HttpAction::Tarpit(answer) => {
                 tarpit(client, settings).await;
                 denied_request(client, transaction, settings);
+                tracking::count(client, transaction, &tracking::CLIENT_ERROR);
                 transaction.facts.termination.phase = b'T';
                 // The line shows the time in the tar as time in a queue.
                 transaction.facts.times.queue_done = Some(Instant::now());
@@ -75,6 +77,7 @@ pub async fn http_request(
             HttpAction::Auth { realm } => {
                 let realm = realm.as_deref().unwrap_or(settings.name.as_bytes());
                 denied_request(client, transaction, settings);
+                tracking::count(client, transaction, &tracking::CLIENT_ERROR);
                 return Outcome::Answer(unauthorized(client, transaction, realm));
             }
             HttpAction::Reject => {

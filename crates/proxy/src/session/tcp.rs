@@ -77,6 +77,7 @@ pub async fn relay(
         server_timeout: back.tunnel.or(back.server),
     };
     client.control.phase.set(crate::registry::Phase::Data);
+    log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
     super::proxy_header::write(transaction, &server.settings, up.pending.buffer());

@@ -44,10 +44,6 @@ pub fn track(
         entry.add(DataType::ConnCur, 0, 1);
         entry.add(DataType::ConnCnt, 0, 1);
         entry.add(DataType::ConnRate, 0, 1);
-        if holder == Holder::Stream {
-            entry.add(DataType::SessCnt, 0, 1);
-            entry.add(DataType::SessRate, 0, 1);
-        }
         if http {
             entry.add(DataType::HttpReqCnt, 0, 1);
             entry.add(DataType::HttpReqRate, 0, 1);
@@ -56,6 +52,53 @@ pub fn track(
     match holder {
         Holder::Connection => client.set_tracker(index, tracked),
         Holder::Stream => transaction.trackers[index] = Some(tracked),
+    }
+}
+
+/// The connection was accepted by all rules that judge connections: it is a session now.
+pub const SESSION: [(DataType, u64); 2] = [(DataType::SessCnt, 1), (DataType::SessRate, 1)];
+
+/// A request came, readable or not.
+pub const REQUEST: [(DataType, u64); 2] = [(DataType::HttpReqCnt, 1), (DataType::HttpReqRate, 1)];
+
+/// The client's fault: refused, unauthorized, malformed, or answered with a 4xx by the server.
+pub const CLIENT_ERROR: [(DataType, u64); 2] = [(DataType::HttpErrCnt, 1), (DataType::HttpErrRate, 1)];
+
+/// The server's fault: no valid response, or a 5xx that does not say "I cannot do this".
+pub const SERVER_FAILURE: [(DataType, u64); 2] = [(DataType::HttpFailCnt, 1), (DataType::HttpFailRate, 1)];
+
+/// A server answered with `status`.
+pub fn count_status(client: &mut Client, transaction: &mut Transaction, status: u16) {
+    match status {
+        400..=499 => count(client, transaction, &CLIENT_ERROR),
+        501 | 505 => {}
+        500..=599 => count(client, transaction, &SERVER_FAILURE),
+        _ => {}
+    }
+}
+
+/// The stream is over: what it moved.
+pub fn count_bytes(client: &mut Client, transaction: &mut Transaction) {
+    let (bytes_in, bytes_out) = (transaction.facts.bytes_in, transaction.facts.bytes_out);
+    let items = [
+        (DataType::BytesInCnt, bytes_in),
+        (DataType::BytesInRate, bytes_in),
+        (DataType::BytesOutCnt, bytes_out),
+        (DataType::BytesOutRate, bytes_out),
+    ];
+    count(client, transaction, &items);
+}
+
+/// Counts on the entries that the connection tracks.
+pub fn count_on_connection(client: &mut Client, items: &[(DataType, u64)]) {
+    let Some(held) = &mut client.trackers else { return };
+    let now = Instant::now();
+    for tracked in held.iter_mut().flatten() {
+        tracked.update(now, |entry| {
+            for (data, count) in items {
+                entry.add(*data, 0, *count);
+            }
+        });
     }
 }
 

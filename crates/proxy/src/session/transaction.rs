@@ -56,6 +56,8 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
+    /// The line is out already (`option logasap`).
+    pub logged: bool,
     /// `disable-l7-retry`.
     pub no_l7_retry: bool,
     /// What the server sent in TCP mode, while rules look at it.
@@ -108,6 +110,7 @@ impl Transaction {
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
+                logged: false,
                 no_l7_retry: false,
                 inspected: Vec::new(),
                 payload_final: true,
@@ -140,6 +143,7 @@ impl Transaction {
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
+        self.logged = false;
         self.no_l7_retry = false;
         self.inspected.clear();
         self.payload_final = true;

@@ -5,6 +5,7 @@ mod admin;
 mod backend;
 mod clock;
 pub mod counters;
+pub mod errors;
 pub mod host;
 mod queue;
 mod server;
@@ -33,6 +34,8 @@ pub struct State {
     /// One block per worker thread.
     pub workers: Box<[Arc<WorkerCounters>]>,
     pub process: ProcessState,
+    /// What `show errors` shows.
+    pub captures: errors::Captures,
     /// By `TableId`.
     pub tables: Box<[Arc<rules::StickTable>]>,
 }
@@ -173,6 +176,7 @@ impl State {
                 variables: Arc::new(rules::ProcessVariables::new(0)),
                 room: Notify::new(),
             },
+            captures: errors::Captures::new(model.proxies.len()),
             tables: model
                 .tables
                 .iter()

@@ -2,7 +2,7 @@
 //! behind them. Owns the errors that all actions share.
 
 use super::keywords::{Keyword, Parsed, keywords};
-use super::{HttpAction, HttpRule, Ruleset, StreamAction, TcpAction, TcpRule};
+use super::{HttpAction, HttpRule, RedirectTarget, Ruleset, StreamAction, TcpAction, TcpRule};
 use crate::log_format::Dialect;
 use crate::{Condition, Expr, LoadError, LogFormat, ParseContext, Place, PlaceSet, Regex, Word, suggest};
 use diag::{FileId, Span};
@@ -279,7 +279,24 @@ pub fn parse_redirect_line(
     words: &[Word<'_>],
     context: &mut ParseContext<'_>,
 ) -> Result<HttpRule, LoadError> {
-    parse_http_rule(Ruleset::HttpRequest, words, context)
+    // Unlike `http-request redirect`, the line takes its text as it is: no log-format.
+    let kinds: [&[u8]; 3] = [b"location", b"prefix", b"scheme"];
+    let place = words.iter().position(|word| kinds.contains(&word.text)).map(|kind| kind + 1);
+    let Some((place, text)) = place.and_then(|place| Some((place, words.get(place)?.text))) else {
+        return parse_http_rule(Ruleset::HttpRequest, words, context);
+    };
+    let mut plain = words.to_vec();
+    plain[place].text = b"/";
+    let mut rule = parse_http_rule(Ruleset::HttpRequest, &plain, context)?;
+    if let HttpAction::Redirect(redirect) = &mut rule.action {
+        let literal = LogFormat::literal(text);
+        redirect.target = match redirect.target {
+            RedirectTarget::Location(_) => RedirectTarget::Location(literal),
+            RedirectTarget::Prefix(_) => RedirectTarget::Prefix(literal),
+            RedirectTarget::Scheme(_) => RedirectTarget::Scheme(literal),
+        };
+    }
+    Ok(rule)
 }
 
 impl Line<'_, '_, '_> {

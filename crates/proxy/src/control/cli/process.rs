@@ -10,6 +10,12 @@ pub fn show_version(_: &mut Session, _: &[&str]) -> Outcome {
     Ok(Reply::info(format!("{COMPATIBLE_VERSION}\n")))
 }
 
+/// What was told while the process started; an empty line when nothing was.
+pub fn show_startup_logs(session: &mut Session, _: &[&str]) -> Outcome {
+    let log = &session.shared().startup_log;
+    Ok(Reply::info(if log.is_empty() { "\n".to_owned() } else { log.clone() }))
+}
+
 pub fn show_env(_: &mut Session, words: &[&str]) -> Outcome {
     let line = |name: &std::ffi::OsStr, value: &std::ffi::OsStr| {
         format!("{}={}\n", name.to_string_lossy(), value.to_string_lossy())

@@ -2,8 +2,8 @@
 
 use super::session::{Outcome, Reply, Session};
 use super::{
-    frontends, help, info, list_servers, modes, patterns, process, resolvers, runtime_servers, server,
-    sessions, stat, tables, variables,
+    errors, frontends, help, info, list_servers, modes, patterns, process, resolvers, runtime_servers,
+    server, sessions, stat, tables, variables,
 };
 use haproxy_config::model::Level;
 
@@ -93,6 +93,7 @@ commands! {
     User ["show" "cli" "level"] ("show cli level", "display the level of the current CLI session") => modes::show_level;
     Operator ["show" "cli" "sockets"] ("show cli sockets", "dump list of cli sockets") => process::show_sockets;
     Operator ["show" "env"] ("show env [var]", "dump environment variables known to the process") => process::show_env;
+    Operator ["show" "errors"] ("show errors [<px>] [request|response]", "report last request and/or response errors for each proxy") => errors::show;
     User ["show" "info"] ("show info [desc|json|typed|float]*", "report information about the running process") => info::show_info;
     User ["show" "map"] ("show map [@ver] [map]", "report available maps or dump a map's contents") => patterns::show;
     User ["show" "resolvers"] ("show resolvers [id]", "dumps counters from all resolvers section and associated name servers") => resolvers::show;
@@ -100,6 +101,7 @@ commands! {
     User ["show" "servers" "conn"] ("show servers conn [<backend>]", "dump server connections status (all or for a single backend)") => list_servers::connections;
     User ["show" "servers" "state"] ("show servers state [<backend>]", "dump volatile server information (all or for a single backend)") => list_servers::states;
     Operator ["show" "sess"] ("show sess [id]", "report the list of current sessions or dump this exact session") => sessions::show;
+    Operator ["show" "startup-logs"] ("show startup-logs", "report logs emitted during HAProxy startup") => process::show_startup_logs;
     User ["show" "stat"] ("show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server") => stat::show;
     User ["show" "table"] ("show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)") => tables::show;
     User ["show" "version"] ("show version", "show version of the current process") => process::show_version;

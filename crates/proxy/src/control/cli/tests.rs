@@ -52,6 +52,7 @@ fn session(level: Level) -> Session {
         health: Health::new(&state),
         resolve: Resolve::new(&model),
         handover: Handover::default(),
+        startup_log: "[WARNING]  (1) : careful\n".to_owned(),
         plan: Plan::new(model),
         state,
     };
@@ -320,6 +321,12 @@ fn a_prompt_follows_every_answer_once_it_is_on() {
     assert_eq!(ask(&mut session, "prompt"), "\n> ");
     assert_eq!(ask(&mut session, "show cli level"), "admin\n\n> ");
     assert_eq!(ask(&mut session, "prompt"), "\n");
+}
+
+#[test]
+fn what_was_told_at_the_start_can_be_read_again() {
+    assert_eq!(ask(&mut admin(), "show startup-logs"), "[WARNING]  (1) : careful\n\n");
+    assert_eq!(ask(&mut session(Level::User), "show startup-logs"), "Permission denied\n\n");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The page as a whole: its head, the bar, the facts of the process, and a section per proxy.
 
-use super::table::{self, Section, number, server_class, text};
+use super::table::{self, Section, Widths, number, server_class, text};
 use super::target::{Format, Link, Outcome, View};
 use super::text::{bytes, count, duration, escaped, grouped, put, uptime};
 use super::{Access, Release};
@@ -35,7 +35,8 @@ pub fn write(document: &Document<'_>) -> String {
     bar(document, &mut out);
     outcome(document, &mut out);
     facts(document, &mut out);
-    put(&mut out, format_args!("<main style=\"--tables:{}px\">\n", table::total_width()));
+    let widths = Widths::of(document.proxies.iter().flatten());
+    put(&mut out, format_args!("<main style=\"--tables:{}px\">\n", widths.sum()));
     let form = document.view.link(document.settings, Link::of(document.view));
     let form = (document.access == Access::Admin).then_some(&form[..]);
     for (index, rows) in document.proxies.iter().enumerate() {
@@ -49,7 +50,7 @@ pub fn write(document: &Document<'_>) -> String {
         }
         if let Some(first) = rows.first() {
             let proxy = &document.state.model.proxies[first.proxy.index()];
-            table::write(&Section { proxy, rows, form }, &mut out);
+            table::write(&Section { proxy, rows, form, widths: &widths }, &mut out);
         }
     }
     put(&mut out, format_args!("</main>\n<script>{SCRIPT}</script>\n</body></html>\n"));

@@ -23,12 +23,13 @@ pub use form::Action;
 pub use operator::Visitor;
 pub use target::matches;
 
-use super::{Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
-use crate::state::State;
+use super::{Field, ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
+use crate::state::{Running, State};
 use document::Document;
 use form::Servers;
 use haproxy_config::model::Stats;
 use http::{Head, Method, Version};
+use std::collections::HashSet;
 use std::time::Instant;
 use target::{Format, Outcome, View};
 
@@ -141,16 +142,29 @@ fn shown<'a>(settings: &'a Stats, state: &'a State, view: &'a View) -> impl Iter
             listed && proxy.name.to_ascii_lowercase().contains(&wanted)
         })
         .map(move |proxy| {
-            let mut rows = proxy_rows(state, proxy.id, options);
-            rows.retain(|row| {
-                (!view.only_up || row.is_up(state)) && !(view.hide_maintenance && in_maintenance(row))
-            });
-            rows
+            let rows = proxy_rows(state, proxy.id, options);
+            if view.only_up || view.hide_maintenance { listed(state, view, rows) } else { rows }
         })
 }
 
+/// Without the servers that `;up` and `;no-maint` leave out; backends tell how many there are instead.
+fn listed(state: &State, view: &View, mut rows: Vec<Row>) -> Vec<Row> {
+    let Some(first) = rows.first() else { return rows };
+    let up: HashSet<u32> = state
+        .backend(first.proxy)
+        .servers()
+        .filter(|server| server.running() != Running::Stopped && !server.admin().is_maintenance())
+        .map(|server| server.settings.puid)
+        .collect();
+    rows.retain(|row| {
+        let down = view.only_up && !up.contains(&row.sid);
+        row.kind != ObjectKind::Server || !(down || view.hide_maintenance && in_maintenance(row))
+    });
+    rows.into_iter().map(|row| row.with_server_counts(state)).collect()
+}
+
 fn in_maintenance(row: &Row) -> bool {
-    row.kind == super::ObjectKind::Server && table::text(row, super::Field::Status).starts_with("MAINT")
+    table::text(row, Field::Status).starts_with("MAINT")
 }
 
 fn export(

@@ -70,8 +70,15 @@ struct Column {
     kind: Kind,
 }
 
-/// Widths of the columns of name and status, in pixels.
-const FIRST_WIDTHS: [u32; 2] = [146, 132];
+/// Width of the column of names, in pixels: at least, and at most; longer names are cut and shown whole by hovering.
+const NAME_WIDTHS: (u32, u32) = (146, 380);
+
+/// Room for the box before a name, and for a letter of a name, in pixels.
+const BOX_WIDTH: u32 = 44;
+const LETTER_WIDTH: u32 = 8;
+
+/// Width of the column of statuses, in pixels.
+const STATUS_WIDTH: u32 = 132;
 
 /// Width in pixels. Fixed, so that the columns of all proxies stand under each other.
 fn width(column: &Column) -> u32 {
@@ -94,14 +101,26 @@ const fn column(name: &'static str, field: Field, kind: Kind) -> Column {
     Column { name, field, kind }
 }
 
-/// Widths of all columns, in pixels.
-fn widths() -> impl Iterator<Item = u32> {
-    FIRST_WIDTHS.into_iter().chain(GROUPS.iter().flat_map(|(_, columns)| columns.iter().map(width)))
-}
+/// The widths of the columns of all tables on a page: the first depends on the longest name.
+#[derive(Debug, Clone)]
+pub struct Widths(Vec<u32>);
 
-/// Width of a whole table, in pixels; there may be more room.
-pub fn total_width() -> u32 {
-    widths().sum()
+impl Widths {
+    pub fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Widths {
+        let longest = rows.map(|row| text(row, Field::Svname).chars().count()).max().unwrap_or_default();
+        let (least, most) = NAME_WIDTHS;
+        let name = (u32::try_from(longest).unwrap_or(most))
+            .saturating_mul(LETTER_WIDTH)
+            .saturating_add(BOX_WIDTH)
+            .clamp(least, most);
+        let others = GROUPS.iter().flat_map(|(_, columns)| columns.iter().map(width));
+        Widths([name, STATUS_WIDTH].into_iter().chain(others).collect())
+    }
+
+    /// Width of a whole table, in pixels; there may be more room.
+    pub fn sum(&self) -> u32 {
+        self.0.iter().sum()
+    }
 }
 
 /// How a cell is written.
@@ -152,6 +171,7 @@ pub struct Section<'a> {
     pub rows: &'a [Row],
     /// Where forms are posted to; `None`: nobody may change anything.
     pub form: Option<&'a str>,
+    pub widths: &'a Widths,
 }
 
 /// Appends the proxy's section.
@@ -175,7 +195,7 @@ pub fn write(section: &Section<'_>, out: &mut String) {
     if let Some(action) = form {
         put(out, format_args!("<form method=\"post\" action=\"{}\">", escaped(action)));
     }
-    head(form.is_some(), &name, out);
+    head(form.is_some(), &name, section.widths, out);
     for row in section.rows {
         write_row(proxy, row, form.is_some(), out);
     }
@@ -202,9 +222,9 @@ fn mode(proxy: &Proxy) -> &'static str {
     }
 }
 
-fn head(selectable: bool, name: &str, out: &mut String) {
+fn head(selectable: bool, name: &str, widths: &Widths, out: &mut String) {
     out.push_str("<table class=\"tbl\"><colgroup>");
-    for width in widths() {
+    for width in &widths.0 {
         put(out, format_args!("<col style=\"width:{width}px\">"));
     }
     out.push_str("</colgroup><thead><tr class=\"titre\"><th class=\"id n\" rowspan=\"2\" scope=\"col\">");
@@ -291,9 +311,19 @@ fn write_row(proxy: &Proxy, row: &Row, selectable: bool, out: &mut String) {
             ),
         );
     }
-    put(out, format_args!("<a id=\"{place}\" class=\"lfsb\" href=\"#{place}\"><u>{title}</u></a>"));
+    put(
+        out,
+        format_args!(
+            "<a id=\"{place}\" class=\"lfsb\" href=\"#{place}\" title=\"{title}\"><u>{title}</u></a>"
+        ),
+    );
     tips::identity(proxy, row, out);
-    put(out, format_args!("</td><td class=\"l\"><span class=\"pill\">{status_text}</span>"));
+    put(
+        out,
+        format_args!(
+            "</td><td class=\"l\"><span class=\"pill\" title=\"{status_text}\">{status_text}</span>"
+        ),
+    );
     if let Some(seconds) = number(row, Field::Lastchg) {
         put(
             out,
@@ -326,7 +356,9 @@ fn row_class(row: &Row) -> String {
             };
             format!("{kind} {state}")
         }
-        ObjectKind::Backend => format!("backend {}", if status == "UP" { "open" } else { "stopped" }),
+        ObjectKind::Backend => {
+            format!("backend {}", if status.starts_with("UP") { "open" } else { "stopped" })
+        }
         ObjectKind::Server => server_class(status, number(row, Field::Bck) == Some(1)),
     }
 }

@@ -1,7 +1,7 @@
 //! Whole pages, made from a state with traffic.
 
 use super::form::Effect;
-use super::testing::{busy_state, request, settings};
+use super::testing::{busy_state, model, request, settings};
 use super::*;
 
 /// Knows every server, remembers what was done.
@@ -276,6 +276,19 @@ fn a_head_request_gets_no_body() {
     let visit = Visit { connection: Some(b"close"), ..visit(&request, &settings) };
     let page = respond(&visit, &busy_state(), &mut Recorder::default());
     assert!(page.bytes.ends_with(b"connection: close\r\n\r\n"));
+}
+
+#[test]
+fn the_column_of_names_is_as_wide_as_the_longest_name() {
+    let widths = |server: &str| {
+        let text = format!("backend b\n server {server} 127.0.0.1:1\n");
+        let state = State::new(std::sync::Arc::new(model(&text)), 1, 10, 0);
+        let rows = proxy_rows(&state, state.model.proxies[0].id, RowOptions::full());
+        table::Widths::of(rows.iter()).sum()
+    };
+    let usual = widths("web1");
+    assert_eq!(widths("a-name-of-20-letters"), usual + 44 + 20 * 8 - 146);
+    assert_eq!(widths(&"long".repeat(50)), usual + 380 - 146);
 }
 
 // row: 157
