@@ -16,6 +16,13 @@ pub fn show_startup_logs(session: &mut Session, _: &[&str]) -> Outcome {
     Ok(Reply::info(if log.is_empty() { "\n".to_owned() } else { log.clone() }))
 }
 
+/// A new process asks for the listeners; a socket without `expose-fd listeners` just ends.
+pub fn hand_over(session: &mut Session, _: &[&str]) -> Outcome {
+    session.takes_listeners = session.may_take_listeners;
+    session.quits = true;
+    Ok(Reply::Done)
+}
+
 pub fn show_env(_: &mut Session, words: &[&str]) -> Outcome {
     let line = |name: &std::ffi::OsStr, value: &std::ffi::OsStr| {
         format!("{}={}\n", name.to_string_lossy(), value.to_string_lossy())

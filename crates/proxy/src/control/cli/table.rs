@@ -44,6 +44,7 @@ macro_rules! commands {
 }
 
 commands! {
+    User ["_getsocks"] => process::hand_over;
     User ["add" "acl"] ("add acl [@<ver>] <acl> <pattern>", "add an acl entry") => patterns::add;
     User ["add" "map"] ("add map [@<ver>] <map> <key> <val>", "add a map entry (payload supported instead of key/val)") => patterns::add;
     Admin ["add" "server"] ("add server <bk>/<srv>", "create a new server") => runtime_servers::add;
