@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::registry::Phase;
 use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
+use crate::state_file::StateFiles;
 use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
@@ -74,6 +75,8 @@ pub struct Bound {
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
+    /// What was wrong with state files; nothing of it keeps the proxy from serving.
+    pub warnings: Vec<String>,
 }
 
 struct PlacedListener {
@@ -151,14 +154,16 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
-    let unresolved = resolve::initialize(&state);
+    let files = StateFiles::read(&state);
+    let unresolved = resolve::initialize(&state, &|server| files.address_of(server));
     if !unresolved.is_empty() {
         return Err(unresolved);
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
     let shared = Arc::new(Shared { plan: Plan::new(model), state, logs, health, resolve, handover });
-    Ok(Bound { shared, listeners, cli })
+    let warnings = files.apply(&shared);
+    Ok(Bound { shared, listeners, cli, warnings })
 }
 
 fn seed() -> u64 {

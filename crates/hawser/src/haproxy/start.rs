@@ -247,7 +247,10 @@ fn bind(
     for attempt in 1..=BIND_ATTEMPTS {
         let options = BindOptions { inherited: duplicates(&inherited), maxconn: Some(maxconn) };
         match proxy::bind(Arc::clone(&loaded.model), options) {
-            Ok(bound) => return Some(bound),
+            Ok(bound) => {
+                bound.warnings.iter().for_each(|text| messages::warning(&format!("config : {text}")));
+                return Some(bound);
+            }
             Err(_) if attempt < BIND_ATTEMPTS && (paused || old_processes::pause(old)) => {
                 paused = true;
                 std::thread::sleep(BIND_PAUSE);
