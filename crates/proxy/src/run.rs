@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::registry::Phase;
 use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
+use crate::state_file::StateFiles;
 use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
@@ -78,6 +79,8 @@ pub struct Bound {
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
+    /// What was wrong with state files; nothing of it keeps the proxy from serving.
+    pub warnings: Vec<String>,
 }
 
 struct PlacedListener {
@@ -155,8 +158,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
-    state.restore_servers();
-    let unresolved = resolve::initialize(&state);
+    let files = StateFiles::read(&state);
+    let unresolved = resolve::initialize(&state, &|server| files.address_of(server));
     if !unresolved.is_empty() {
         return Err(unresolved);
     }
@@ -171,7 +174,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         handover,
         startup_log: options.startup_log,
     });
-    Ok(Bound { shared, listeners, cli })
+    let warnings = files.apply(&shared);
+    Ok(Bound { shared, listeners, cli, warnings })
 }
 
 fn seed() -> u64 {
