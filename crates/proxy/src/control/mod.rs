@@ -3,7 +3,7 @@
 pub mod actions;
 pub mod cli;
 
-pub use cli::command_names;
+pub use cli::commands;
 
 use crate::run::{Order, Stage};
 use crate::worker::{OpenListener, Shared};

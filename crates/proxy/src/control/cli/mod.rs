@@ -44,7 +44,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-pub use table::command_names;
+pub use table::commands;
 
 /// Idle time of a client without `stats timeout`.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);

@@ -2,12 +2,12 @@
 
 use super::modes::level_name;
 use super::session::{Outcome, Reply, Session, word};
-use haproxy_config::COMPATIBLE_VERSION;
+use haproxy_config::VERSION_TEXT;
 use haproxy_config::model::Address;
 use std::fmt::Write;
 
 pub fn show_version(_: &mut Session, _: &[&str]) -> Outcome {
-    Ok(Reply::info(format!("{COMPATIBLE_VERSION}\n")))
+    Ok(Reply::info(format!("{VERSION_TEXT}\n")))
 }
 
 /// What was told while the process started; an empty line when nothing was.
