@@ -75,7 +75,7 @@ pub fn configuration_keywords() -> String {
         let _ = writeln!(out, "\toption {}", row.name);
     }
     for ruleset in RULESETS {
-        let rows = rules::action::keywords().iter().filter(|row| row.is_valid_in(ruleset));
+        let rows = rules::action::keywords().iter().filter(|row| row.works() && row.is_valid_in(ruleset));
         for row in rows {
             // HAProxy lists its tracking actions as one keyword with a number behind it.
             let (name, star) = match (row.name, row.has_argument) {

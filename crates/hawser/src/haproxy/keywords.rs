@@ -4,8 +4,10 @@ use super::master;
 use haproxy_config::listing;
 use std::collections::BTreeMap;
 
+type Print = fn() -> String;
+
 /// Class as `-dK` names it, and what prints it; `all` prints them in this order.
-const CLASSES: &[(&str, fn() -> String)] = &[
+const CLASSES: &[(&str, Print)] = &[
     ("acl", listing::acl_keywords),
     ("cfg", listing::configuration_keywords),
     ("cli", commands),
