@@ -5,6 +5,7 @@
 mod acceptance;
 mod bench;
 mod command;
+mod fuzz;
 mod parity;
 mod test;
 
@@ -18,6 +19,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("acceptance", "the rows of docs/acceptance.md that no test proves yet", acceptance::run),
     ("parity", "our keywords against haproxy's; writes docs/compat/haproxy.md", parity::run),
     ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
+    ("fuzz", "runs the fuzz targets, 200 s each; `fuzz --help` tells its options", fuzz::run),
 ];
 
 fn main() -> ExitCode {

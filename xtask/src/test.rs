@@ -28,6 +28,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     must(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     // The scenarios start this binary; building tests alone would not make it.
     must(&mut cargo(&["build", "--package", "hawser"]))?;
+    crate::fuzz::check()?;
     crate::acceptance::run(&[])?;
     crate::parity::run(&["--dry-run".to_owned()])?;
     println!("prepared in {} s", start.elapsed().as_secs());

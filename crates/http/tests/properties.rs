@@ -251,3 +251,14 @@ fn a_slow_sender_costs_no_more_than_a_fast_one() {
     let slow = start.elapsed();
     assert!(slow.as_millis() < 50, "{slow:?} for {} bytes", bytes.len());
 }
+
+#[test]
+fn each_reading_takes_one_default_port_out_of_an_absolute_uri() {
+    // HAProxy 2.6.12 sends `GET http://h:80:80/h` on as `GET http://h:80/h`: found by fuzzing, and no rewriting loop.
+    let mut head = Head::new();
+    let limits = Limits { accept_invalid: true, ..Limits::default() };
+    let read = parse_request(b"GET http://h:80:80/h HTTP/1.1\r\nHost: h:80:80\r\n\r\n", &limits, &mut head);
+    assert!(matches!(read, Ok(Parsed::Complete { .. })));
+    assert_eq!((head.uri(), head.get(b"host")), (&b"http://h:80/h"[..], Some(&b"h:80"[..])));
+    fuzz::request(b"GET http://h:80://h#q\xddHT\r\n\n\r\n");
+}

@@ -13,6 +13,7 @@ use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
 use rules::ProxyId;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -167,6 +168,16 @@ fn seed() -> u64 {
 }
 
 impl Bound {
+    /// What the runtime API says to these commands, with all rights, before anything runs: no worker answers for its
+    /// sessions. For whoever embeds the proxy, and for fuzzing.
+    pub fn answer(&self, commands: &[u8]) -> io::Result<Vec<u8>> {
+        let (stage, _) = watch::channel(Stage::Running);
+        let shared = Arc::clone(&self.shared);
+        let control = Rc::new(control::Control { shared, orders: Arc::new([]), stage });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(runtime.block_on(control::cli::answer(control, commands)))
+    }
+
     /// Serves until told to stop; returns the process's exit code.
     pub fn run(self, commands: Receiver<Command>) -> i32 {
         let (stage, _) = watch::channel(Stage::Running);

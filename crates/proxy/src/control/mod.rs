@@ -1,7 +1,7 @@
 //! The control thread: everything that is not traffic. Clocks, the runtime API, health checks, name resolution.
 
 pub mod actions;
-mod cli;
+pub mod cli;
 
 pub use cli::command_names;
 

@@ -32,6 +32,7 @@ mod tests;
 
 use super::{CliListener, Control};
 use crate::worker::Listener;
+use haproxy_config::model::{Level, SeverityOutput};
 #[cfg(test)]
 use input::Line;
 use input::{Input, Next};
@@ -79,7 +80,7 @@ async fn accept(
     bind: haproxy_config::model::Bind,
     room: Arc<Semaphore>,
 ) {
-    let severity = bind.severity_output.unwrap_or(haproxy_config::model::SeverityOutput::None);
+    let severity = bind.severity_output.unwrap_or(SeverityOutput::None);
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
@@ -142,6 +143,15 @@ async fn converse(mut session: Session, mut stream: impl AsyncRead + AsyncWrite 
             }
         }
     }
+}
+
+/// What a client with all rights is sent for these bytes before it leaves: the runtime API without a socket.
+pub async fn answer(control: Rc<Control>, bytes: &[u8]) -> Vec<u8> {
+    let session = Session::new(control, Level::Admin, SeverityOutput::None, TIMEOUT_DEFAULT);
+    let mut sent = Vec::new();
+    // Neither side can fail; that the client quit or sent too much is no error either.
+    let _ended = converse(session, tokio::io::join(bytes, &mut sent)).await;
+    sent
 }
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), session: &Session, bytes: &[u8]) -> io::Result<()> {
