@@ -12,5 +12,7 @@ pub fn config(bytes: &[u8]) {
     assert_eq!(loaded.model.is_some(), !loaded.report.has_alerts());
     let _shown = loaded.report.render(&loaded.sources, diag::Severity::Diag);
     let _conditions =
-        text.lines().take(4).map(|line| haproxy_config::evaluate_condition(line, &options)).count();
+        for line in text.lines().take(4) {
+            let _ = haproxy_config::evaluate_condition(line, &options);
+        }
 }
