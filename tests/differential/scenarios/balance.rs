@@ -177,8 +177,9 @@ fn keys_of_requests_place_them_where_haproxy_does() {
         .iter()
         .map(|agent| get("/", &[&format!("User-Agent: {agent}"), "Cookie: clientid=7"]))
         .collect();
+    // Shortest first: haproxy looks in front of a name with one dot, where a longer name before it left its bytes.
     let hosts: Vec<String> =
-        ["www.example.com", "web.example.com", "a.b.example.org:8080", "localhost", "10.0.0.1"]
+        ["example.com", "www.example.com", "a.b.example.org:8080", "localhost", "10.0.0.1"]
             .iter()
             .map(|host| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
             .collect();
@@ -488,5 +489,5 @@ fn hash_types_and_algorithms_are_checked_at_load() {
         })
     });
     assert_eq!(codes[0].1, 1);
-    assert_eq!(codes[2].1, 0);
+    assert_eq!(codes[1].1, 0);
 }

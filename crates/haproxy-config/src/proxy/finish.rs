@@ -103,10 +103,6 @@ fn settle_balance(draft: &mut Draft, context: &mut Context<'_>) -> Outcome {
         draft.balance.kind = balance::Kind::RoundRobin;
     }
     let choice = draft.balance.clone();
-    if matches!(choice.kind, balance::Kind::Hash(BalanceKey::UrlParam { check_post: true, .. })) {
-        // The parameter is in the body: it must be there when the server is chosen.
-        draft.proxy.options.http_buffer_request = true;
-    }
     draft.proxy.hash_balance_factor = choice.factor;
     let section = draft.rule_section();
     draft.proxy.balance = choice.settle(|word| {

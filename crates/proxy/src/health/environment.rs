@@ -154,8 +154,8 @@ fn describe(state: &State, server: &ServerState) -> String {
         (Running::Stopped, _) if counter.health() == 0 => "DOWN".to_owned(),
         (Running::Stopped, _) => format!("DOWN {}/{}", counter.health(), counter.rise()),
         (Running::Stopping, _) | (_, true) => "NOLB".to_owned(),
-        (Running::Starting | Running::Running, false) if counter.is_full() => "UP".to_owned(),
-        (Running::Starting | Running::Running, false) => {
+        (Running::Starting | Running::Up, false) if counter.is_full() => "UP".to_owned(),
+        (Running::Starting | Running::Up, false) => {
             let up = counter.to_string();
             format!("UP {}", up.trim_end_matches(" UP"))
         }

@@ -295,7 +295,7 @@ impl Shared {
     fn end_slow_start(&self, server: &ServerState) {
         self.state.backend(server.id.proxy).change(server, |server| {
             let running = match server.running() {
-                Running::Starting => Running::Running,
+                Running::Starting => Running::Up,
                 other => other,
             };
             (server.admin(), running)

@@ -124,8 +124,8 @@ fn an_operator_forces_health_until_the_next_checks_say_otherwise() {
     world.ends(A, CheckStatus::L4Ok);
     assert_eq!(world.server(A).running(), Running::Stopped, "rise is 2");
     world.ends(A, CheckStatus::L4Ok);
-    assert_eq!(world.server(A).running(), Running::Running);
-    assert_eq!(world.server(T).running(), Running::Running);
+    assert_eq!(world.server(A).running(), Running::Up);
+    assert_eq!(world.server(T).running(), Running::Up);
 }
 
 // row: 201

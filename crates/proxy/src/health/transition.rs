@@ -27,7 +27,7 @@ impl From<Running> for Operational {
         match running {
             Running::Stopped => Operational::Stopped,
             Running::Starting => Operational::Starting,
-            Running::Running => Operational::Running,
+            Running::Up => Operational::Running,
             Running::Stopping => Operational::Stopping,
         }
     }
@@ -38,7 +38,7 @@ impl From<Operational> for Running {
         match operational {
             Operational::Stopped => Running::Stopped,
             Operational::Starting => Running::Starting,
-            Operational::Running => Running::Running,
+            Operational::Running => Running::Up,
             Operational::Stopping => Running::Stopping,
         }
     }

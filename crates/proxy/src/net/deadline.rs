@@ -40,10 +40,6 @@ impl Deadline {
         self.at = at;
     }
 
-    pub fn at(&self) -> Option<Instant> {
-        self.at
-    }
-
     /// Ready once the deadline has passed.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(control) = &self.control {

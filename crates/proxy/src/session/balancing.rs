@@ -4,7 +4,9 @@ use super::client::Client;
 use super::transaction::Transaction;
 use balance::{Algorithm, HashType, key};
 use haproxy_config::model::{BalanceKey, Proxy};
+use http::{ChunkDecoder, Framing, Step};
 use rules::{Direction, Peer, Value};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The hash of this request's key; `None` when the algorithm needs none or the request has none (then the servers
@@ -29,14 +31,13 @@ pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Opti
             let target = request.uri();
             is_http.then(|| key::uri(target, &options, &hash))
         }
-        BalanceKey::UrlParam { name, .. } => {
-            let found = key::url_param(request.uri(), name.as_bytes(), &hash);
-            // With and without `check_post`, as measured.
-            let in_body = request.method() == b"POST";
-            found.or_else(|| {
-                in_body.then(|| key::url_param_in_body(client.input.bytes(), name.as_bytes(), &hash))?
-            })
-        }
+        // As HAProxy: `check_post` waits for the body of a POST, without it what is there already is looked at.
+        BalanceKey::UrlParam { name, check_post: _ } => key::url_param(request.uri(), name.as_bytes(), &hash)
+            .or_else(|| {
+                let form = request.method() == b"POST";
+                let body = form.then(|| body(request.request_framing(), client.input.bytes()))?;
+                key::url_param_in_body(&body, name.as_bytes(), &hash)
+            }),
         BalanceKey::Header { name, use_domain_only } => {
             // The first line only: an empty one means turns, whatever a second one has.
             let value = request.nth_line(name.as_bytes(), 1)?;
@@ -46,6 +47,28 @@ pub fn key(client: &Client, transaction: &Transaction, settings: &Proxy) -> Opti
         BalanceKey::Expr(expression) => {
             let scope = client.scope(transaction, Direction::Request);
             Some(digest(&expression.eval(&scope)?, &hash))
+        }
+    }
+}
+
+/// The data of a body as far as it is there.
+fn body(framing: Framing, bytes: &[u8]) -> Cow<'_, [u8]> {
+    match framing {
+        Framing::None => Cow::Borrowed(b""),
+        Framing::Length(length) => {
+            Cow::Borrowed(&bytes[..bytes.len().min(usize::try_from(length).unwrap_or(usize::MAX))])
+        }
+        Framing::UntilClose => Cow::Borrowed(bytes),
+        Framing::Chunked => {
+            let mut decoder = ChunkDecoder::new();
+            let mut data = Vec::new();
+            let mut at = 0;
+            // A broken chunk ends what can be read; it is judged when the body is sent on.
+            while let Ok(Step::Data { skip, len }) = decoder.next(&bytes[at..]) {
+                data.extend_from_slice(&bytes[at + skip..at + skip + len]);
+                at += skip + len;
+            }
+            Cow::Owned(data)
         }
     }
 }

@@ -16,7 +16,6 @@ use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
-use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -334,9 +333,9 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
 
 fn request_failed(error: FlowError, phase: u8) -> Failure {
     let (status, cause) = match error {
-        FlowError::Framing(_) => (Some(400), b'P'),
-        FlowError::Source(_) => (Some(400), b'C'),
-        FlowError::Destination(_) => (Some(502), b'S'),
+        FlowError::Framing => (Some(400), b'P'),
+        FlowError::Source => (Some(400), b'C'),
+        FlowError::Destination => (Some(502), b'S'),
     };
     Failure::Abort(Abort { status, cause, phase })
 }
@@ -345,7 +344,7 @@ fn request_failed(error: FlowError, phase: u8) -> Failure {
 enum NoHead {
     Request(FlowError),
     Closed,
-    Failed(io::ErrorKind),
+    Failed,
     Junk,
     Truncated,
     TimedOut,
@@ -365,7 +364,7 @@ fn classify(
         if repeatable { Failure::Server(stage) } else { Failure::Abort(stage.abort()) }
     };
     match failed {
-        NoHead::Closed | NoHead::Failed(_) if connection.is_reused() && connection.input.is_empty() => {
+        NoHead::Closed | NoHead::Failed if connection.is_reused() && connection.input.is_empty() => {
             // RFC 9112 §9.3.1: only idempotent requests are sent again by themselves; the others are the client's to
             // repeat, which it does when its connection closes without an answer.
             if repeatable && idempotent {
@@ -374,7 +373,7 @@ fn classify(
                 Failure::Abort(Abort { status: None, cause: b'S', phase: b'H' })
             }
         }
-        NoHead::Closed | NoHead::Failed(_) => server(Stage::Empty),
+        NoHead::Closed | NoHead::Failed => server(Stage::Empty),
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
         NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
@@ -414,7 +413,7 @@ async fn response_head(
         if !up.is_done() && !write_failed {
             match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(FlowError::Destination(_))) => write_failed = true,
+                Poll::Ready(Err(FlowError::Destination)) => write_failed = true,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(NoHead::Request(error))),
                 Poll::Pending => {}
             }
@@ -443,7 +442,7 @@ async fn response_head(
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Ok(0)) if connection.input.is_empty() => Poll::Ready(Err(NoHead::Closed)),
                     Poll::Ready(Ok(0)) => Poll::Ready(Err(NoHead::Truncated)),
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(NoHead::Failed(error.kind()))),
+                    Poll::Ready(Err(_)) => Poll::Ready(Err(NoHead::Failed)),
                     Poll::Ready(Ok(count)) => {
                         let bytes = &scratch[..count];
                         if !connection.input.is_empty() {
@@ -553,18 +552,18 @@ async fn bodies(
             match up.poll(context, &mut client.stream, &mut client.input, &mut connection.stream) {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
                 // The server need not read all of the request to answer it.
-                Poll::Ready(Err(FlowError::Destination(_))) => up_broken = true,
-                Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ClientGone)),
-                Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                Poll::Ready(Err(FlowError::Destination)) => up_broken = true,
+                Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadRequestBody)),
             }
             again |= up.progressed;
         }
         if !down.is_done() {
             match down.poll(context, &mut connection.stream, &mut connection.input, &mut client.stream) {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
-                Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
-                Poll::Ready(Err(FlowError::Source(_))) => return Poll::Ready(Err(Broken::ServerGone)),
-                Poll::Ready(Err(FlowError::Framing(_))) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ServerGone)),
+                Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadResponseBody)),
             }
             again |= down.progressed;
         }
@@ -579,12 +578,12 @@ async fn bodies(
         }
         let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
         let on_server = !down.blocked_on_destination && !down.is_done();
-        return activity.poll(client, context, on_client, on_server).map(|expired| {
+        activity.poll(client, context, on_client, on_server).map(|expired| {
             Err(match expired {
                 Expired::Client => Broken::ClientTimeout,
                 Expired::Server => Broken::ServerTimeout,
             })
-        });
+        })
     })
     .await
 }

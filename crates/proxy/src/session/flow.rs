@@ -4,9 +4,8 @@
 
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
-use http::{ChunkDecoder, Framing, ParseError, Step, write_chunk_header};
+use http::{ChunkDecoder, Framing, Step, write_chunk_header};
 use rules::log_format::CHUNKED_END;
-use std::io;
 use std::task::{Context, Poll};
 
 /// A read that makes a body wait for its peer keeps at most this much, beside one scratch buffer.
@@ -30,11 +29,11 @@ enum Source {
 #[derive(Debug)]
 pub enum FlowError {
     /// The source closed or failed before the end of the body.
-    Source(io::ErrorKind),
+    Source,
     /// The source broke the framing.
-    Framing(ParseError),
+    Framing,
     /// The destination failed.
-    Destination(io::ErrorKind),
+    Destination,
 }
 
 /// One direction.
@@ -78,11 +77,6 @@ impl Flow {
             source_closed: false,
             progressed: false,
         }
-    }
-
-    /// A body that ends by close is sent on in chunks: the receiver's connection can live on.
-    pub fn encode_chunked(&mut self) {
-        self.chunked_out = true;
     }
 
     /// A flow whose whole body is `body`, framed already: another attempt of a request that was kept.
@@ -146,7 +140,7 @@ impl Flow {
             Source::Chunked(decoder) => {
                 let mut at = 0;
                 loop {
-                    match decoder.next(&bytes[at..]).map_err(FlowError::Framing)? {
+                    match decoder.next(&bytes[at..]).map_err(|_| FlowError::Framing)? {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
                             push_chunk(&mut self.pending, &bytes[at + skip..at + skip + len]);
@@ -218,13 +212,13 @@ impl Flow {
     fn flush(&mut self, context: &mut Context<'_>, destination: &mut Stream) -> Result<bool, FlowError> {
         while !self.pending.is_empty() {
             match destination.poll_write(context, self.pending.bytes()) {
-                Poll::Ready(Ok(0)) => return Err(FlowError::Destination(io::ErrorKind::WriteZero)),
+                Poll::Ready(Ok(0)) => return Err(FlowError::Destination),
                 Poll::Ready(Ok(count)) => {
                     self.pending.consume(count);
                     self.written += count as u64;
                     self.progressed = true;
                 }
-                Poll::Ready(Err(error)) => return Err(FlowError::Destination(error.kind())),
+                Poll::Ready(Err(_)) => return Err(FlowError::Destination),
                 Poll::Pending => {
                     self.blocked_on_destination = true;
                     return Ok(false);
@@ -249,7 +243,7 @@ impl Flow {
             // read that would find out. What is beyond waits in `input`.
             let count = match source.poll_read(context, scratch) {
                 Poll::Ready(Ok(count)) => count,
-                Poll::Ready(Err(error)) => return Err(FlowError::Source(error.kind())),
+                Poll::Ready(Err(_)) => return Err(FlowError::Source),
                 Poll::Pending => return Ok(None),
             };
             self.progressed = true;
@@ -263,9 +257,7 @@ impl Flow {
                         }
                         Ok(Some(0))
                     }
-                    Source::Length(_) | Source::Chunked(_) | Source::Done => {
-                        Err(FlowError::Source(io::ErrorKind::UnexpectedEof))
-                    }
+                    Source::Length(_) | Source::Chunked(_) | Source::Done => Err(FlowError::Source),
                 };
             }
             let bytes = &scratch[..count];
@@ -275,12 +267,12 @@ impl Flow {
                 let mut rest = direct;
                 while !rest.is_empty() {
                     match destination.poll_write(context, rest) {
-                        Poll::Ready(Ok(0)) => return Err(FlowError::Destination(io::ErrorKind::WriteZero)),
+                        Poll::Ready(Ok(0)) => return Err(FlowError::Destination),
                         Poll::Ready(Ok(written)) => {
                             self.written += written as u64;
                             rest = &rest[written..];
                         }
-                        Poll::Ready(Err(error)) => return Err(FlowError::Destination(error.kind())),
+                        Poll::Ready(Err(_)) => return Err(FlowError::Destination),
                         Poll::Pending => break,
                     }
                 }

@@ -15,7 +15,7 @@ use super::{body, content, reply};
 use haproxy_config::model::{
     AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy,
 };
-use http::{FieldKind, Version};
+use http::Version;
 use rules::{Direction, Peer, ProxyId};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -271,9 +271,4 @@ pub fn contains(network: Network, address: IpAddr) -> bool {
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
-}
-
-/// The version that answers to this request are written in.
-pub fn is_http10(transaction: &Transaction) -> bool {
-    transaction.request.version() == Version::Http10 && !transaction.request.has(FieldKind::Upgrade)
 }

@@ -87,10 +87,10 @@ pub async fn tunnel(
                     activity.server_timeout = half_closed.server_fin.or(activity.server_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source(_) | FlowError::Framing(_))) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
                     return Poll::Ready(Err(Broken::ClientGone));
                 }
-                Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ServerGone)),
+                Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ServerGone)),
                 Poll::Pending => {}
             }
             progressed |= up.progressed;
@@ -110,10 +110,10 @@ pub async fn tunnel(
                     activity.client_timeout = half_closed.client_fin.or(activity.client_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source(_) | FlowError::Framing(_))) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
                     return Poll::Ready(Err(Broken::ServerGone));
                 }
-                Poll::Ready(Err(FlowError::Destination(_))) => return Poll::Ready(Err(Broken::ClientGone)),
+                Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Pending => {}
             }
             progressed |= down.progressed;

@@ -54,7 +54,8 @@ pub enum Running {
     Stopped = 0,
     /// Slow start.
     Starting = 1,
-    Running = 2,
+    /// In full service.
+    Up = 2,
     /// `disable-on-404`, agent "stopped…": finishes what it has.
     Stopping = 3,
 }
@@ -65,7 +66,7 @@ impl Running {
             0 => Running::Stopped,
             1 => Running::Starting,
             3 => Running::Stopping,
-            _ => Running::Running,
+            _ => Running::Up,
         }
     }
 }

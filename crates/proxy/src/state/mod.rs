@@ -14,7 +14,7 @@ mod server_file;
 pub use admin::{Admin, Running};
 pub use backend::BackendState;
 pub use clock::Clock;
-pub use queue::{Grant, Queues, Ticket, Waiter};
+pub use queue::Grant;
 pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
 
 use counters::{BackendTotals, FrontendTotals, Gauge, Rate, ServerTotals, WorkerCounters};

@@ -111,7 +111,7 @@ impl ServerState {
             target: RwLock::new(target),
             fqdn: RwLock::new(None),
             admin: AtomicU32::new(admin.0),
-            running: AtomicU8::new(if settings.disabled { Running::Stopped } else { Running::Running } as u8),
+            running: AtomicU8::new(if settings.disabled { Running::Stopped } else { Running::Up } as u8),
             weight: AtomicU32::new(weight),
             effective_weight: AtomicU32::new(weight * WEIGHT_SCALE),
             maxconn: AtomicU32::new(settings.maxconn),

@@ -39,14 +39,14 @@ pub fn server_status(state: &State, server: &ServerState) -> String {
     // How far it is on its way to the other state.
     let progress = |word: &str| match checked.running() {
         Running::Stopped => format!("{word} {}/{}", check.health, check.rise),
-        Running::Starting | Running::Running | Running::Stopping => {
+        Running::Starting | Running::Up | Running::Stopping => {
             // Below 1 for a server that its agent keeps up while its check fails: shown as it is.
             let left = i64::from(check.health) + 1 - i64::from(check.rise);
             format!("{word} {left}/{}", check.fall)
         }
     };
     match server.running() {
-        Running::Running | Running::Starting => {
+        Running::Up | Running::Starting => {
             let going_down = check.enabled && !full_health;
             match (admin.is_drain(), going_down) {
                 (true, _) if agent.enabled => "DRAIN (agent)".to_owned(),

@@ -107,7 +107,7 @@ pub fn busy_state() -> State {
         }
         let running = match name {
             "web3" => Running::Starting,
-            "web4" => Running::Running,
+            "web4" => Running::Up,
             _ => Running::Stopped,
         };
         state.backend(server.id.proxy).change(server, |server| (server.admin(), running));
