@@ -1,8 +1,8 @@
 //! `show stat` in all its forms, `show schema json`, `clear counters`.
 
-use crate::stats::json_schema;
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::State;
+use crate::stats::json_schema;
 use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
 use haproxy_config::model::Level;
 use std::time::Instant;
