@@ -2,7 +2,6 @@
 
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::State;
-use crate::stats::json_schema;
 use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
 use haproxy_config::model::Level;
 use std::time::Instant;
