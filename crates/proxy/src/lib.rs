@@ -19,6 +19,7 @@ mod resolve;
 mod run;
 mod session;
 mod state;
+mod state_file;
 pub mod stats;
 pub mod syslog;
 mod upstream;

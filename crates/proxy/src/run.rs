@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::registry::Phase;
 use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
+use crate::state_file::StateFiles;
 use crate::worker::{self, OpenListener, Shared, Worker};
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
@@ -77,6 +78,8 @@ pub struct Bound {
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
+    /// What was wrong with state files; nothing of it keeps the proxy from serving.
+    pub warnings: Vec<String>,
 }
 
 struct PlacedListener {
@@ -154,8 +157,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
-    state.restore_servers();
-    let unresolved = resolve::initialize(&state);
+    let files = StateFiles::read(&state);
+    let unresolved = resolve::initialize(&state, &|server| files.address_of(server));
     if !unresolved.is_empty() {
         return Err(unresolved);
     }
@@ -170,7 +173,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         handover,
         startup_log: options.startup_log,
     });
-    Ok(Bound { shared, listeners, cli })
+    let warnings = files.apply(&shared);
+    Ok(Bound { shared, listeners, cli, warnings })
 }
 
 fn seed() -> u64 {
@@ -181,6 +185,9 @@ fn seed() -> u64 {
 impl Bound {
     /// What the runtime API says to these commands, with all rights, before anything runs: no worker answers for its
     /// sessions. For whoever embeds the proxy, and for fuzzing.
+    ///
+    /// # Errors
+    /// The system gives no more descriptors or memory.
     pub fn answer(&self, commands: &[u8]) -> io::Result<Vec<u8>> {
         let (stage, _) = watch::channel(Stage::Running);
         let shared = Arc::clone(&self.shared);

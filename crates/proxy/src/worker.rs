@@ -10,7 +10,7 @@ use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
 use crate::session::{Client, serve};
 use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
-use crate::state::{FrontendStatus, State};
+use crate::state::{FrontendStatus, ListenerState, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
 use rules::log_format::LogContext;
@@ -99,13 +99,19 @@ impl Worker {
         self.state().clock.millis(at)
     }
 
-    /// A client connection of `frontend` is over: others may have its place.
-    pub fn connection_ended(&self, frontend: ProxyId) {
+    /// A client connection of `frontend` is over: others may have its place. `listener` is the position of its `bind`
+    /// line.
+    pub fn connection_ended(&self, frontend: ProxyId, listener: u32) {
         let state = self.state();
         let process = &state.process;
         let front = &state.proxy(frontend).frontend;
         let maxconn = front.maxconn.load(Relaxed);
-        if front.current.decrement() + 1 >= maxconn && maxconn > 0 {
+        let was_full = front.listeners.get(listener as usize).is_some_and(|listener| {
+            let was_full = listener.is_full();
+            listener.current.decrement();
+            was_full
+        });
+        if (front.current.decrement() + 1 >= maxconn && maxconn > 0) || was_full {
             front.room.notify_waiters();
         }
         let maxconn = process.maxconn.load(Relaxed);
@@ -150,7 +156,7 @@ impl Listener {
 pub async fn accept_loop(worker: Rc<Worker>, listener: Listener, frontend: ProxyId, index: u32) {
     let local = listener.fixed_local();
     loop {
-        match wait_for_room(&worker, frontend).await {
+        match wait_for_room(&worker, frontend, index).await {
             FrontendStatus::Open | FrontendStatus::Paused => {}
             FrontendStatus::Stopped => return,
         }
@@ -184,6 +190,13 @@ fn accepted_one(
     state.process.connections_rate.add(now_ms);
     let front = &state.proxy(frontend).frontend;
     front.current.increment();
+    if let Some(listener) = front.listeners.get(index as usize) {
+        listener.current.increment();
+        if listener.is_full() {
+            // Other threads wait for the same line's clients: they look again before they take one.
+            front.room.notify_waiters();
+        }
+    }
     front.connections_rate.add(now_ms);
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
@@ -216,7 +229,7 @@ fn accepted_one(
 }
 
 /// Waits while the process or the frontend is full, over its rate, or paused.
-async fn wait_for_room(worker: &Worker, frontend: ProxyId) -> FrontendStatus {
+async fn wait_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> FrontendStatus {
     let state = worker.state();
     let process = &state.process;
     let front = &state.proxy(frontend).frontend;
@@ -231,7 +244,8 @@ async fn wait_for_room(worker: &Worker, frontend: ProxyId) -> FrontendStatus {
         let full = |now: u32, max: u32| max > 0 && now >= max;
         let frontend_full = full(front.current.get(), front.maxconn.load(Relaxed));
         let process_full = full(process.connections.get(), process.maxconn.load(Relaxed));
-        if status == FrontendStatus::Paused || frontend_full || process_full {
+        let listener_full = front.listeners.get(listener as usize).is_some_and(ListenerState::is_full);
+        if status == FrontendStatus::Paused || frontend_full || listener_full || process_full {
             tokio::select! {
                 () = front_room => {}
                 () = process_room => {}

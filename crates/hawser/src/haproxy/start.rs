@@ -251,7 +251,10 @@ fn bind(
             startup_log: messages::so_far(),
         };
         match proxy::bind(Arc::clone(&loaded.model), options) {
-            Ok(bound) => return Some(bound),
+            Ok(bound) => {
+                bound.warnings.iter().for_each(|text| messages::warning(&format!("config : {text}")));
+                return Some(bound);
+            }
             Err(_) if attempt < BIND_ATTEMPTS && (paused || old_processes::pause(old)) => {
                 paused = true;
                 std::thread::sleep(BIND_PAUSE);

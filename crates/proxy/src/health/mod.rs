@@ -18,7 +18,7 @@ mod tests;
 mod transition;
 
 pub use operator::Operator;
-pub use scheduler::run;
+pub use scheduler::{prepare, run};
 
 use crate::run::Order;
 use crate::state::State;

@@ -74,6 +74,28 @@ pub async fn run(shared: Arc<Shared>, mut stage: watch::Receiver<Stage>) {
     }
 }
 
+/// Gives a server the counters of its check and agent, as they are before any result. A state file may have changed
+/// them since; they are made only once.
+pub fn prepare(server: &ServerState) {
+    if let Some(check) = &server.settings.check {
+        let mut view = server.check.lock();
+        if view.rise == 0 {
+            view.enabled = true;
+            (view.rise, view.fall) = (check.rise.max(1), check.fall.max(1));
+            if server.running() != Running::Stopped {
+                view.health = view.rise;
+            }
+        }
+    }
+    if server.settings.agent.is_some() {
+        let mut view = server.agent.lock();
+        if view.rise == 0 {
+            view.enabled = true;
+            (view.rise, view.fall, view.health) = (1, 1, 1);
+        }
+    }
+}
+
 impl Scheduler {
     fn new(shared: Arc<Shared>, finished: mpsc::UnboundedSender<(usize, Outcome)>) -> Scheduler {
         Scheduler {
@@ -111,26 +133,16 @@ impl Scheduler {
     fn add(&mut self, server: &Arc<ServerState>) -> std::ops::Range<usize> {
         let first = self.tasks.len();
         let disabled = self.shared.state.model.proxies[server.id.proxy.index()].disabled;
+        if !disabled {
+            prepare(server);
+        }
         if let Some(check) = server.settings.check.as_ref().filter(|_| !disabled) {
             let intervals =
                 Intervals { inter: check.inter, fastinter: check.fastinter, downinter: check.downinter };
-            {
-                let mut view = server.check.lock();
-                view.enabled = true;
-                (view.rise, view.fall) = (check.rise.max(1), check.fall.max(1));
-                if server.running() != Running::Stopped {
-                    view.health = view.rise;
-                }
-            }
             let recipe = self.recipe_of(server.id.proxy);
             self.push(server, Probe::Health, recipe, intervals);
         }
         if let Some(agent) = server.settings.agent.as_ref().filter(|_| !disabled) {
-            {
-                let mut view = server.agent.lock();
-                view.enabled = true;
-                (view.rise, view.fall, view.health) = (1, 1, 1);
-            }
             let intervals = Intervals { inter: agent.inter, fastinter: None, downinter: None };
             let recipe = Arc::new(Recipe::agent(agent.send.as_deref()));
             self.push(server, Probe::Agent, recipe, intervals);

@@ -3,6 +3,7 @@
 use crate::state::{Admin, Running, State, Target};
 use haproxy_config::Model;
 use haproxy_config::model::{Address, InitAddress, Proxy, Server};
+use rules::ServerId;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
@@ -33,7 +34,7 @@ pub fn unresolved(model: &Model) -> Vec<String> {
     let mut asked = Asked::default();
     let mut errors = Vec::new();
     for (proxy, server, name, _) in hosts(model) {
-        if let Found::Nowhere = find(server, name, &mut asked) {
+        if let Found::Nowhere = find(server, name, None, &mut asked) {
             errors.push(message(proxy, server, name));
         }
     }
@@ -42,12 +43,13 @@ pub fn unresolved(model: &Model) -> Vec<String> {
 
 /// Gives all servers of `state` their first address. Those that start without one wait in maintenance, told apart from an
 /// operator's.
-pub fn initialize(state: &State) -> Vec<String> {
+/// `last` is what a state file says of them.
+pub fn initialize(state: &State, last: &dyn Fn(ServerId) -> Option<IpAddr>) -> Vec<String> {
     let mut asked = Asked::default();
     let mut errors = Vec::new();
     for (proxy, server, name, index) in hosts(&state.model) {
         let Some(live) = state.backend(proxy.id).server(index) else { continue };
-        match find(server, name, &mut asked) {
+        match find(server, name, last(live.id), &mut asked) {
             Found::Address(ip) => {
                 *live.target.write() = Some(Target::Inet(SocketAddr::new(ip, port_of(server))));
             }
@@ -71,7 +73,7 @@ fn hosts(model: &Model) -> impl Iterator<Item = (&Proxy, &Server, &str, u32)> {
     })
 }
 
-fn find(server: &Server, name: &str, asked: &mut Asked) -> Found {
+fn find(server: &Server, name: &str, last: Option<IpAddr>, asked: &mut Asked) -> Found {
     if name.starts_with('_') {
         return Found::Later;
     }
@@ -79,8 +81,11 @@ fn find(server: &Server, name: &str, asked: &mut Asked) -> Found {
     let methods = if server.init_addr.is_empty() { &usual[..] } else { &server.init_addr };
     for method in methods {
         match method {
-            // Known only after a state file was read, which sets the address itself.
-            InitAddress::Last => {}
+            InitAddress::Last => {
+                if let Some(address) = last {
+                    return Found::Address(address);
+                }
+            }
             InitAddress::Libc => {
                 if let Some(address) = asked.address(name) {
                     return Found::Address(address);

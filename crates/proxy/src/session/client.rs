@@ -218,6 +218,7 @@ pub async fn serve(mut client: Client) {
         super::tracking::release(trackers);
     }
     worker.sessions.borrow_mut().remove(&client.control);
+    let listener = client.listener;
     drop(client);
-    worker.connection_ended(frontend);
+    worker.connection_ended(frontend, listener);
 }

@@ -14,6 +14,9 @@ pub struct Clock {
     offset_ns: AtomicU64,
 }
 
+/// Milliseconds of the process clock at its start: ten years.
+const BEFORE_START_MS: u64 = 10 * 365 * 86_400_000;
+
 impl Clock {
     pub fn start() -> Clock {
         let wall = wall_now();
@@ -44,9 +47,10 @@ impl Clock {
         WallTime(base + at.saturating_duration_since(self.start))
     }
 
-    /// Milliseconds since the start: the clock of rates. Starts well above zero so that "the second before" exists.
+    /// Milliseconds since the start: the clock of rates. Starts years above zero: state files tell of changes that
+    /// were before the start.
     pub fn millis(&self, at: Instant) -> u64 {
-        at.saturating_duration_since(self.start).as_millis() as u64 + 1_000_000
+        at.saturating_duration_since(self.start).as_millis() as u64 + BEFORE_START_MS
     }
 }
 

@@ -9,7 +9,6 @@ pub mod errors;
 pub mod host;
 mod queue;
 mod server;
-mod server_file;
 
 pub use admin::{Admin, Running};
 pub use backend::BackendState;
@@ -61,8 +60,24 @@ pub struct FrontendState {
     /// Sessions per second accepted at most; 0: no limit.
     pub rate_limit: AtomicU32,
     status: AtomicU8,
+    /// By the position of the `bind` line.
+    pub listeners: Box<[ListenerState]>,
     /// Told when a connection ends while the frontend is full, or when it is resumed.
     pub room: Notify,
+}
+
+/// The live side of one `bind` line, all its sockets together.
+#[derive(Debug, Default)]
+pub struct ListenerState {
+    pub current: Gauge,
+    /// Connections it may have; 0: as many as the frontend.
+    pub maxconn: u32,
+}
+
+impl ListenerState {
+    pub fn is_full(&self) -> bool {
+        self.maxconn > 0 && self.current.get() >= self.maxconn
+    }
 }
 
 /// Whether a frontend accepts.
@@ -150,6 +165,14 @@ impl State {
                     .collect();
                 let frontend = FrontendState {
                     maxconn: AtomicU32::new(proxy.maxconn.unwrap_or(maxconn)),
+                    listeners: proxy
+                        .binds
+                        .iter()
+                        .map(|bind| ListenerState {
+                            maxconn: bind.maxconn.unwrap_or(0),
+                            ..ListenerState::default()
+                        })
+                        .collect(),
                     rate_limit: AtomicU32::new(proxy.session_rate_limit.unwrap_or(0)),
                     ..FrontendState::default()
                 };

@@ -86,7 +86,7 @@ impl KeyType {
     /// Reads a key as the runtime API writes it; `None`: it is not one. Binary keys cannot be written.
     pub fn parse(self, text: &str) -> Option<Key<'static>> {
         match self {
-            KeyType::Ip => Some(Key::inline(&text.parse::<Ipv4Addr>().ok()?.octets())),
+            KeyType::Ip => Some(Key::inline(&lenient_ipv4(text).octets())),
             KeyType::Ipv6 => Some(Key::inline(&text.parse::<Ipv6Addr>().ok()?.octets())),
             KeyType::Integer => {
                 Some(Key::inline(&u32::try_from(leading_int(text.as_bytes())?).ok()?.to_le_bytes()))
@@ -169,6 +169,24 @@ fn reborrow<'v>(value: &'v Value<'_>) -> Value<'v> {
         Value::Bin(bytes) => Value::Bin(Cow::Borrowed(bytes)),
         Value::Method(bytes) => Value::Method(Cow::Borrowed(bytes)),
     }
+}
+
+/// An IPv4 address as HAProxy's tables read it: numbers between dots, added at their places, up to the first other
+/// character. What is missing is 0, so that `10.1` is 10.1.0.0 and a word 0.0.0.0.
+fn lenient_ipv4(text: &str) -> Ipv4Addr {
+    let (mut sum, mut number, mut shift) = (0u32, 0u32, 24);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => number = number.wrapping_mul(10).wrapping_add(u32::from(byte - b'0')),
+            b'.' if shift > 0 => {
+                sum = sum.wrapping_add(number << shift);
+                shift -= 8;
+                number = 0;
+            }
+            _ => break,
+        }
+    }
+    Ipv4Addr::from(sum.wrapping_add(number << shift))
 }
 
 #[cfg(test)]
