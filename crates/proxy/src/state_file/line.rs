@@ -136,10 +136,7 @@ mod tests {
         let line = Line::split(WHOLE).expect("25 words");
         assert_eq!((line.backend(), line.server()), ("app", "s1"));
         let saved = line.read().expect("all values can be");
-        assert_eq!(
-            (saved.running, saved.admin, saved.weight, saved.port),
-            (Running::Up, Admin(8), 5, 8081)
-        );
+        assert_eq!((saved.running, saved.admin, saved.weight, saved.port), (Running::Up, Admin(8), 5, 8081));
         assert_eq!((saved.check_port, saved.agent_port, saved.fqdn), (Some(8090), None, None));
     }
 
