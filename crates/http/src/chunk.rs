@@ -129,7 +129,8 @@ impl ChunkDecoder {
                     let rest = &piece[at..];
                     let length = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
                     if self.line_len as usize + length > SIZE_LINE_MAX as usize {
-                        return self.fail(at, ErrorKind::ChunkExtension);
+                        let room = SIZE_LINE_MAX - self.line_len;
+                        return self.fail(at + room as usize, ErrorKind::ChunkExtension);
                     }
                     self.line_len += length as u32;
                     at += length;
@@ -204,7 +205,7 @@ impl ChunkDecoder {
             self.state = State::End;
             return Ok(2);
         }
-        let offset = self.taken as usize + at;
+        let end_before = self.taken as usize + at;
         let trailers = self.trailers.get_or_insert_default();
         let before = trailers.bytes.len();
         trailers.bytes.extend_from_slice(&bytes[..bytes.len().min(TRAILERS_MAX - before + 1)]);
@@ -219,10 +220,10 @@ impl ChunkDecoder {
                 self.state = State::End;
                 Ok(consumed - before)
             }
-            Err(error) => Err(ParseError {
-                offset: offset + error.offset.saturating_sub(before),
-                kind: ErrorKind::Trailer,
-            }),
+            // Its offset counts from the first trailer, which an earlier piece may have brought.
+            Err(error) => {
+                Err(ParseError { offset: end_before - before + error.offset, kind: ErrorKind::Trailer })
+            }
         }
     }
 
@@ -281,6 +282,19 @@ mod tests {
         let body = b"0\r\nX-Sum: 1\r\nY: 2\r\n\r\nGET";
         assert_eq!(decoder.next(body), Ok(Step::End { consumed: body.len() - 3 }));
         assert_eq!(decoder.trailers().unwrap().get(b"x-sum"), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn an_error_lies_at_the_same_byte_however_the_body_is_cut() {
+        let refused = |body: &[u8], size: usize| {
+            let mut decoder = ChunkDecoder::new();
+            body.chunks(size).find_map(|piece| decoder.next(piece).err())
+        };
+        let long = [&b"1;"[..], &[b'x'; SIZE_LINE_MAX as usize], b"\r\n"].concat();
+        for body in [b"0\r\nTransfer-Encoding: gzip\r\n\r\n", &long[..]] {
+            assert!(refused(body, body.len()).is_some());
+            assert_eq!(refused(body, body.len()), refused(body, 1));
+        }
     }
 
     #[test]

@@ -185,6 +185,9 @@ fn seed() -> u64 {
 impl Bound {
     /// What the runtime API says to these commands, with all rights, before anything runs: no worker answers for its
     /// sessions. For whoever embeds the proxy, and for fuzzing.
+    ///
+    /// # Errors
+    /// The system gives no more descriptors or memory.
     pub fn answer(&self, commands: &[u8]) -> io::Result<Vec<u8>> {
         let (stage, _) = watch::channel(Stage::Running);
         let shared = Arc::clone(&self.shared);

@@ -70,11 +70,12 @@ fn range(text: &[u8], number: fn(&[u8]) -> Option<i64>) -> Option<Pattern> {
     }
 }
 
-/// `3.1` as the protocol's number: major in the high 16 bits.
+/// `3.1` as the protocol's number: major in the high 16 bits, minor in the low ones.
 fn dotted(text: &[u8]) -> Option<i64> {
+    let part = |text| parse_int(text).filter(|number| (0..=0xffff).contains(number));
     match memchr::memchr(b'.', text) {
-        None => parse_int(text).map(|major| major << 16),
-        Some(dot) => Some((parse_int(&text[..dot])? << 16) + parse_int(&text[dot + 1..])?),
+        None => part(text).map(|major| major << 16),
+        Some(dot) => Some((part(&text[..dot])? << 16) + part(&text[dot + 1..])?),
     }
 }
 
@@ -118,5 +119,22 @@ fn short_ip4(text: &[u8]) -> Option<Ipv4Addr> {
         [a, b, c] => Some(Ipv4Addr::new(a, b, 0, c)),
         [a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_version_are_16_bits_wide() {
+        // HAProxy 2.6.12 takes and refuses the same.
+        let takes = |text: &[u8]| compile(MatchMethod::DottedVersion, &text.into(), false).is_ok();
+        for text in ["3", "3.1:3.3", "3.65535", "65535.1"] {
+            assert!(takes(text.as_bytes()), "{text}");
+        }
+        for text in ["3.65536", "65536.1", "3.", ".3", "-1.1", "3.-1", "3.1111111111111111111"] {
+            assert!(!takes(text.as_bytes()), "{text}");
+        }
     }
 }
