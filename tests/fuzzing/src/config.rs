@@ -14,12 +14,7 @@ pub fn config(bytes: &[u8]) {
     let loaded = load_text(&options, "any.cfg", &text);
     assert_eq!(loaded.model.is_some(), !loaded.report.has_alerts());
     let _shown = loaded.report.render(&loaded.sources, diag::Severity::Diag);
-<<<<<<< HEAD
-    for line in text.lines().take(4) {
-        let _verdict = haproxy_config::evaluate_condition(line, &options);
-=======
     for line in text.lines().take(CONDITIONS_MAX) {
         let _holds = haproxy_config::evaluate_condition(line, &options);
->>>>>>> refs/heads/fuzz
     }
 }
