@@ -35,7 +35,10 @@ mod units;
 mod users;
 
 pub use keywords::{Listed, Status};
-pub use load::{COMPATIBLE_VERSION, FEATURES, LoadOptions, Loaded, evaluate_condition, load, load_text};
+pub use load::{
+    COMPATIBLE_VERSION, FEATURES, LoadOptions, Loaded, RELEASE_DATE, VERSION_TEXT, evaluate_condition, load,
+    load_text,
+};
 pub use model::Model;
 pub(crate) use names::Names;
 

@@ -71,8 +71,11 @@ pub fn configuration_keywords() -> String {
         let http = if row.http { "HTTP " } else { "" };
         let _ = writeln!(out, "\toption {} [ {side}{http}]", row.name);
     }
+    for row in proxy::option_rows().filter(|row| works(row.status)) {
+        let _ = writeln!(out, "\toption {}", row.name);
+    }
     for ruleset in RULESETS {
-        let rows = rules::action::keywords().iter().filter(|row| row.is_valid_in(ruleset));
+        let rows = rules::action::keywords().iter().filter(|row| row.works() && row.is_valid_in(ruleset));
         for row in rows {
             // HAProxy lists its tracking actions as one keyword with a number behind it.
             let (name, star) = match (row.name, row.has_argument) {
@@ -89,6 +92,16 @@ pub fn configuration_keywords() -> String {
         for row in sections::listed().filter(|row| row.class == section && works(row.status)) {
             let _ = writeln!(out, "\t{}", row.name);
         }
+    }
+    out
+}
+
+/// The `acl` class of `-dK`: criteria that are more than the name of a sample fetch.
+pub fn acl_keywords() -> String {
+    let mut out = String::from("# List of registered ACL keywords:\n");
+    let line = |(name, fetch, method): (String, &str, &str)| format!("{name} = {fetch} -m {method}");
+    for row in sorted(rules::acl_names().map(line)) {
+        let _ = writeln!(out, "{row}");
     }
     out
 }

@@ -13,6 +13,12 @@ use std::path::{Path, PathBuf};
 /// The version that conditions in a configuration compare with: the HAProxy whose behaviour is matched.
 pub const COMPATIBLE_VERSION: &str = "2.6.12";
 
+/// The version as people and scripts are told it: HAProxy's numbers first, then who we are.
+pub const VERSION_TEXT: &str = concat!("2.6.12-hawser", env!("CARGO_PKG_VERSION"));
+
+/// The release's date in HAProxy's form.
+pub const RELEASE_DATE: &str = "2026/11/22";
+
 /// What `feature()` finds: the build options of HAProxy that have a counterpart here.
 pub const FEATURES: [&str; 24] = [
     "ACCEPT4",

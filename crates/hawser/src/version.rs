@@ -5,10 +5,10 @@ pub const HAWSER: &str = env!("CARGO_PKG_VERSION");
 
 /// What `show version`, `show info`, statistics and `-v` call the version: HAProxy's numbers first, so that scripts
 /// compare them, then who we really are. See docs/decisions/0002-version-text.md.
-pub const COMPATIBLE: &str = concat!("2.6.12-hawser", env!("CARGO_PKG_VERSION"));
+pub const COMPATIBLE: &str = haproxy_config::VERSION_TEXT;
 
 /// The release date in HAProxy's form.
-pub const RELEASE_DATE: &str = "2026/11/22";
+pub const RELEASE_DATE: &str = haproxy_config::RELEASE_DATE;
 
 /// The first line of `haproxy -v`.
 pub fn haproxy_line() -> String {

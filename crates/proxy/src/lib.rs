@@ -25,6 +25,6 @@ pub mod syslog;
 mod upstream;
 mod worker;
 
-pub use control::command_names;
+pub use control::commands;
 pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, bind, worker_count};

@@ -16,6 +16,7 @@ use haproxy_config::model::CpuMap;
 use rules::ProxyId;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,9 +49,9 @@ pub enum Command {
     /// Log the state of all proxies.
     DumpStatus,
     /// Give all listeners to the process at the other end.
-    HandOver(std::os::unix::net::UnixStream),
+    HandOver(UnixStream),
     /// A connected client of the runtime API, with all rights: the master's, who relays to workers.
-    RuntimeClient(std::os::unix::net::UnixStream),
+    RuntimeClient(UnixStream),
 }
 
 /// How far the proxy is on its way to its end.
@@ -219,8 +220,9 @@ impl Bound {
         }
         let orders: Arc<[mpsc::Sender<Order>]> = orders.into();
         self.shared.health.set_orders(Arc::clone(&orders));
-        let control = control::spawn(Arc::clone(&self.shared), self.cli, orders, stage.clone());
-        supervise(&self.shared, &commands, &stage, &threads);
+        let (clients, arriving) = mpsc::channel(control::CLIENTS_WAITING_MAX);
+        let control = control::spawn(Arc::clone(&self.shared), self.cli, arriving, orders, stage.clone());
+        supervise(&self.shared, &commands, &stage, &threads, &clients);
         for thread in threads {
             if thread.join().is_err() {
                 return 1;
@@ -240,6 +242,7 @@ fn supervise(
     commands: &Receiver<Command>,
     stage: &watch::Sender<Stage>,
     threads: &[JoinHandle<()>],
+    clients: &mpsc::Sender<UnixStream>,
 ) {
     const LOOK_AGAIN: Duration = Duration::from_millis(20);
     let mut deadline: Option<Instant> = None;
@@ -271,8 +274,8 @@ fn supervise(
                 // The successor binds for itself when this fails.
                 let _ = shared.handover.serve(&successor);
             }
-            // The runtime API is not served yet: its client sees the end of the stream.
-            Ok(Command::RuntimeClient(client)) => drop(client),
+            // One client too many sees the end of its stream.
+            Ok(Command::RuntimeClient(client)) => drop(clients.try_send(client)),
             Err(RecvTimeoutError::Timeout) => {
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     let _ = stage.send(Stage::Stopped);

@@ -258,8 +258,10 @@ async fn wait_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> Fro
         let over = |rate: u32, max: u32| max > 0 && rate >= max;
         let frontend_limit = front.rate_limit.load(Relaxed);
         let process_limit = process.max_connection_rate.load(Relaxed);
+        let session_limit = process.max_session_rate.load(Relaxed);
         if (frontend_limit > 0 && over(front.sessions_rate.get(now_ms), frontend_limit))
             || (process_limit > 0 && over(process.connections_rate.get(now_ms), process_limit))
+            || (session_limit > 0 && over(process.sessions_rate.get(now_ms), session_limit))
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;

@@ -29,7 +29,7 @@ mod value;
 mod variable_name;
 mod variables;
 
-pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict};
+pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict, derived_names as acl_names};
 pub use action::{HttpAction, HttpRule, Ruleset, StreamAction, TcpAction, TcpRule};
 pub use args::{Arg, Param};
 pub use cast::{cast, exists as cast_exists};

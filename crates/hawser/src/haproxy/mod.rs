@@ -13,6 +13,7 @@ mod configuration;
 mod control;
 mod daemon;
 mod inherited;
+mod keywords;
 mod limits;
 mod master;
 mod messages;
@@ -65,10 +66,6 @@ pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
     if let Some(condition) = &arguments.condition {
         return check::condition(condition);
     }
-    if !arguments.dump_keywords.is_empty() {
-        messages::alert("-dK is not in this build yet.");
-        return ExitCode::FAILURE;
-    }
     if arguments.files.is_empty() && !arguments.master_worker {
         return print_usage(program);
     }
@@ -102,6 +99,9 @@ pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Some(loaded) = configuration::load(&arguments) else { return ExitCode::FAILURE };
+    if matches!(role, Role::First) {
+        print!("{}", keywords::list(&arguments.dump_keywords));
+    }
     if arguments.check {
         return check::conclude(&arguments, &loaded);
     }

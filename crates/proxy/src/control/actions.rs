@@ -84,6 +84,8 @@ pub fn resume_frontend(shared: &Shared, id: ProxyId) {
 pub fn stop_frontend(shared: &Shared, id: ProxyId) {
     let state = &shared.state;
     state.proxy(id).frontend.set_status(FrontendStatus::Stopped);
+    // A successor must not get listeners that nobody accepts from.
+    shared.handover.release_frontend(id);
     let totals = state.frontend_totals(id);
     let backend = state.backend_totals(id);
     let name = &state.model.proxies[id.index()].name;

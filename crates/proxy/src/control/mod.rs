@@ -3,12 +3,13 @@
 pub mod actions;
 pub mod cli;
 
-pub use cli::command_names;
+pub use cli::commands;
 
 use crate::run::{Order, Stage};
 use crate::worker::{OpenListener, Shared};
 use haproxy_config::Model;
 use haproxy_config::model::Bind;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use tokio::sync::{mpsc, watch};
 
 /// How often the wall clock is compared with the monotonic one.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Clients that the master passed on and the control thread has not met yet.
+pub const CLIENTS_WAITING_MAX: usize = 16;
 
 /// A socket of the runtime API, open.
 pub struct CliListener {
@@ -55,6 +59,7 @@ pub fn open_cli(model: &Model, errors: &mut Vec<String>) -> Vec<CliListener> {
 pub fn spawn(
     shared: Arc<Shared>,
     cli: Vec<CliListener>,
+    clients: mpsc::Receiver<UnixStream>,
     orders: Arc<[mpsc::Sender<Order>]>,
     stage: watch::Sender<Stage>,
 ) -> Option<JoinHandle<()>> {
@@ -65,7 +70,7 @@ pub fn spawn(
             .expect("a thread can have an epoll descriptor");
         let local = tokio::task::LocalSet::new();
         let control = std::rc::Rc::new(Control { shared, orders, stage });
-        local.block_on(&runtime, serve(control, cli));
+        local.block_on(&runtime, serve(control, cli, clients));
     };
     match std::thread::Builder::new().name("control".to_owned()).spawn(run) {
         Ok(thread) => Some(thread),
@@ -76,7 +81,11 @@ pub fn spawn(
     }
 }
 
-async fn serve(control: std::rc::Rc<Control>, cli: Vec<CliListener>) {
+async fn serve(
+    control: std::rc::Rc<Control>,
+    cli: Vec<CliListener>,
+    mut clients: mpsc::Receiver<UnixStream>,
+) {
     let mut stage = control.stage.subscribe();
     tokio::task::spawn_local(crate::health::run(Arc::clone(&control.shared), control.stage.subscribe()));
     tokio::task::spawn_local(crate::resolve::run(Arc::clone(&control.shared), control.stage.subscribe()));
@@ -89,6 +98,7 @@ async fn serve(control: std::rc::Rc<Control>, cli: Vec<CliListener>) {
                     return;
                 }
             }
+            Some(client) = clients.recv() => cli::converse_with_master(&control, client),
             _ = clock.tick() => control.shared.state.clock.follow(),
         }
     }

@@ -24,7 +24,7 @@ const FORM_TIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// HAProxy's number first, so that scripts compare it, then who we are.
 const RELEASE: Release<'static> =
-    Release { version: concat!("2.6.12-hawser", env!("CARGO_PKG_VERSION")), date: "2026/11/22" };
+    Release { version: haproxy_config::VERSION_TEXT, date: haproxy_config::RELEASE_DATE };
 
 /// Answers a request for the statistics: `stats http-request` rules first, then the page.
 pub async fn serve(

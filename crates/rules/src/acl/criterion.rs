@@ -82,15 +82,34 @@ fn derived(name: &str) -> Option<(&'static str, MatchMethod)> {
     }
 }
 
-/// All criteria that are not the name of a fetch, for the generated documentation: name, fetch, method.
-pub fn derived_names() -> impl Iterator<Item = (String, &'static str)> {
+/// All criteria that are not the name of a fetch, for the generated documentation: name, fetch, and the word behind `-m`.
+pub fn derived_names() -> impl Iterator<Item = (String, &'static str, &'static str)> {
     const ENDINGS: [&str; 7] = ["beg", "dir", "dom", "end", "len", "reg", "sub"];
-    let plain = DERIVED_FROM.iter().map(|(base, fetch)| ((*base).to_string(), *fetch));
-    let by_ending = DERIVED_FROM
-        .iter()
-        .flat_map(|(base, fetch)| ENDINGS.iter().map(move |ending| (format!("{base}_{ending}"), *fetch)));
-    let named = NAMED.iter().map(|(name, fetch, _)| ((*name).to_string(), *fetch));
+    let plain = DERIVED_FROM.iter().map(|(base, fetch)| ((*base).to_string(), *fetch, "str"));
+    let by_ending = DERIVED_FROM.iter().flat_map(|(base, fetch)| {
+        ENDINGS.iter().map(move |ending| (format!("{base}_{ending}"), *fetch, *ending))
+    });
+    let named = NAMED.iter().map(|(name, fetch, method)| ((*name).to_string(), *fetch, listed(*method)));
     plain.chain(by_ending).chain(named)
+}
+
+/// How HAProxy's lists call a method: those without a word for `-m` go by what they compare.
+fn listed(method: MatchMethod) -> &'static str {
+    match method {
+        MatchMethod::Found => "found",
+        MatchMethod::Bool => "bool",
+        MatchMethod::Int | MatchMethod::DottedVersion => "int",
+        MatchMethod::Ip => "ip",
+        MatchMethod::Bin => "bin",
+        MatchMethod::Len => "len",
+        MatchMethod::Str | MatchMethod::Method | MatchMethod::Group => "str",
+        MatchMethod::Beg => "beg",
+        MatchMethod::Sub => "sub",
+        MatchMethod::Dir => "dir",
+        MatchMethod::Dom => "dom",
+        MatchMethod::End => "end",
+        MatchMethod::Reg => "reg",
+    }
 }
 
 impl Criterion {
@@ -222,7 +241,7 @@ fn parse_expr(
     let name = String::from_utf8_lossy(&word.text[..end]);
     let Some((fetch, method)) = derived(&name) else {
         if fetch::find(name.as_bytes()).is_none() && !name.is_empty() {
-            let mut known: Vec<String> = derived_names().map(|(name, _)| name).collect();
+            let mut known: Vec<String> = derived_names().map(|(name, _, _)| name).collect();
             known.extend(fetch::names().map(String::from));
             let hint = hint(&name, known.iter().map(String::as_str));
             let message = format!("unknown criterion or sample fetch '{name}'{hint}");

@@ -6,6 +6,7 @@ mod predefined;
 
 pub use condition::{Condition, Polarity};
 pub(crate) use criterion::Criterion;
+pub use criterion::derived_names;
 
 use crate::context::{LoadError, ParseContext, Word};
 use crate::scope::Scope;

@@ -35,6 +35,11 @@ struct Command {
     run: fn(&Facts<'_>, Level) -> Outcome,
 }
 
+/// The names of all commands, as `-dKcli` lists them.
+pub fn command_names() -> impl Iterator<Item = String> {
+    COMMANDS.iter().map(|command| command.words.join(" "))
+}
+
 /// In HAProxy's order.
 const COMMANDS: &[Command] = &[
     row(&["@!<pid>"], "@!<pid>", "send a command to the <pid> process", Level::User, nothing),

@@ -13,6 +13,8 @@ mod client;
 mod socket;
 mod workers;
 
+pub use api::command_names;
+
 use super::arguments::Arguments;
 use super::configuration::Loaded;
 use super::{control, daemon, messages, notify, old_processes, pidfile, role};

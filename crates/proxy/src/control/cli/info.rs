@@ -3,13 +3,10 @@
 use super::session::{Outcome, Reply, Session};
 use crate::state::{FrontendStatus, State};
 use crate::stats::{Tags, Value, write_json_value};
-use haproxy_config::COMPATIBLE_VERSION;
+use haproxy_config::{RELEASE_DATE, VERSION_TEXT};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-
-/// Date of the release whose interface this is.
-const RELEASE_DATE: &str = "2023/03/28";
 
 /// One line of `show info`. Positions are HAProxy's: two of them are left out when they are empty.
 struct Line {
@@ -84,7 +81,7 @@ fn facts(state: &State, float: bool) -> Vec<Row> {
     };
     vec![
         ("Name", "POS", "Name of the product", text("HAProxy")),
-        ("Version", "POS", "Version whose interface this is", text(COMPATIBLE_VERSION)),
+        ("Version", "POS", "Version whose interface this is", text(VERSION_TEXT)),
         ("Release_date", "POS", "Date of that version", text(RELEASE_DATE)),
         ("Nbthread", "CGS", "Worker threads", number(state.workers.len() as u32)),
         ("Nbproc", "CGS", "Worker processes, always 1", number(1)),
@@ -215,7 +212,7 @@ fn totals(state: &State) -> Vec<Row> {
         ("BytesOutRate", "MRP", "Bytes sent in the last second", Some(Value::Large(0))),
         ("DebugCommandsIssued", "MGP", "Debugging commands run", number(0)),
         ("CumRecvLogs", "MCP", "Log lines received", number(0)),
-        ("Build info", "POS", "Version and build", text(COMPATIBLE_VERSION)),
+        ("Build info", "POS", "Version and build", text(VERSION_TEXT)),
         ("Memmax_bytes", "CLP", "Memory limit, bytes; 0 is none", number(0)),
         ("PoolAlloc_bytes", "MGP", "Memory held, bytes", Some(Value::Large(resident()))),
         ("PoolUsed_bytes", "MGP", "Memory in use, bytes", Some(Value::Large(resident()))),

@@ -44,7 +44,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-pub use table::command_names;
+pub use table::commands;
 
 /// Idle time of a client without `stats timeout`.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -92,15 +92,46 @@ async fn accept(
         // Behind the accept: a listener that nobody calls must not keep a place.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
-        let session = Session::new(Rc::clone(&control), bind.level, severity, timeout);
+        let mut session = Session::new(Rc::clone(&control), bind.level, severity, timeout);
+        session.may_take_listeners = bind.expose_fd_listeners;
         tokio::task::spawn_local(async move {
-            // How a client leaves is its own business.
-            let _ended = match client {
-                Client::Tcp(stream) => converse(session, stream).await,
-                Client::Unix(stream) => converse(session, stream).await,
-            };
+            match client {
+                // How a client leaves is its own business.
+                Client::Tcp(stream) => drop(converse(&mut session, stream).await),
+                Client::Unix(stream) => converse_and_hand_over(session, stream).await,
+            }
             drop(place);
         });
+    }
+}
+
+/// A client that the master relays: it has all rights, the master lowers them with commands of its own.
+pub fn converse_with_master(control: &Rc<Control>, client: std::os::unix::net::UnixStream) {
+    let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
+    let mut session = Session::new(Rc::clone(control), Level::Admin, SeverityOutput::None, timeout);
+    session.may_take_listeners = true;
+    let stream = client.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(client));
+    // A client that cannot be watched sees the end of its stream.
+    if let Ok(stream) = stream {
+        tokio::task::spawn_local(converse_and_hand_over(session, stream));
+    }
+}
+
+/// A conversation on a socket that descriptors can be sent over.
+async fn converse_and_hand_over(mut session: Session, mut stream: tokio::net::UnixStream) {
+    let _ended = converse(&mut session, &mut stream).await;
+    if !session.takes_listeners {
+        return;
+    }
+    let shared = Arc::clone(&session.control.shared);
+    // The exchange waits for the other side, and the control thread never waits.
+    let send = move || {
+        let stream = stream.into_std()?;
+        stream.set_nonblocking(false)?;
+        shared.handover.send(&stream)
+    };
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(send).await {
+        eprintln!("[WARNING] listeners were not handed over: {error}");
     }
 }
 
@@ -118,7 +149,7 @@ async fn accept_one(listener: &Listener) -> io::Result<Client> {
 
 /// Answers one client until it leaves, quits, or is idle for too long; without a prompt, until it has sent nothing more
 /// by the time its commands are answered.
-async fn converse(mut session: Session, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let bufsize = session.control.shared.plan.model.global.tune.bufsize;
     let mut input = Input::new(bufsize);
     let mut buffer = vec![0; READ_SIZE];
@@ -126,18 +157,21 @@ async fn converse(mut session: Session, mut stream: impl AsyncRead + AsyncWrite 
         match input.next() {
             Next::Command(line) => {
                 session.payload = line.payload;
-                let reply = run(&mut session, &line.words).await;
+                let reply = run(session, &line.words).await;
                 session.payload = None;
+                if session.takes_listeners {
+                    return Ok(());
+                }
                 if session.quits {
                     return stream.shutdown().await;
                 }
-                send(&mut stream, &session, session.render(reply).as_bytes()).await?;
+                send(&mut stream, session, session.render(reply).as_bytes()).await?;
                 // Without a prompt nobody is at the other end who thinks of a next command.
                 if !session.prompt && input.is_empty() {
                     return stream.shutdown().await;
                 }
             }
-            Next::PayloadLine if session.prompt => send(&mut stream, &session, b"+ ").await?,
+            Next::PayloadLine if session.prompt => send(&mut stream, session, b"+ ").await?,
             Next::PayloadLine => {}
             Next::TooLong => return stream.shutdown().await,
             Next::Incomplete => {
@@ -153,10 +187,10 @@ async fn converse(mut session: Session, mut stream: impl AsyncRead + AsyncWrite 
 
 /// What a client with all rights is sent for these bytes before it leaves: the runtime API without a socket.
 pub async fn answer(control: Rc<Control>, bytes: &[u8]) -> Vec<u8> {
-    let session = Session::new(control, Level::Admin, SeverityOutput::None, TIMEOUT_DEFAULT);
+    let mut session = Session::new(control, Level::Admin, SeverityOutput::None, TIMEOUT_DEFAULT);
     let mut sent = Vec::new();
     // Neither side can fail; that the client quit or sent too much is no error either.
-    let _ended = converse(session, tokio::io::join(bytes, &mut sent)).await;
+    let _ended = converse(&mut session, tokio::io::join(bytes, &mut sent)).await;
     sent
 }
 

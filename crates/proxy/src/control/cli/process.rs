@@ -2,18 +2,25 @@
 
 use super::modes::level_name;
 use super::session::{Outcome, Reply, Session, word};
-use haproxy_config::COMPATIBLE_VERSION;
+use haproxy_config::VERSION_TEXT;
 use haproxy_config::model::Address;
 use std::fmt::Write;
 
 pub fn show_version(_: &mut Session, _: &[&str]) -> Outcome {
-    Ok(Reply::info(format!("{COMPATIBLE_VERSION}\n")))
+    Ok(Reply::info(format!("{VERSION_TEXT}\n")))
 }
 
 /// What was told while the process started; an empty line when nothing was.
 pub fn show_startup_logs(session: &mut Session, _: &[&str]) -> Outcome {
     let log = &session.shared().startup_log;
     Ok(Reply::info(if log.is_empty() { "\n".to_owned() } else { log.clone() }))
+}
+
+/// A new process asks for the listeners; a socket without `expose-fd listeners` just ends.
+pub fn hand_over(session: &mut Session, _: &[&str]) -> Outcome {
+    session.takes_listeners = session.may_take_listeners;
+    session.quits = true;
+    Ok(Reply::Done)
 }
 
 pub fn show_env(_: &mut Session, words: &[&str]) -> Outcome {

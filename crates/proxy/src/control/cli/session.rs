@@ -23,6 +23,10 @@ pub struct Session {
     /// What followed `<<` behind the present command.
     pub payload: Option<String>,
     pub quits: bool,
+    /// `expose-fd listeners`.
+    pub may_take_listeners: bool,
+    /// The client is a successor, and gets the listeners once the conversation ends.
+    pub takes_listeners: bool,
 }
 
 /// Severity of messages, as in syslog.
@@ -89,6 +93,8 @@ impl Session {
             experimental: false,
             payload: None,
             quits: false,
+            may_take_listeners: false,
+            takes_listeners: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::State;
+use crate::stats::json_schema;
 use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
 use haproxy_config::model::Level;
 use std::time::Instant;
@@ -122,7 +123,7 @@ impl Wanted {
 }
 
 pub fn show_schema(_: &mut Session, _: &[&str]) -> Outcome {
-    Ok(Reply::Dump(crate::stats::json_schema()))
+    Ok(Reply::Dump(json_schema()))
 }
 
 /// Peaks start again; with `all` everything counted is zero.

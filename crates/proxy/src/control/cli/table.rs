@@ -44,6 +44,7 @@ macro_rules! commands {
 }
 
 commands! {
+    User ["_getsocks"] => process::hand_over;
     User ["add" "acl"] ("add acl [@<ver>] <acl> <pattern>", "add an acl entry") => patterns::add;
     User ["add" "map"] ("add map [@<ver>] <map> <key> <val>", "add a map entry (payload supported instead of key/val)") => patterns::add;
     Admin ["add" "server"] ("add server <bk>/<srv>", "create a new server") => runtime_servers::add;
@@ -111,9 +112,15 @@ commands! {
     User ["user"] ("user", "lower the level of the current CLI session to user") => modes::user;
 }
 
-/// The names of all commands, as `haproxy -dKcli` lists them.
-pub fn command_names() -> impl Iterator<Item = String> {
-    TABLE.iter().map(|command| command.words.join(" "))
+/// The name of each command and the mark of its mode, as `haproxy -dKcli` lists them.
+pub fn commands() -> impl Iterator<Item = (String, &'static str)> {
+    TABLE.iter().map(|command| {
+        let mark = match command.mode {
+            Mode::Always => "",
+            Mode::Experimental => "[EXPERIM] ",
+        };
+        (command.words.join(" "), mark)
+    })
 }
 
 /// Runs the command that `words` begin with.
@@ -139,7 +146,7 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_no_name_hides_another() {
-        let names: Vec<String> = command_names().collect();
+        let names: Vec<String> = commands().map(|(name, _)| name).collect();
         assert!(names.is_sorted(), "help lists them in this order");
         for (index, command) in TABLE.iter().enumerate() {
             let hidden = |other: &Command| command.words.starts_with(other.words);
