@@ -610,7 +610,9 @@ impl Conversation {
     fn expect_agent(&mut self, now: Instant) {
         let Input::Bytes(received) = &self.input else { return };
         let Some(end) = received.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
-            if self.eof || received.len() > AGENT_LINE_MAX {
+            if self.eof && received.is_empty() {
+                self.conclude(now, CheckStatus::L7Response, 0, String::new());
+            } else if self.eof || received.len() > AGENT_LINE_MAX {
                 let text = "Ignoring incomplete line from agent".to_owned();
                 self.conclude(now, CheckStatus::Checked, 0, text);
             }

@@ -206,12 +206,22 @@ fn show_errors_keeps_the_last_invalid_message() {
         proxy.client("web").ask("GET / HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n");
         proxy.get("web", "/");
         let text = proxy.cli("show errors");
-        let lines = text.lines().filter(|line| {
-            line.contains("invalid")
-                || line.trim_start().starts_with(|character: char| character.is_ascii_digit())
-        });
-        let lines: Vec<String> = lines.map(differential::normalise::numbers).collect();
-        (text.contains("Total events captured"), text.contains("Bad Name"), lines.len() > 4)
+        let kept = text.replace(&proxy.port("web").to_string(), "WEB");
+        let lines: Vec<String> = kept.lines().map(without_time_and_port).collect();
+        (text.contains("Bad Name"), lines)
     });
-    assert_eq!(shown, (true, true, true));
+    assert!(shown.0);
+    assert!(shown.1.iter().any(|line| line.ends_with("frontend web (#2): invalid request")), "{shown:?}");
+    assert!(shown.1.iter().any(|line| line.ends_with("backend web (#2): invalid response")), "{shown:?}");
+}
+
+/// When it happened and from which port the client came differ between runs; the flags of a stream tell how far its
+/// other tasks were.
+fn without_time_and_port(line: &str) -> String {
+    let cut = |line, mark| str::split_once(line, mark).map_or(line, |(before, _)| before);
+    let line = cut(cut(line, "src 127.0.0.1:"), "H1 stream flags");
+    match (line.find('['), line.find(']')) {
+        (Some(open), Some(close)) => format!("{}[TIME{}", &line[..open], &line[close..]),
+        _ => line.to_owned(),
+    }
 }

@@ -100,7 +100,6 @@ fn replies_have_haproxys_texts() {
         "show table nothing",
         "show errors",
         "show env HOME_NOT_SET",
-        "show version extra",
         "get weight nginx/192.168.1.111",
         "foo",
         "show",

@@ -66,3 +66,44 @@ fn statistics_are_summed_over_threads() {
     assert_eq!(counts.0, ["40", "40", "40"]);
     assert_eq!(counts.2.as_deref(), Some("Nbthread: 2"));
 }
+
+// row: 204
+#[test]
+fn each_backend_may_have_its_own_state_file_below_the_base() {
+    let header = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+                  srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state \
+                  srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl\n";
+    // op_state, admin_state, uweight, iweight: running and drained; stopped; of another configured weight; impossible.
+    let states = |backend: &str| {
+        let lines = [("s1", "2 8 5 10"), ("s2", "0 0 1 1"), ("s3", "2 0 7 2"), ("s4", "9 0 1 1")];
+        let line = |(server, state): (&str, &str)| {
+            format!("2 {backend} 1 {server} 127.0.0.1 {state} 100 1 0 2 0 0 0 0 - 81 - 0\n")
+        };
+        format!("{header}{}", lines.map(line).concat())
+    };
+    let seen = same(|program| {
+        let servers = " server s1 127.0.0.1:1 weight 10\n server s2 127.0.0.1:1\n server s3 127.0.0.1:1\n \
+                       server s4 127.0.0.1:1\n";
+        let text = format!(
+            "global\n server-state-base $(dir)\n server-state-file all\n\
+             listen web\n bind 127.0.0.1:$(web)\n load-server-state-from-file none\n{servers}\
+             backend named\n load-server-state-from-file local\n server-state-file-name mine\n{servers}\
+             backend own\n load-server-state-from-file local\n{servers}\
+             backend absent\n load-server-state-from-file local\n{servers}\
+             backend shared\n load-server-state-from-file global\n{servers}"
+        );
+        let launch =
+            program.http(&text).file("all", &(states("shared") + "\n" + &states("web")[header.len()..]));
+        let proxy = launch.file("mine", &states("named")).file("own", &states("own")).start();
+        ["web", "named", "own", "absent", "shared"].map(|backend| {
+            ["s1", "s2", "s3", "s4"].map(|server| {
+                (backend, proxy.stat(backend, server, "status"), proxy.stat(backend, server, "weight"))
+            })
+        })
+    });
+    assert_eq!(seen[0][0], ("web", "no check".to_owned(), "10".to_owned()));
+    for backend in [1, 2, 4] {
+        assert_eq!(seen[backend][0].1, "DRAIN");
+        assert_eq!(seen[backend][1].1, "DOWN");
+    }
+}

@@ -393,7 +393,7 @@ fn keep_junk(client: &Client, connection: &ServerConnection, error: ParseError) 
         src: client.src,
         number: 0,
         bytes: connection.input.bytes().into(),
-        position: error.offset,
+        error,
     });
 }
 

@@ -238,7 +238,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
                 src: client.src,
                 number: 0,
                 bytes: client.input.bytes().into(),
-                position: error.offset,
+                error,
             });
             facts.termination.cause = b'P';
             error.status()

@@ -1,5 +1,6 @@
 //! The last invalid request and response of every proxy, for `show errors`.
 
+use http::ParseError;
 use parking_lot::Mutex;
 use rules::{Peer, ProxyId, ServerId, WallTime};
 use std::sync::Arc;
@@ -27,8 +28,8 @@ pub struct Capture {
     pub number: u64,
     /// What was received, up to [`CAPTURE_MAX`].
     pub bytes: Box<[u8]>,
-    /// Where it went wrong.
-    pub position: usize,
+    /// Why, and where it went wrong.
+    pub error: ParseError,
 }
 
 /// The last request and the last response of one proxy.

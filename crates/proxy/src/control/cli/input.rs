@@ -45,6 +45,11 @@ impl Input {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Nothing was received that waits for its end.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.waiting.is_none()
+    }
+
     /// The next complete command. What an end of input leaves unfinished is never run: half a command may name another
     /// server than the whole one.
     pub fn next(&mut self) -> Next {

@@ -147,7 +147,8 @@ async fn accept_one(listener: &Listener) -> io::Result<Client> {
     }
 }
 
-/// Answers one client until it leaves, quits, or is idle for too long.
+/// Answers one client until it leaves, quits, or is idle for too long; without a prompt, until it has sent nothing more
+/// by the time its commands are answered.
 async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let bufsize = session.control.shared.plan.model.global.tune.bufsize;
     let mut input = Input::new(bufsize);
@@ -165,6 +166,10 @@ async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite
                     return stream.shutdown().await;
                 }
                 send(&mut stream, session, session.render(reply).as_bytes()).await?;
+                // Without a prompt nobody is at the other end who thinks of a next command.
+                if !session.prompt && input.is_empty() {
+                    return stream.shutdown().await;
+                }
             }
             Next::PayloadLine if session.prompt => send(&mut stream, session, b"+ ").await?,
             Next::PayloadLine => {}
