@@ -63,7 +63,7 @@ const TLS: crate::keywords::Status = Idle;
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row(
         "accept-netscaler-cip",
-        Works,
+        Refused("NetScaler's client address header is not implemented: use the PROXY protocol"),
         netscaler,
         "expect NetScaler's client address header with this magic number",
     ),
