@@ -453,6 +453,13 @@ impl Conversation {
     fn expect(&mut self, now: Instant, environment: &mut dyn Environment) {
         let recipe = Arc::clone(&self.recipe);
         let Some(Step::Expect(expect)) = recipe.steps.get(self.step) else { return };
+        if self.eof && matches!(&self.input, Input::Bytes(received) if received.is_empty()) {
+            let number = report::number(&self.recipe, self.step);
+            let comment = report::quoted_comment(&self.recipe, self.step);
+            let text = format!("TCPCHK got an empty response at step {number}{comment}");
+            let status = expect.error_status.unwrap_or(CheckStatus::L7Response);
+            return self.conclude(now, status, 0, text);
+        }
         match &expect.test {
             Match::AgentReply => self.expect_agent(now),
             Match::String(_)
@@ -474,12 +481,6 @@ impl Conversation {
     fn expect_bytes(&mut self, now: Instant, expect: &Expect, environment: &mut dyn Environment) {
         let Input::Bytes(received) = &self.input else { return };
         let number = report::number(&self.recipe, self.step);
-        if received.is_empty() && self.eof {
-            let comment = report::quoted_comment(&self.recipe, self.step);
-            let text = format!("TCPCHK got an empty response at step {number}{comment}");
-            let status = expect.error_status.unwrap_or(CheckStatus::L7Response);
-            return self.conclude(now, status, 0, text);
-        }
         let needed = match &expect.test {
             Match::String(bytes) | Match::Binary(bytes) if expect.min_receive != Some(0) => bytes.len(),
             _ => 0,

@@ -18,12 +18,13 @@ fn nginx(program: Program) -> (Instance, [Backend; 2]) {
 }
 
 /// Without what is each program's own: the list of commands behind a sentence, lists of patterns inside HAProxy, and
-/// the tail of Debian's version.
+/// the tails of Debian's version and of ours.
 fn without_own_things(reply: &str) -> String {
     let is_own =
         |line: &&str| line.contains("'httpclient'") || (line.starts_with("  ") && line.contains(": "));
     let kept: Vec<&str> = reply.lines().filter(|line| !is_own(line)).collect();
-    kept.join("\n").replace("-1+deb12u4", "") + if reply.ends_with('\n') { "\n" } else { "" }
+    kept.join("\n").replace("-1+deb12u4", "").replace(concat!("-hawser", env!("CARGO_PKG_VERSION")), "")
+        + if reply.ends_with('\n') { "\n" } else { "" }
 }
 
 // row: 191, 192, 202

@@ -98,6 +98,20 @@ fn rule_words<'l>(line: &'l Line, from: usize, what: &str) -> Outcome<Vec<::rule
     }
 }
 
+/// Refuses what is known by name and done by no session: a rule that silently does nothing is worse than none.
+/// Caches are warned of where they are declared.
+fn refuse_undone(words: &[::rules::Word<'_>]) -> Outcome {
+    let Some(word) = words.first() else { return Ok(()) };
+    let name = word.text.split(|byte| *byte == b'(').next().unwrap_or_default();
+    let known = action::keywords().iter().find(|row| row.name.as_bytes() == name);
+    match known {
+        Some(row) if !row.works() && !matches!(row.name, "cache-use" | "cache-store") => {
+            fail(word.span, format!("`{}` is not implemented", row.name))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Reads one rule of an HTTP set from words that may be made up.
 pub(super) fn http_rule(
     draft: &Draft,
@@ -106,9 +120,11 @@ pub(super) fn http_rule(
     context: &mut Context<'_>,
 ) -> Outcome<HttpRule> {
     let section = draft.rule_section();
-    scope::with_rules(context, section, &draft.acls, ::rules::PlaceSet::NONE, |rules| {
+    let rule = scope::with_rules(context, section, &draft.acls, ::rules::PlaceSet::NONE, |rules| {
         action::parse_http_rule(ruleset, words, rules)
-    })
+    })?;
+    refuse_undone(words)?;
+    Ok(rule)
 }
 
 fn read_http(
@@ -194,9 +210,11 @@ fn read_tcp(
     let words = rule_words(arguments.line(), arguments.position(), ruleset.name())?;
     arguments.rest();
     let section = draft.rule_section();
-    scope::with_rules(context, section, &draft.acls, ::rules::PlaceSet::NONE, |rules| {
+    let rule = scope::with_rules(context, section, &draft.acls, ::rules::PlaceSet::NONE, |rules| {
         action::parse_tcp_rule(ruleset, &words, rules)
-    })
+    })?;
+    refuse_undone(&words)?;
+    Ok(rule)
 }
 
 fn push_tcp(rules: &mut Vec<TcpRule>, rule: TcpRule, name: &str, context: &mut Context<'_>) {
