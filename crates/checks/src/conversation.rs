@@ -21,6 +21,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Where an agent's reply stands among the steps of its check, counted from 1.
+const AGENT_REPLY_STEP: u32 = 2;
+
 /// What a conversation needs to know of the world; filled in anew for each check.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -609,9 +612,12 @@ impl Conversation {
     fn expect_agent(&mut self, now: Instant) {
         let Input::Bytes(received) = &self.input else { return };
         let Some(end) = received.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
-            if self.eof || received.len() > AGENT_LINE_MAX {
+            if received.is_empty() && self.eof {
+                let text = format!("TCPCHK got an empty response at step {AGENT_REPLY_STEP}");
+                self.conclude(now, CheckStatus::L7Response, 0, text);
+            } else if self.eof || received.len() > AGENT_LINE_MAX {
                 let text = "Ignoring incomplete line from agent".to_owned();
-                self.conclude(now, CheckStatus::Checked, 0, text);
+                self.conclude(now, CheckStatus::L7Timeout, 0, text);
             }
             return;
         };

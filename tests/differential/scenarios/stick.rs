@@ -123,7 +123,6 @@ fn tables_are_shown_set_and_cleared_by_hand() {
         "clear table web",
         "show table web",
         "show table nobody",
-        "set table web key x data.gpc0 1",
         "set table web key 10.0.0.1 data.nothing 1",
         "clear table web data.gpc0 gt",
     ];

@@ -410,7 +410,8 @@ pub fn server_row(state: &State, server: &ServerState, options: RowOptions) -> R
         }
     }
     let agent = server.agent.lock().clone();
-    if agent.enabled && !server.admin().is_maintenance() {
+    // Unlike health checks, agents are asked in maintenance too: they may end it.
+    if agent.enabled {
         check_fields(&mut row, &agent, &AGENT_FIELDS);
     }
     if proxy.mode == Mode::Http {

@@ -4,7 +4,7 @@ use super::session::{Outcome, Reply, Session, word};
 use crate::state::Target;
 use haproxy_config::model::ServerPort;
 use rules::ServerId;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// Who changed it, as the reply and the log say.
 const UPDATER: &str = " by 'stats socket command'";
@@ -23,10 +23,13 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
     let mut target = server.target.write();
     let old = match &*target {
         Some(Target::Inet(old)) => *old,
-        None => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
-        Some(Target::Unix(_) | Target::Abstract(_)) => {
+        // What has no address yet gets one from the configuration or from name resolution.
+        Some(Target::Unix(_) | Target::Abstract(_)) | None => {
+            drop(target);
+            // As HAProxy: the maintenance of a name without address ends, whether or not there is one now.
+            session.shared().find_server_address(id, text);
             return Ok(Reply::warning(format!(
-                "can't change addr, current addr family is not inet{UPDATER}\n"
+                "Update for the current server address family is only supported through configuration file{UPDATER}\n"
             )));
         }
     };
@@ -40,7 +43,7 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
         told.push_str(", ");
         told.push_str(&change_port(port, server.settings.port, &mut new));
     }
-    let changed = new != old || target.is_none();
+    let changed = new != old;
     *target = Some(Target::Inet(new));
     drop(target);
     if changed {
