@@ -21,6 +21,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Where an agent's reply stands among the steps of its check, counted from 1.
+const AGENT_REPLY_STEP: u32 = 2;
+
 /// What a conversation needs to know of the world; filled in anew for each check.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -453,13 +456,6 @@ impl Conversation {
     fn expect(&mut self, now: Instant, environment: &mut dyn Environment) {
         let recipe = Arc::clone(&self.recipe);
         let Some(Step::Expect(expect)) = recipe.steps.get(self.step) else { return };
-        if self.eof && matches!(&self.input, Input::Bytes(received) if received.is_empty()) {
-            let number = report::number(&self.recipe, self.step);
-            let comment = report::quoted_comment(&self.recipe, self.step);
-            let text = format!("TCPCHK got an empty response at step {number}{comment}");
-            let status = expect.error_status.unwrap_or(CheckStatus::L7Response);
-            return self.conclude(now, status, 0, text);
-        }
         match &expect.test {
             Match::AgentReply => self.expect_agent(now),
             Match::String(_)
@@ -481,6 +477,12 @@ impl Conversation {
     fn expect_bytes(&mut self, now: Instant, expect: &Expect, environment: &mut dyn Environment) {
         let Input::Bytes(received) = &self.input else { return };
         let number = report::number(&self.recipe, self.step);
+        if received.is_empty() && self.eof {
+            let comment = report::quoted_comment(&self.recipe, self.step);
+            let text = format!("TCPCHK got an empty response at step {number}{comment}");
+            let status = expect.error_status.unwrap_or(CheckStatus::L7Response);
+            return self.conclude(now, status, 0, text);
+        }
         let needed = match &expect.test {
             Match::String(bytes) | Match::Binary(bytes) if expect.min_receive != Some(0) => bytes.len(),
             _ => 0,
@@ -610,11 +612,12 @@ impl Conversation {
     fn expect_agent(&mut self, now: Instant) {
         let Input::Bytes(received) = &self.input else { return };
         let Some(end) = received.iter().position(|byte| matches!(byte, b'\r' | b'\n')) else {
-            if self.eof && received.is_empty() {
-                self.conclude(now, CheckStatus::L7Response, 0, String::new());
+            if received.is_empty() && self.eof {
+                let text = format!("TCPCHK got an empty response at step {AGENT_REPLY_STEP}");
+                self.conclude(now, CheckStatus::L7Response, 0, text);
             } else if self.eof || received.len() > AGENT_LINE_MAX {
                 let text = "Ignoring incomplete line from agent".to_owned();
-                self.conclude(now, CheckStatus::Checked, 0, text);
+                self.conclude(now, CheckStatus::L7Timeout, 0, text);
             }
             return;
         };
