@@ -105,8 +105,12 @@ fn emit(client: &Client, transaction: &Transaction, is_early: bool) {
     context.log_counter = worker.state().proxy(client.frontend).frontend.logged.fetch_add(1, Relaxed);
     context.is_early = is_early;
     format.write(&scope, &mut context, &mut text);
+    let mut structured = Vec::new();
+    if let Some(format) = &settings.log_format_sd {
+        format.write(&scope, &mut context, &mut structured);
+    }
     if let Some(log) = worker.log.borrow_mut().as_mut() {
-        targets.send(level, &text, scope.wall, log);
+        targets.send_structured(level, &structured, &text, scope.wall, log);
     }
 }
 

@@ -13,7 +13,7 @@ use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
 use super::{body, content, reply};
 use haproxy_config::model::{
-    AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy,
+    AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy, RestrictNames,
 };
 use http::Version;
 use rules::{Direction, Peer, ProxyId};
@@ -64,6 +64,11 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
         }
     {
         return Route::Answered(reply::answer_error(client, transaction, status).await);
+    }
+    if !restrict_names(transaction, front, back) {
+        transaction.facts.termination.cause = b'P';
+        transaction.facts.termination.phase = b'R';
+        return Route::Answered(reply::answer_error(client, transaction, 403).await);
     }
     prepare(transaction, front, back);
     Route::Backend(backend)
@@ -207,6 +212,19 @@ fn wants_body(transaction: &Transaction, front: &Proxy, back: &Proxy) -> bool {
         // Looked for in the body of a POST with and without `check_post`, as measured.
         || (matches!(back.balance.key, BalanceKey::UrlParam { .. })
             && transaction.request.method_kind() == http::Method::Post)
+}
+
+/// `option http-restrict-req-hdr-names`: false when a name outside of letters, digits and `-` refuses the request.
+fn restrict_names(transaction: &mut Transaction, front: &Proxy, back: &Proxy) -> bool {
+    let options = [front.options.http_restrict_req_hdr_names, back.options.http_restrict_req_hdr_names];
+    let is_odd = |name: &[u8]| !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    if options.contains(&Some(RestrictNames::Reject)) {
+        return !transaction.request.fields().any(|(name, _)| is_odd(name));
+    }
+    if options.contains(&Some(RestrictNames::Delete)) {
+        transaction.request.remove_matching(&mut |name| is_odd(name));
+    }
+    true
 }
 
 /// Fields that the options of both proxies add or take away.
