@@ -13,6 +13,7 @@ mod listen;
 mod logs;
 mod net;
 mod plan;
+mod process_variables;
 pub mod proxy_protocol;
 mod registry;
 mod resolve;

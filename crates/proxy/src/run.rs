@@ -6,6 +6,7 @@ use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
 use crate::plan::Plan;
+use crate::process_variables;
 use crate::registry::Phase;
 use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
@@ -158,6 +159,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
+    process_variables::set(&state);
     let files = StateFiles::read(&state);
     let unresolved = resolve::initialize(&state, &|server| files.address_of(server));
     if !unresolved.is_empty() {

@@ -373,3 +373,30 @@ fn userlists_guard_by_password() {
     assert_eq!(statuses[0][0], (401, Some("Basic realm=\"Site\"".to_owned())));
     assert_eq!((statuses[1][1].0, statuses[2][1].0), (403, 200));
 }
+
+#[test]
+fn variables_of_the_process_are_set_before_anything_runs() {
+    let body = same(|program| {
+        let text = "global\n set-var proc.a int(5)\n set-var-fmt proc.b \"x%[int(1)]\"\n\
+                    listen web\n bind 127.0.0.1:$(web)\n mode http\n timeout client 8s\n timeout connect 8s\n timeout server 8s\n \
+                    http-request return status 200 content-type text/plain lf-string %[var(proc.a)]-%[var(proc.b)]\n";
+        program.http(text).start().get("web", "/").body
+    });
+    assert_eq!(body, "5-x1");
+}
+
+#[test]
+fn odd_header_names_pass_are_deleted_or_refused() {
+    let seen = same(|program| {
+        ["preserve", "delete", "reject"].map(|policy| {
+            let backend = Backend::named("s1");
+            let proxy = web(program, &format!(" option http-restrict-req-hdr-names {policy}"), &backend);
+            let status = proxy.client("web").ask(get("/", &["X_Odd: 1", "X-Even: 2"])).status;
+            let names = (status == 200).then(|| {
+                (backend.last().header("x_odd").is_some(), backend.last().header("x-even").is_some())
+            });
+            (status, names)
+        })
+    });
+    assert_eq!(seen, [(200, Some((true, true))), (200, Some((false, true))), (403, None)]);
+}
