@@ -7,6 +7,8 @@ pub mod descriptor;
 pub mod environment;
 pub mod filesystem;
 pub mod process;
+pub mod raw;
+pub mod realtime;
 pub mod signals;
 pub mod socket_options;
 pub mod transfer;
