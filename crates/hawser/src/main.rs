@@ -3,6 +3,7 @@
 
 mod demo;
 mod haproxy;
+mod ipvsadm;
 mod personality;
 mod version;
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
+        Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Help) => {
             print!("{}", personality::help());

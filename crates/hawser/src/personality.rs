@@ -6,6 +6,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personality {
     Haproxy,
+    Ipvsadm,
     Demo,
     Help,
     Version,
@@ -26,7 +27,11 @@ const NAMES: &[Name] = &[
         help: "the proxy, with HAProxy's command line (also as a symlink `haproxy`)",
     },
     Name { name: "keepalived", personality: None, help: "virtual addresses, with keepalived's command line" },
-    Name { name: "ipvsadm", personality: None, help: "the packet director, with ipvsadm's command line" },
+    Name {
+        name: "ipvsadm",
+        personality: Some(Personality::Ipvsadm),
+        help: "the kernel's packet director, with ipvsadm's command line (also as a symlink `ipvsadm`)",
+    },
     Name {
         name: "demo",
         personality: Some(Personality::Demo),

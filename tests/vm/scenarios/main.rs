@@ -1,0 +1,3 @@
+//! Scenarios in the virtual machine.
+
+mod ipvsadm;
