@@ -52,7 +52,7 @@ const OF_SERVER: Kinds = Kinds::of(&[
     Kind::Weight,
     Kind::UpperThreshold,
     Kind::LowerThreshold,
-    Kind::TunnelKind,
+    Kind::TunnelType,
     Kind::TunnelPort,
     Kind::TunnelNoChecksum,
     Kind::TunnelChecksum,

@@ -373,7 +373,7 @@ fn plain(
         Kind::Group => command.daemon.group = Some(group(text)?),
         Kind::Port => command.daemon.port = bounded(text, 1, 65_535, "mcast-port")?,
         Kind::Hops => command.daemon.hops = bounded(text, 1, 255, "mcast-ttl")?,
-        Kind::TunnelKind => {
+        Kind::TunnelType => {
             let checksum = ChecksumMode::None;
             *tunnel = Some(match text {
                 "ipip" => Tunnel::IpInIp,
@@ -455,7 +455,7 @@ fn check_service(command: &Command) -> Result<(), Failure> {
 
 fn check_server(command: &mut Command, tunnel: Option<Tunnel>) -> Result<(), Failure> {
     const TUNNEL_OPTIONS: Kinds = Kinds::of(&[
-        Kind::TunnelKind,
+        Kind::TunnelType,
         Kind::TunnelPort,
         Kind::TunnelNoChecksum,
         Kind::TunnelChecksum,
