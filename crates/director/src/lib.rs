@@ -4,4 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod check;
+pub mod dataplane;
 pub mod kernel;
+pub mod pool;
+pub mod table;
