@@ -8,4 +8,5 @@ pub mod check;
 pub mod dataplane;
 pub mod kernel;
 pub mod pool;
+pub mod runner;
 pub mod table;
