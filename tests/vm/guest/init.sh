@@ -5,6 +5,7 @@ export PATH=/usr/sbin:/usr/bin HOME=/root TERM=dumb LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+ln -s /proc/self/fd /dev/fd
 mount -t tmpfs -o mode=1777 tmp /run
 mount -t tmpfs -o mode=1777 tmp /tmp
 modprobe -a $(cat /etc/guest/modules)

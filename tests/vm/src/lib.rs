@@ -47,6 +47,8 @@ pub fn run(name: &str, script: &str, files: &[(&str, String)]) -> Outcome {
         std::fs::write(job.join(file), content).expect("written");
     }
     std::fs::copy(hawser(), job.join("hawser")).expect("the binary is built");
+    let itself = std::env::current_exe().expect("the test's binary");
+    std::fs::copy(itself, job.join("test")).expect("it is there");
     let input = folder.join("input");
     must(
         Command::new("tar").arg("-C").arg(&job).args(["--owner=0", "--group=0", "-cf"]).arg(&input).arg("."),
@@ -62,6 +64,21 @@ pub fn run(name: &str, script: &str, files: &[(&str, String)]) -> Outcome {
     let status = std::fs::read_to_string(left.join("status")).unwrap_or_default();
     let status = status.trim().parse().unwrap_or_else(|_| panic!("the guest died: {printed}"));
     Outcome { printed, status, folder: left }
+}
+
+/// Set in the process that runs in the guest.
+const INSIDE: &str = "HAWSER_GUEST";
+
+/// Whether this is the test's process in the guest.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Runs this very test in the guest; `name` is its full name.
+#[track_caller]
+pub fn run_itself(name: &str) -> Outcome {
+    let script = format!("export {INSIDE}=1\n/job/test --exact {name} --nocapture\n");
+    run(&name.replace("::", "-"), &script, &[])
 }
 
 fn boot(guest: &Path, folder: &Path, input: &Path, output: &Path) -> String {
