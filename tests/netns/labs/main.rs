@@ -1,4 +1,6 @@
 //! Labs of one host.
 
+mod director_packets;
+mod director_traffic;
 mod privileges;
 mod tutorial;
