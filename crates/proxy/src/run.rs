@@ -5,6 +5,7 @@ use crate::handover::Handover;
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::net::pipe;
 use crate::plan::Plan;
 use crate::process_variables;
 use crate::registry::Phase;
@@ -109,6 +110,20 @@ pub fn worker_count(model: &Model) -> usize {
     wanted.clamp(1, WORKERS_MAX)
 }
 
+/// How many pipes may be open: `maxpipes`, else a quarter of the connections where a proxy asks for splicing.
+fn pipes(model: &Model, maxconn: u32) -> usize {
+    let global = &model.global;
+    let mut options = model.proxies.iter().map(|proxy| &proxy.options);
+    let is_asked =
+        options.any(|options| options.splice_auto || options.splice_request || options.splice_response);
+    match global.maxpipes {
+        _ if global.nosplice => 0,
+        Some(pipes) => pipes as usize,
+        None if is_asked => maxconn as usize / 4,
+        None => pipe::OPEN_UNASKED,
+    }
+}
+
 /// Opens listeners, log targets and the sockets of the runtime API.
 ///
 /// # Errors
@@ -120,6 +135,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let handover = Handover::default();
     let mut listeners: Vec<Vec<PlacedListener>> = (0..workers).map(|_| Vec::new()).collect();
     let maxconn = model.global.maxconn.or(options.maxconn).unwrap_or(MAXCONN_DEFAULT);
+    pipe::limit(pipes(&model, maxconn));
     for proxy in model.proxies.iter().filter(|proxy| !proxy.disabled) {
         for (index, bind) in proxy.binds.iter().enumerate() {
             let name = listen::display(&bind.address);

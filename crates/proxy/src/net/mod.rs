@@ -3,6 +3,7 @@
 pub mod buffers;
 mod connect;
 mod deadline;
+pub mod pipe;
 mod stream;
 
 pub use connect::{ConnectOptions, connect};

@@ -1,12 +1,13 @@
 //! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
 
+use super::pipe::Pipe;
 use rules::Peer;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected byte stream, registered with the runtime of the worker that owns it.
@@ -37,6 +38,58 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
+        }
+    }
+
+    /// Moves at most `count` bytes into an empty pipe without copying them. `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// As reading. `None`: what carries this stream cannot do it.
+    pub fn poll_fill(
+        &self,
+        context: &mut Context<'_>,
+        pipe: &mut Pipe,
+        count: usize,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let Stream::Tcp(tcp) = self else { return None };
+        Some(loop {
+            match tcp.poll_read_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            match tcp.try_io(Interest::READABLE, || pipe.fill(tcp, count)) {
+                // The readiness was stale and is forgotten now: the next look waits.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break Poll::Ready(result),
+            }
+        })
+    }
+
+    /// Moves what waits in a pipe into the stream.
+    ///
+    /// # Errors
+    /// As writing.
+    pub fn poll_drain(&self, context: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        let Stream::Tcp(tcp) = self else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
+        loop {
+            match tcp.poll_write_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+            match tcp.try_io(Interest::WRITABLE, || pipe.drain(tcp)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Whether bytes can go past the program on their way to this stream.
+    pub fn takes_pipes(&self) -> bool {
+        match self {
+            Stream::Tcp(_) => true,
+            Stream::Unix(_) => false,
         }
     }
 

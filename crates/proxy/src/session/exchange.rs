@@ -274,7 +274,7 @@ pub async fn exchange(
     let facts = &mut transaction.facts;
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
-    let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
+    let framing_or_unsent = if down.is_done() { 0 } else { down.unsent() as u64 };
     facts.bytes_out += down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();

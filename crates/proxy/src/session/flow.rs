@@ -1,9 +1,11 @@
 //! One direction of a body: bytes read from one connection, unframed where the coding demands it, and written to the
 //! other. Reads into the thread's scratch buffer and writes straight from it; only what the peer does not take
-//! waits in a pooled buffer, and then nothing more is read.
+//! waits in a pooled buffer, and then nothing more is read. A body that fills the scratch buffer goes on through a pipe
+//! where nobody needs to see it (splice(2)).
 
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
+use crate::net::pipe::{self, Pipe};
 use http::{ChunkDecoder, Framing, Step, write_chunk_header};
 use rules::log_format::CHUNKED_END;
 use std::task::{Context, Poll};
@@ -13,6 +15,9 @@ const PENDING_MAX: usize = 2 * buffers::SCRATCH_SIZE;
 
 /// Reads from one connection in one go before others have their turn, in bytes.
 const TURN_MAX: usize = 4 * buffers::SCRATCH_SIZE;
+
+/// A pipe that takes less than this in one go is slower than copying: the flow goes back to that.
+const SPLICED_MIN: usize = 32 * 1024;
 
 /// How the bytes that are still to come are framed.
 #[derive(Debug)]
@@ -36,6 +41,15 @@ pub enum FlowError {
     Destination,
 }
 
+/// What became of an attempt to move bytes through a pipe.
+enum Spliced {
+    Moved(usize),
+    /// The source has nothing now.
+    Nothing,
+    /// These bytes must be read.
+    NotHere,
+}
+
 /// One direction.
 #[derive(Debug)]
 pub struct Flow {
@@ -56,6 +70,10 @@ pub struct Flow {
     pub source_closed: bool,
     /// The last poll moved bytes.
     pub progressed: bool,
+    /// The last read filled its buffer: more of the same kind will follow.
+    is_bulk: bool,
+    /// Bytes that are on their way through the kernel, after those of `pending`.
+    pipe: Option<Box<Pipe>>,
 }
 
 impl Flow {
@@ -76,6 +94,8 @@ impl Flow {
             blocked_on_destination: false,
             source_closed: false,
             progressed: false,
+            is_bulk: false,
+            pipe: None,
         }
     }
 
@@ -99,7 +119,12 @@ impl Flow {
 
     /// Everything was read and written.
     pub fn is_done(&self) -> bool {
-        self.is_read() && self.pending.is_empty()
+        self.is_read() && self.unsent() == 0
+    }
+
+    /// Bytes taken from the source and not yet written.
+    pub fn unsent(&self) -> usize {
+        self.pending.len() + self.pipe.as_ref().map_or(0, |pipe| pipe.waiting())
     }
 
     /// Takes what of `bytes` belongs to the body, unframes it into `pending`, and returns how much that was.
@@ -200,11 +225,19 @@ impl Flow {
                 input.consume(used);
                 continue;
             }
-            let count = match self.read_once(context, source, input, destination)? {
-                Some(count) => count,
-                None => return Poll::Pending,
+            let spliced = match self.splice_once(context, source, destination)? {
+                Spliced::Moved(count) => Some(Some(count)),
+                Spliced::Nothing => Some(None),
+                Spliced::NotHere => None,
             };
-            moved += count;
+            let count = match spliced {
+                Some(count) => count,
+                None => self.read_once(context, source, input, destination)?,
+            };
+            match count {
+                Some(count) => moved += count,
+                None => return Poll::Pending,
+            }
         }
     }
 
@@ -225,8 +258,84 @@ impl Flow {
                 }
             }
         }
+        while let Some(pipe) = &mut self.pipe {
+            match destination.poll_drain(context, pipe) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.written += count as u64;
+                    self.progressed = true;
+                    if pipe.waiting() == 0
+                        && let Some(empty) = self.pipe.take()
+                    {
+                        pipe::give(empty);
+                    }
+                }
+                Poll::Ready(Ok(_) | Err(_)) => return Err(FlowError::Destination),
+                Poll::Pending => {
+                    self.blocked_on_destination = true;
+                    return Ok(false);
+                }
+            }
+        }
         self.blocked_on_destination = false;
         Ok(true)
+    }
+
+    /// Moves bytes into a pipe, where the last read was a full one and nobody needs to see what follows.
+    fn splice_once(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        destination: &Stream,
+    ) -> Result<Spliced, FlowError> {
+        if !self.is_bulk || !destination.takes_pipes() {
+            return Ok(Spliced::NotHere);
+        }
+        let most = match self.source {
+            Source::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            Source::UntilClose if !self.chunked_out => usize::MAX,
+            Source::UntilClose | Source::Chunked(_) | Source::Done => return Ok(Spliced::NotHere),
+        };
+        let Some(mut pipe) = pipe::take() else { return Ok(Spliced::NotHere) };
+        let polled = source.poll_fill(context, &mut pipe, most);
+        let Some(Poll::Ready(result)) = polled else {
+            pipe::give(pipe);
+            return Ok(if polled.is_some() { Spliced::Nothing } else { Spliced::NotHere });
+        };
+        let Ok(count) = result else {
+            pipe::give(pipe);
+            return Err(FlowError::Source);
+        };
+        self.progressed = true;
+        if count == 0 {
+            pipe::give(pipe);
+            return self.end_of_source().map(Spliced::Moved);
+        }
+        self.is_bulk = count >= SPLICED_MIN;
+        self.read += count as u64;
+        self.data += count as u64;
+        if let Source::Length(left) = &mut self.source {
+            *left -= count as u64;
+            if *left == 0 {
+                self.source = Source::Done;
+            }
+        }
+        self.pipe = Some(pipe);
+        Ok(Spliced::Moved(count))
+    }
+
+    /// The source closed: the regular end where nothing else marks it. Returns 0, the bytes moved.
+    fn end_of_source(&mut self) -> Result<usize, FlowError> {
+        match self.source {
+            Source::UntilClose => {
+                self.source = Source::Done;
+                self.source_closed = true;
+                if self.chunked_out {
+                    self.pending.push(b"0\r\n\r\n");
+                }
+                Ok(0)
+            }
+            Source::Length(_) | Source::Chunked(_) | Source::Done => Err(FlowError::Source),
+        }
     }
 
     /// One read, forwarded at once. `None`: the source has nothing now.
@@ -248,18 +357,9 @@ impl Flow {
             };
             self.progressed = true;
             if count == 0 {
-                return match self.source {
-                    Source::UntilClose => {
-                        self.source = Source::Done;
-                        self.source_closed = true;
-                        if self.chunked_out {
-                            self.pending.push(b"0\r\n\r\n");
-                        }
-                        Ok(Some(0))
-                    }
-                    Source::Length(_) | Source::Chunked(_) | Source::Done => Err(FlowError::Source),
-                };
+                return self.end_of_source().map(Some);
             }
+            self.is_bulk = count == scratch.len();
             let bytes = &scratch[..count];
             let (used, direct) = self.unframe(bytes)?;
             self.read += used as u64;
@@ -286,6 +386,14 @@ impl Flow {
     }
 }
 
+impl Drop for Flow {
+    fn drop(&mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            pipe::give(pipe);
+        }
+    }
+}
+
 /// Appends one chunk; an empty one would end the body, so it is left out.
 fn push_chunk(pending: &mut Pending, data: &[u8]) {
     if data.is_empty() {
@@ -295,4 +403,66 @@ fn push_chunk(pending: &mut Pending, data: &[u8]) {
     write_chunk_header(data.len() as u64, out);
     out.extend_from_slice(data);
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    const BODY_LENGTH: usize = 16 << 20;
+
+    /// One end for the flow, the other for a thread.
+    fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let ours = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
+        let (theirs, _) = listener.accept().expect("connected");
+        ours.set_nonblocking(true).expect("a socket");
+        (Stream::Tcp(tokio::net::TcpStream::from_std(ours).expect("in a runtime")), theirs)
+    }
+
+    fn body() -> Vec<u8> {
+        // No period that divides a buffer: bytes out of order are seen.
+        (0..BODY_LENGTH).map(|index| (index % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn a_bulk_body_arrives_whole_in_order_and_through_a_pipe() {
+        let (mut source, mut sender) = pair();
+        let (mut destination, mut receiver) = pair();
+        let writer = std::thread::spawn(move || sender.write_all(&body()).map(|()| sender));
+        let reader = std::thread::spawn(move || {
+            let mut read = vec![0; BODY_LENGTH];
+            // Slow at first, so that bytes wait on both sides of the pipe.
+            receiver.read_exact(&mut read[..1]).expect("bytes");
+            std::thread::sleep(Duration::from_millis(200));
+            receiver.read_exact(&mut read[1..]).expect("bytes");
+            read
+        });
+        let mut flow = Flow::new(Framing::Length(BODY_LENGTH as u64));
+        let mut input = Pending::new();
+        let moved = poll_fn(|context| flow.poll(context, &mut source, &mut input, &mut destination)).await;
+        assert!(moved.is_ok() && flow.is_done());
+        assert_eq!((flow.read, flow.data, flow.written), (16 << 20, 16 << 20, 16 << 20));
+        assert!(reader.join().expect("read") == body(), "the same bytes in the same order");
+        assert_eq!(pipe::pooled(), 1, "a pipe was used and given back");
+        drop(writer.join());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_inside_a_pipe_is_the_sources_fault() {
+        let (mut source, mut sender) = pair();
+        let (mut destination, mut receiver) = pair();
+        std::thread::spawn(move || sender.write_all(&body()));
+        let reader = std::thread::spawn(move || receiver.read_to_end(&mut Vec::new()));
+        let mut flow = Flow::new(Framing::Length(2 * BODY_LENGTH as u64));
+        let mut input = Pending::new();
+        let moved = poll_fn(|context| flow.poll(context, &mut source, &mut input, &mut destination)).await;
+        assert!(matches!(moved, Err(FlowError::Source)), "{moved:?}");
+        drop(destination);
+        assert_eq!(reader.join().expect("ended").expect("no reset"), BODY_LENGTH);
+    }
 }
