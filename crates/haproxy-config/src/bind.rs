@@ -3,7 +3,7 @@
 use crate::address::{self, Wanted};
 use crate::keywords::Status::{Idle, NoEffect, Refused, Works};
 use crate::keywords::{self, Keyword, assign, flag, read, row};
-use crate::model::{Address, Bind, BindTls, Level, SeverityOutput};
+use crate::model::{Address, Bind, BindTls, Level, Protocol, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use crate::users;
 
@@ -231,8 +231,12 @@ fn expose(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -
     Ok(())
 }
 
+/// The words of `proto`.
+pub(crate) const PROTOCOLS: &[(&str, Protocol)] =
+    &[("h2", Protocol::Http2), ("h1", Protocol::Http1), ("none", Protocol::Negotiated)];
+
 fn proto(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.http2_prior_knowledge = arguments.choice(&[("h2", true), ("h1", false), ("none", false)])?;
+    bind.protocol = arguments.choice(PROTOCOLS)?;
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use crate::address::{self, Port, Wanted};
 use crate::keywords;
 use crate::language::{SectionKind, Word};
 use crate::model::{
-    Address, AgentCheck, InitAddress, OnError, ResolveOptions, Server, ServerCheck, ServerPort,
+    Address, AgentCheck, InitAddress, OnError, Protocol, ResolveOptions, Server, ServerCheck, ServerPort,
+    WebSocketProtocol,
 };
 use crate::names::template_range;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
@@ -85,7 +86,8 @@ impl ServerDraft {
                 mss: None,
                 namespace: None,
                 non_stick: false,
-                http2_prior_knowledge: false,
+                protocol: Protocol::Negotiated,
+                websocket: WebSocketProtocol::Auto,
                 tls: None,
                 log_proto: None,
             },

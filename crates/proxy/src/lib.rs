@@ -9,6 +9,7 @@
 mod control;
 mod handover;
 mod health;
+mod http2;
 mod listen;
 mod logs;
 mod net;

@@ -220,6 +220,7 @@ fn accepted_one(
         requests: 0,
         closed: false,
         private: None,
+        multiplexed: None,
         counted: false,
         trackers: None,
         proxy_header: false,

@@ -35,7 +35,7 @@ pub struct Bind {
     pub expose_fd_listeners: bool,
     pub namespace: Option<String>,
     pub tls: Option<BindTls>,
-    pub http2_prior_knowledge: bool,
+    pub protocol: Protocol,
     pub source_networks: Vec<Network>,
     /// `accept-netscaler-cip MAGIC`.
     pub netscaler_cip: Option<u32>,
@@ -71,7 +71,7 @@ impl Bind {
             expose_fd_listeners: false,
             namespace: None,
             tls: None,
-            http2_prior_knowledge: false,
+            protocol: Protocol::Negotiated,
             source_networks: Vec::new(),
             proxy: None,
             netscaler_cip: None,
@@ -93,4 +93,15 @@ pub struct BindTls {
     pub certificates: Vec<String>,
     /// Every other TLS word of the line with its argument, in order.
     pub settings: Vec<(String, Option<String>)>,
+}
+
+/// `proto` of a `bind` or `server` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// What ALPN agrees on; without it HTTP/1, and for clients HTTP/2 when they begin with its preface.
+    #[default]
+    Negotiated,
+    Http1,
+    /// HTTP/2 without negotiation.
+    Http2,
 }

@@ -1,6 +1,6 @@
 //! One `server` line (or one slot of a `server-template`), with `default-server` folded in.
 
-use super::Address;
+use super::{Address, Protocol};
 use diag::Span;
 use rules::ServerId;
 use std::net::IpAddr;
@@ -50,7 +50,9 @@ pub struct Server {
     pub mss: Option<i32>,
     pub namespace: Option<String>,
     pub non_stick: bool,
-    pub http2_prior_knowledge: bool,
+    pub protocol: Protocol,
+    /// `ws`: what WebSockets go over.
+    pub websocket: WebSocketProtocol,
     pub tls: Option<ServerTls>,
     pub log_proto: Option<String>,
 }
@@ -156,4 +158,15 @@ pub struct ServerTls {
     pub verify_none: bool,
     /// Every other TLS word of the line with its argument, in order.
     pub settings: Vec<(String, Option<String>)>,
+}
+
+/// `ws` of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebSocketProtocol {
+    /// HTTP/1.1, or what `proto` fixes.
+    #[default]
+    Auto,
+    Http1,
+    /// The extended `CONNECT` of RFC 8441.
+    Http2,
 }

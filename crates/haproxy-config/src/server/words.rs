@@ -5,7 +5,9 @@ use crate::address::{self, Wanted};
 use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, flag, read, row};
 use crate::language::Word;
-use crate::model::{Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source};
+use crate::model::{
+    Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source, WebSocketProtocol,
+};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use std::net::IpAddr;
 
@@ -174,7 +176,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("verify", TLS, verify, "whether the server's certificate is checked"),
     row("verifyhost", TLS, tls_word, "name the certificate must have"),
     row("weight", Works, weight, "share of the load, 0..=256"),
-    row("ws", ParsedOnly("WebSocket runs over HTTP/1.1"), skip_word, "protocol of WebSocket"),
+    row("ws", Works, websocket, "protocol of WebSocket"),
     flag(
         "check-reuse-pool",
         ParsedOnly("checks open their own connections"),
@@ -303,16 +305,20 @@ fn tcp_user_timeout(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut C
     Ok(())
 }
 
-fn proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    let span = arguments.peek().map_or(arguments.span(), |word| word.span);
-    match arguments.choice(&[("h1", 1), ("h2", 2), ("none", 0), ("fcgi", 9)])? {
-        9 => return fail(span, "FastCGI servers are not implemented"),
-        2 => draft.server.http2_prior_knowledge = true,
-        _ => draft.server.http2_prior_knowledge = false,
+fn proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    if arguments.peek().is_some_and(|word| word.value == "fcgi") {
+        return fail(arguments.span(), "FastCGI servers are not implemented");
     }
-    if draft.server.http2_prior_knowledge {
-        context.warn(span, "HTTP/2 to servers is read but not spoken yet: HTTP/1.1 is used");
-    }
+    draft.server.protocol = arguments.choice(crate::bind::PROTOCOLS)?;
+    Ok(())
+}
+
+fn websocket(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.server.websocket = arguments.choice(&[
+        ("auto", WebSocketProtocol::Auto),
+        ("h1", WebSocketProtocol::Http1),
+        ("h2", WebSocketProtocol::Http2),
+    ])?;
     Ok(())
 }
 

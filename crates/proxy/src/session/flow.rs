@@ -6,7 +6,7 @@
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use crate::net::pipe::{self, Pipe};
-use http::{ChunkDecoder, Framing, Step, write_chunk_header};
+use http::{ChunkDecoder, Framing, Head, Limits, Step, write_chunk_header};
 use rules::log_format::CHUNKED_END;
 use std::task::{Context, Poll};
 
@@ -54,8 +54,12 @@ enum Spliced {
 #[derive(Debug)]
 pub struct Flow {
     source: Source,
-    /// What is written is framed in chunks too.
+    /// What is written is framed in chunks.
     chunked_out: bool,
+    /// The destination is a stream of HTTP/2, which has its own end and takes trailers apart.
+    streamed: bool,
+    /// Trailers for such a destination.
+    trailers: Option<Box<Head>>,
     /// Bytes ready for the destination.
     pub pending: Pending,
     /// Bytes read from the source, framing included.
@@ -87,6 +91,8 @@ impl Flow {
         Flow {
             source,
             chunked_out,
+            streamed: false,
+            trailers: None,
             pending: Pending::new(),
             read: 0,
             data: 0,
@@ -99,11 +105,72 @@ impl Flow {
         }
     }
 
-    /// A flow whose whole body is `body`, framed already: another attempt of a request that was kept.
-    pub fn with_pending(mut self, body: &[u8]) -> Flow {
-        self.pending.push(body);
+    /// The flow of a body from one connection to another. What comes over HTTP/2 ends with its stream, whatever its length
+    /// (which the codec checks); what goes to HTTP/1 without a length goes in chunks, if `chunks` are understood there.
+    pub fn between(framing: Framing, from: &Stream, to: &Stream, chunks: bool) -> Flow {
+        let mut flow = Flow::new(framing);
+        if from.is_http2() {
+            flow.chunked_out = chunks && framing == Framing::UntilClose;
+            if framing != Framing::None {
+                flow.source = Source::UntilClose;
+            }
+        }
+        if to.is_http2() {
+            flow.chunked_out = false;
+            flow.streamed = true;
+        }
+        flow
+    }
+
+    /// Nothing will come any more, not even trailers.
+    pub fn is_finished(&self) -> bool {
+        self.is_done() && self.trailers.is_none()
+    }
+
+    /// What is written is framed in chunks.
+    pub fn is_chunked(&self) -> bool {
+        self.chunked_out
+    }
+
+    /// Takes the whole body from `body`, which went out before, in chunks if `was_chunked`: another attempt of a request
+    /// that was kept.
+    ///
+    /// # Errors
+    /// Never: it was framed by a flow.
+    pub fn replay(&mut self, body: &[u8], was_chunked: bool) -> Result<(), FlowError> {
+        if was_chunked == self.chunked_out {
+            self.pending.push(body);
+        } else if was_chunked {
+            self.source = Source::Chunked(Box::default());
+            self.take(body)?;
+        } else {
+            self.source = Source::UntilClose;
+            self.take(body)?;
+            self.end_source(None);
+        }
         self.source = Source::Done;
-        self
+        Ok(())
+    }
+
+    /// The source has ended regularly, with trailers perhaps.
+    fn end_source(&mut self, trailers: Option<Box<Head>>) {
+        self.source = Source::Done;
+        if self.chunked_out {
+            self.data += CHUNKED_END;
+            push_last_chunk(&mut self.pending, &mut self.data, trailers.as_deref());
+        } else if self.streamed {
+            self.trailers = trailers;
+        }
+    }
+
+    /// Looks whether a stream has nothing more to give, so that its end need not be read apart.
+    pub fn notice_end(&mut self, source: &Stream) {
+        if let (Source::UntilClose, Stream::Http2(stream)) = (&self.source, source)
+            && stream.is_read()
+        {
+            self.source_closed = true;
+            self.end_source(None);
+        }
     }
 
     /// What follows a switch of protocols is bytes until the end.
@@ -168,27 +235,26 @@ impl Flow {
                     match decoder.next(&bytes[at..]).map_err(|_| FlowError::Framing)? {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
-                            push_chunk(&mut self.pending, &bytes[at + skip..at + skip + len]);
+                            let data = &bytes[at + skip..at + skip + len];
+                            if self.chunked_out {
+                                push_chunk(&mut self.pending, data);
+                            } else {
+                                self.pending.push(data);
+                            }
                             at += skip + len;
                         }
                         Step::NeedMore => return Ok((bytes.len(), None)),
                         Step::End { consumed } => {
                             at += consumed;
-                            let out = self.pending.buffer();
-                            out.extend_from_slice(b"0\r\n");
                             self.data += CHUNKED_END;
-                            match decoder.trailers() {
-                                Some(trailers) => {
-                                    for (name, value) in trailers.fields() {
-                                        self.data += (name.len() + value.len()) as u64;
-                                        out.extend_from_slice(name);
-                                        out.extend_from_slice(b": ");
-                                        out.extend_from_slice(value);
-                                        out.extend_from_slice(b"\r\n");
-                                    }
-                                    out.extend_from_slice(b"\r\n");
-                                }
-                                None => out.extend_from_slice(b"\r\n"),
+                            if self.chunked_out {
+                                push_last_chunk(&mut self.pending, &mut self.data, decoder.trailers());
+                            } else if let Some(trailers) = decoder.trailers() {
+                                self.data += trailers
+                                    .fields()
+                                    .map(|(name, value)| (name.len() + value.len()) as u64)
+                                    .sum::<u64>();
+                                self.trailers = Some(Box::new(trailers.clone()));
                             }
                             self.source = Source::Done;
                             return Ok((at, None));
@@ -214,6 +280,9 @@ impl Flow {
                 return Poll::Pending;
             }
             if self.is_read() {
+                if let Some(stream) = destination.as_http2() {
+                    stream.finish(self.trailers.take().as_deref());
+                }
                 return Poll::Ready(Ok(()));
             }
             if moved >= TURN_MAX {
@@ -243,8 +312,9 @@ impl Flow {
 
     /// Writes `pending`; false when the destination would block.
     fn flush(&mut self, context: &mut Context<'_>, destination: &mut Stream) -> Result<bool, FlowError> {
+        let last = self.is_read() && self.trailers.is_none();
         while !self.pending.is_empty() {
-            match destination.poll_write(context, self.pending.bytes()) {
+            match destination.poll_write_body(context, self.pending.bytes(), last) {
                 Poll::Ready(Ok(0)) => return Err(FlowError::Destination),
                 Poll::Ready(Ok(count)) => {
                     self.pending.consume(count);
@@ -308,7 +378,7 @@ impl Flow {
         self.progressed = true;
         if count == 0 {
             pipe::give(pipe);
-            return self.end_of_source().map(Spliced::Moved);
+            return self.end_of_source(source).map(Spliced::Moved);
         }
         self.is_bulk = count >= SPLICED_MIN;
         self.read += count as u64;
@@ -324,14 +394,13 @@ impl Flow {
     }
 
     /// The source closed: the regular end where nothing else marks it. Returns 0, the bytes moved.
-    fn end_of_source(&mut self) -> Result<usize, FlowError> {
+    fn end_of_source(&mut self, source: &mut Stream) -> Result<usize, FlowError> {
         match self.source {
             Source::UntilClose => {
                 self.source = Source::Done;
                 self.source_closed = true;
-                if self.chunked_out {
-                    self.pending.push(b"0\r\n\r\n");
-                }
+                let trailers = source.as_http2().and_then(|stream| stream.take_trailers(&Limits::default()));
+                self.end_source(trailers);
                 Ok(0)
             }
             Source::Length(_) | Source::Chunked(_) | Source::Done => Err(FlowError::Source),
@@ -357,16 +426,18 @@ impl Flow {
             };
             self.progressed = true;
             if count == 0 {
-                return self.end_of_source().map(Some);
+                return self.end_of_source(source).map(Some);
             }
             self.is_bulk = count == scratch.len();
             let bytes = &scratch[..count];
             let (used, direct) = self.unframe(bytes)?;
             self.read += used as u64;
+            self.notice_end(source);
             if let Some(direct) = direct {
                 let mut rest = direct;
+                let last = self.is_read() && self.trailers.is_none();
                 while !rest.is_empty() {
-                    match destination.poll_write(context, rest) {
+                    match destination.poll_write_body(context, rest, last) {
                         Poll::Ready(Ok(0)) => return Err(FlowError::Destination),
                         Poll::Ready(Ok(written)) => {
                             self.written += written as u64;
@@ -402,6 +473,20 @@ fn push_chunk(pending: &mut Pending, data: &[u8]) {
     let out = pending.buffer();
     write_chunk_header(data.len() as u64, out);
     out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the end of a chunked body; `count` grows by what trailers count.
+fn push_last_chunk(pending: &mut Pending, count: &mut u64, trailers: Option<&Head>) {
+    let out = pending.buffer();
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers.into_iter().flat_map(Head::fields) {
+        *count += (name.len() + value.len()) as u64;
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
     out.extend_from_slice(b"\r\n");
 }
 

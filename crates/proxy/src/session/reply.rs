@@ -172,14 +172,27 @@ pub async fn send_raw_error(client: &mut Client, transaction: &mut Transaction, 
     write_all(client, &answer.bytes).await;
 }
 
-/// Sends bytes within `timeout client`; gives up silently.
+/// Tells a client that waits for it to send the body.
+pub async fn send_continue(client: &mut Client) {
+    match client.stream.as_http2() {
+        Some(stream) => {
+            let mut head = http::Head::new();
+            head.start_response(100, None, Version::Http2);
+            // A client that is gone meanwhile is noticed when its body does not come.
+            let _ = stream.send_interim(&head);
+        }
+        None => _ = write_all(client, b"HTTP/1.1 100 Continue\r\n\r\n").await,
+    }
+}
+
+/// Sends bytes within `timeout client`; gives up silently. On a stream of HTTP/2 they are the rest of the body.
 pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
     let timeout = client.worker.plan().proxy(client.frontend).timeouts.client;
     client.expect_within(timeout, Instant::now());
     let mut sent = 0;
     poll_fn(|context| {
         while sent < bytes.len() {
-            match client.stream.poll_write(context, &bytes[sent..]) {
+            match client.stream.poll_write_body(context, &bytes[sent..], true) {
                 Poll::Ready(Ok(count)) if count > 0 => sent += count,
                 Poll::Ready(_) => {
                     client.closed = true;
@@ -198,7 +211,20 @@ pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
 async fn send(client: &mut Client, transaction: &mut Transaction, answer: &Answer) {
     let head_only = transaction.request.method() == b"HEAD";
     let bytes = if head_only { &answer.bytes[..answer.head_length] } else { &answer.bytes[..] };
-    let sent = write_all(client, bytes).await;
+    let sent = match client.stream.as_http2() {
+        Some(stream) => {
+            let ends = bytes.len() == answer.head_length;
+            // What is no HTTP, or cannot be said in HTTP/2, ends the stream with an error.
+            match stream.send_response(&transaction.response, ends) {
+                Ok(()) => answer.head_length + write_all(client, &bytes[answer.head_length..]).await,
+                Err(_) => {
+                    stream.reset(h2::Reason::INTERNAL_ERROR);
+                    0
+                }
+            }
+        }
+        None => write_all(client, bytes).await,
+    };
     let body = sent.saturating_sub(answer.head_length) as u64;
     let head = if sent == 0 { 0 } else { transaction.counted_head };
     transaction.facts.bytes_out += head + body;

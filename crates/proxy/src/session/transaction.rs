@@ -39,6 +39,8 @@ pub struct Transaction {
     pub response: Head,
     /// The body that was sent with the head, kept while the request may have to be sent again.
     pub retained_body: Vec<u8>,
+    /// It is framed in chunks.
+    pub retained_chunked: bool,
     /// What the persistence cookie said.
     pub presented: Presented,
     /// `force-persist` and `ignore-persist` matched.
@@ -96,6 +98,7 @@ impl Transaction {
                 request: Head::new(),
                 response: Head::new(),
                 retained_body: Vec::new(),
+                retained_chunked: false,
                 presented: Presented::default(),
                 force_persist: false,
                 ignore_persist: false,
