@@ -2,6 +2,7 @@
 
 mod balance;
 mod browser;
+mod compression;
 mod configuration;
 mod cookies;
 mod errors;

@@ -56,6 +56,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
+    super::filters::check(&draft, context);
     formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.

@@ -1,6 +1,7 @@
 //! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
 
 use super::client::{Client, Left};
+use super::compress;
 use super::dispatch::{Abort, Assigned, is_shareable};
 use super::flow::{Flow, FlowError};
 use super::http1::After;
@@ -156,7 +157,17 @@ pub async fn exchange(
     if let Some(name) = &settings.http_send_name_header {
         transaction.request.set(name.as_bytes(), server.name().as_bytes());
     }
-    transaction.request.write_to(up.pending.buffer());
+    let framing = transaction.request.request_framing();
+    let compressed = transaction.request_compression.and_then(|algorithm| {
+        compress::begin_request(client, &transaction.request, framing, settings, algorithm)
+    });
+    match compressed {
+        Some((head, compressor)) => {
+            head.write_to(up.pending.buffer());
+            up.compress(compressor);
+        }
+        None => transaction.request.write_to(up.pending.buffer()),
+    }
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
         take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H'))?;
@@ -247,6 +258,9 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
+    if !tunnels && let Some(compressor) = compress::response(client, transaction, framing, settings) {
+        down.compress(compressor);
+    }
     transaction.response.write_to(down.pending.buffer());
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -334,6 +348,7 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
 fn request_failed(error: FlowError, phase: u8) -> Failure {
     let (status, cause) = match error {
         FlowError::Framing => (Some(400), b'P'),
+        FlowError::Coding => (Some(500), b'I'),
         FlowError::Source => (Some(400), b'C'),
         FlowError::Destination => (Some(502), b'S'),
     };
@@ -521,6 +536,7 @@ pub enum Broken {
     BadResponseBody,
     /// A rule refused what the server sent.
     Refused,
+    Compressor,
 }
 
 impl Broken {
@@ -531,6 +547,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
+            Broken::Compressor => (b'I', b'D'),
             Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
@@ -555,6 +572,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => up_broken = true,
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= up.progressed;
         }
@@ -564,6 +582,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ServerGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= down.progressed;
         }

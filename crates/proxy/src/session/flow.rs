@@ -2,6 +2,7 @@
 //! other. Reads into the thread's scratch buffer and writes straight from it; only what the peer does not take
 //! waits in a pooled buffer, and then nothing more is read.
 
+use super::compress::{Compressor, EncoderFailed};
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use http::{ChunkDecoder, Framing, Step, write_chunk_header};
@@ -34,6 +35,14 @@ pub enum FlowError {
     Framing,
     /// The destination failed.
     Destination,
+    /// The compressor failed.
+    Coding,
+}
+
+impl From<EncoderFailed> for FlowError {
+    fn from(EncoderFailed: EncoderFailed) -> FlowError {
+        FlowError::Coding
+    }
 }
 
 /// One direction.
@@ -42,6 +51,8 @@ pub struct Flow {
     source: Source,
     /// What is written is framed in chunks too.
     chunked_out: bool,
+    /// What the body goes through on its way.
+    compressor: Option<Box<Compressor>>,
     /// Bytes ready for the destination.
     pub pending: Pending,
     /// Bytes read from the source, framing included.
@@ -69,6 +80,7 @@ impl Flow {
         Flow {
             source,
             chunked_out,
+            compressor: None,
             pending: Pending::new(),
             read: 0,
             data: 0,
@@ -84,6 +96,12 @@ impl Flow {
         self.pending.push(body);
         self.source = Source::Done;
         self
+    }
+
+    /// Compresses the body, which is framed in chunks from here on.
+    pub fn compress(&mut self, compressor: Compressor) {
+        self.chunked_out = true;
+        self.compressor = Some(Box::new(compressor));
     }
 
     /// What follows a switch of protocols is bytes until the end.
@@ -123,18 +141,28 @@ impl Flow {
             Source::Length(left) => {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= count as u64;
-                if *left == 0 {
+                let ended = *left == 0;
+                self.data += count as u64;
+                if self.compressor.is_none() {
+                    if ended {
+                        self.source = Source::Done;
+                    }
+                    return Ok((count, Some(&bytes[..count])));
+                }
+                self.put(&bytes[..count])?;
+                if ended {
+                    self.end_data()?;
+                    self.pending.push(b"0\r\n\r\n");
                     self.source = Source::Done;
                 }
-                self.data += count as u64;
-                Ok((count, Some(&bytes[..count])))
+                Ok((count, None))
             }
             Source::UntilClose => {
                 self.data += bytes.len() as u64;
                 if !self.chunked_out {
                     return Ok((bytes.len(), Some(bytes)));
                 }
-                push_chunk(&mut self.pending, bytes);
+                self.put(bytes)?;
                 Ok((bytes.len(), None))
             }
             Source::Chunked(decoder) => {
@@ -143,12 +171,19 @@ impl Flow {
                     match decoder.next(&bytes[at..]).map_err(|_| FlowError::Framing)? {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
-                            push_chunk(&mut self.pending, &bytes[at + skip..at + skip + len]);
+                            let data = &bytes[at + skip..at + skip + len];
+                            match &mut self.compressor {
+                                Some(compressor) => compressor.write(data, &mut self.pending)?,
+                                None => push_chunk(&mut self.pending, data),
+                            }
                             at += skip + len;
                         }
                         Step::NeedMore => return Ok((bytes.len(), None)),
                         Step::End { consumed } => {
                             at += consumed;
+                            if let Some(compressor) = &mut self.compressor {
+                                compressor.finish(&mut self.pending)?;
+                            }
                             let out = self.pending.buffer();
                             out.extend_from_slice(b"0\r\n");
                             self.data += CHUNKED_END;
@@ -172,6 +207,32 @@ impl Flow {
                 }
             }
         }
+    }
+
+    /// Hands on a piece of the body, in a chunk.
+    fn put(&mut self, data: &[u8]) -> Result<(), FlowError> {
+        match &mut self.compressor {
+            Some(compressor) => compressor.write(data, &mut self.pending)?,
+            None => push_chunk(&mut self.pending, data),
+        }
+        Ok(())
+    }
+
+    /// The body is complete: what was held back follows.
+    fn end_data(&mut self) -> Result<(), FlowError> {
+        if let Some(compressor) = &mut self.compressor {
+            compressor.finish(&mut self.pending)?;
+        }
+        Ok(())
+    }
+
+    /// The source pauses: the client gets all that was read. False when nothing was held back.
+    fn flush_compressor(&mut self) -> Result<bool, FlowError> {
+        let Some(compressor) = self.compressor.as_mut().filter(|compressor| compressor.is_dirty()) else {
+            return Ok(false);
+        };
+        compressor.flush(&mut self.pending)?;
+        Ok(true)
     }
 
     /// Moves bytes until one side would block or the body ends. `input` holds bytes read from the source before.
@@ -202,6 +263,7 @@ impl Flow {
             }
             let count = match self.read_once(context, source, input, destination)? {
                 Some(count) => count,
+                None if self.flush_compressor()? => continue,
                 None => return Poll::Pending,
             };
             moved += count;
@@ -252,6 +314,7 @@ impl Flow {
                     Source::UntilClose => {
                         self.source = Source::Done;
                         self.source_closed = true;
+                        self.end_data()?;
                         if self.chunked_out {
                             self.pending.push(b"0\r\n\r\n");
                         }
@@ -287,7 +350,7 @@ impl Flow {
 }
 
 /// Appends one chunk; an empty one would end the body, so it is left out.
-fn push_chunk(pending: &mut Pending, data: &[u8]) {
+pub fn push_chunk(pending: &mut Pending, data: &[u8]) {
     if data.is_empty() {
         return;
     }
