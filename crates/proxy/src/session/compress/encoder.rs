@@ -1,6 +1,7 @@
 //! The compressed formats as one stream of bytes: data in, coded bytes out. Owns the state of the formats; never knows
 //! of messages or of framing.
 
+use super::fast_stream::FastStream;
 use brotli::CompressorWriter;
 use flate2::{Compress, Compression, FlushCompress};
 use haproxy_config::model::CompressionAlgorithm;
@@ -39,7 +40,9 @@ pub enum Wrapper {
 /// One body on its way into a compressed format.
 pub enum Encoder {
     Identity,
-    /// The state is there until the end.
+    /// Deflate at level 1.
+    Fast(FastStream),
+    /// Deflate at the levels above. The state is there until the end.
     Deflate {
         wrapper: Wrapper,
         state: Option<Box<Compress>>,
@@ -86,6 +89,7 @@ impl Encoder {
     pub fn write(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), EncoderFailed> {
         match self {
             Encoder::Identity => out.extend_from_slice(data),
+            Encoder::Fast(stream) => stream.write(data, out),
             Encoder::Deflate { state: Some(state), .. } => {
                 run_deflate(state, data, FlushCompress::None, out)?
             }
@@ -112,6 +116,7 @@ impl Encoder {
     pub fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), EncoderFailed> {
         match self {
             Encoder::Identity | Encoder::Deflate { state: None, .. } => {}
+            Encoder::Fast(stream) => stream.flush(out),
             Encoder::Deflate { state: Some(state), .. } => run_deflate(state, &[], FlushCompress::Sync, out)?,
             Encoder::Brotli(writer) => {
                 writer.flush().map_err(|_| EncoderFailed)?;
@@ -129,6 +134,7 @@ impl Encoder {
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncoderFailed> {
         match self {
             Encoder::Identity | Encoder::Deflate { state: None, .. } => {}
+            Encoder::Fast(stream) => stream.finish(out),
             Encoder::Deflate { wrapper, state } => {
                 if let Some(mut ended) = state.take() {
                     run_deflate(&mut ended, &[], FlushCompress::Finish, out)?;
@@ -157,6 +163,9 @@ impl Drop for Encoder {
 }
 
 fn deflate(wrapper: Wrapper, level: u32) -> Encoder {
+    if level <= 1 {
+        return Encoder::Fast(FastStream::new(wrapper));
+    }
     let pooled = POOL.with(|pool| pool.borrow_mut()[wrapper as usize].pop());
     let state = match pooled {
         Some(mut state) => {
@@ -260,7 +269,7 @@ mod tests {
     fn every_format_gives_back_what_went_in_whatever_the_pieces() {
         let sample = sample();
         for algorithm in ALL {
-            for (level, piece) in [(1, 7_001), (1, 200_000), (9, 65_536)] {
+            for (level, piece) in [(1, 7_001), (1, 200_000), (2, 7_001), (9, 65_536)] {
                 let mut encoder = Encoder::new(algorithm, level).expect("memory");
                 let mut coded = Vec::new();
                 for data in sample.chunks(piece) {

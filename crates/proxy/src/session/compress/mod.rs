@@ -2,6 +2,8 @@
 //! are the encoder's; the framing is the flow's.
 
 mod encoder;
+mod fast;
+mod fast_stream;
 
 pub use encoder::EncoderFailed;
 
