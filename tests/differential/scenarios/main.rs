@@ -9,6 +9,7 @@ mod errors;
 mod forwarding;
 mod limits;
 mod logs;
+mod old_rules;
 mod process;
 mod proxy_protocol;
 mod retries;

@@ -44,6 +44,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
         }
         check_servers(&draft, context);
     }
+    super::legacy::place(&mut draft);
     routing(&mut draft, context);
     error_sections(&mut draft, model);
     rulesets::resolve_error_files(&mut draft, &model.http_errors, context);

@@ -22,7 +22,7 @@ const ROOM: usize = 16 * 1024;
 const POOLED_MAX: usize = 8;
 
 thread_local! {
-    static POOL: RefCell<[Vec<Box<Compress>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+    static POOL: RefCell<[Vec<Compress>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
 /// The format's library failed: it got no memory.
@@ -45,7 +45,7 @@ pub enum Encoder {
     /// Deflate at the levels above. The state is there until the end.
     Deflate {
         wrapper: Wrapper,
-        state: Option<Box<Compress>>,
+        state: Option<Compress>,
     },
     Brotli(Box<CompressorWriter<Vec<u8>>>),
     Zstd(ZstdEncoder<'static>),
@@ -174,18 +174,18 @@ fn deflate(wrapper: Wrapper, level: u32) -> Encoder {
         }
         None => {
             let level = Compression::new(level);
-            Box::new(match wrapper {
+            match wrapper {
                 Wrapper::Gzip => Compress::new_gzip(level, DEFLATE_WINDOW_LOG),
                 Wrapper::Zlib => Compress::new_with_window_bits(level, true, DEFLATE_WINDOW_LOG),
                 Wrapper::None => Compress::new_with_window_bits(level, false, DEFLATE_WINDOW_LOG),
-            })
+            }
         }
     };
     Encoder::Deflate { wrapper, state: Some(state) }
 }
 
 /// The level is the same for all of a process, so any state fits the next body.
-fn give(wrapper: Wrapper, state: Box<Compress>) {
+fn give(wrapper: Wrapper, state: Compress) {
     POOL.with(|pool| {
         let kept = &mut pool.borrow_mut()[wrapper as usize];
         if kept.len() < POOLED_MAX {
