@@ -1,5 +1,6 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
+use crate::busy::BusyMeter;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
@@ -51,6 +52,7 @@ pub struct Worker {
     /// The thread's log sockets; `None` when they could not be made.
     pub log: RefCell<Option<syslog::Scratch>>,
     pub log_context: RefCell<LogContext>,
+    busy: BusyMeter,
 }
 
 impl Worker {
@@ -68,6 +70,7 @@ impl Worker {
             text: RefCell::default(),
             log,
             log_context,
+            busy: BusyMeter::default(),
         }
     }
 
@@ -92,6 +95,11 @@ impl Worker {
             self.counters.grow(slot as usize + 1);
         }
         &self.counters.servers[slot as usize]
+    }
+
+    /// How much of the last half second or more this thread was busy.
+    pub fn busy_percent(&self) -> u32 {
+        self.busy.percent()
     }
 
     /// Milliseconds of the process clock.

@@ -2,12 +2,14 @@
 
 mod balance;
 mod browser;
+mod compression;
 mod configuration;
 mod cookies;
 mod errors;
 mod forwarding;
 mod limits;
 mod logs;
+mod old_rules;
 mod process;
 mod proxy_protocol;
 mod retries;

@@ -124,8 +124,8 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.vars.reqres-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.sess-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.txn-max-size", NoEffect, words, "memory of variables"),
-    row("tune.zlib.memlevel", Idle, words, "zlib"),
-    row("tune.zlib.windowsize", Idle, words, "zlib"),
+    row("tune.zlib.memlevel", NoEffect, words, "zlib"),
+    row("tune.zlib.windowsize", NoEffect, words, "zlib"),
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;

@@ -22,6 +22,10 @@ pub struct Global {
     pub maxconn: Option<u32>,
     pub maxconnrate: Option<u32>,
     pub maxsessrate: Option<u32>,
+    /// `maxcomprate`: kilobytes per second given to the compressor.
+    pub max_compression_rate: Option<u32>,
+    /// `maxcompcpuusage`: percent of its time that a thread may be busy and still compress.
+    pub max_compression_cpu: Option<u32>,
     pub maxpipes: Option<u32>,
     pub ulimit_n: Option<u64>,
     pub fd_hard_limit: Option<u64>,

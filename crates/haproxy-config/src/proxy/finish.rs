@@ -44,6 +44,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
         }
         check_servers(&draft, context);
     }
+    super::legacy::place(&mut draft);
     routing(&mut draft, context);
     error_sections(&mut draft, model);
     rulesets::resolve_error_files(&mut draft, &model.http_errors, context);
@@ -56,6 +57,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
+    super::filters::check(&draft, context);
     formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.

@@ -1,6 +1,7 @@
 //! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
 
 use super::client::{Client, Left};
+use super::compress;
 use super::dispatch::{Abort, Assigned, is_shareable};
 use super::flow::{Flow, FlowError};
 use super::http1::After;
@@ -158,8 +159,16 @@ pub async fn exchange(
     if let Some(name) = &settings.http_send_name_header {
         transaction.request.set(name.as_bytes(), server.name().as_bytes());
     }
+    let coded = transaction.request_compression.and_then(|algorithm| {
+        compress::begin_request(client, &transaction.request, framing, settings, algorithm)
+    });
+    let coded_head = coded.map(|(head, compressor)| {
+        up.compress(compressor);
+        head
+    });
+    let head = coded_head.as_ref().unwrap_or(&transaction.request);
     if !connection.stream.is_http2() {
-        transaction.request.write_http1(up.is_chunked(), up.pending.buffer());
+        head.write_http1(up.is_chunked(), up.pending.buffer());
     }
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
@@ -178,10 +187,14 @@ pub async fn exchange(
     let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
     if let Some(stream) = connection.stream.as_http2() {
         let ends = up.is_done();
-        stream.send_request(&transaction.request, ends).map_err(|error| match error {
-            SendError::Closed if !fresh => Failure::Server(Stage::Stale),
-            SendError::Closed => Failure::Server(Stage::Empty),
-            SendError::Unsendable => Failure::Abort(Abort { status: Some(400), cause: b'P', phase: b'H' }),
+        stream.send_request(coded_head.as_ref().unwrap_or(&transaction.request), ends).map_err(|error| {
+            match error {
+                SendError::Closed if !fresh => Failure::Server(Stage::Stale),
+                SendError::Closed => Failure::Server(Stage::Empty),
+                SendError::Unsendable => {
+                    Failure::Abort(Abort { status: Some(400), cause: b'P', phase: b'H' })
+                }
+            }
         })?;
     }
 
@@ -263,6 +276,15 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
+    // A stream of HTTP/2 has an end of its own.
+    let delimited = if connection.stream.is_http2() && framing == Framing::UntilClose {
+        Framing::Chunked
+    } else {
+        framing
+    };
+    if !tunnels && let Some(compressor) = compress::response(client, transaction, delimited, settings) {
+        down.compress(compressor);
+    }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
     }
@@ -365,6 +387,7 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
 fn request_failed(error: FlowError, phase: u8) -> Failure {
     let (status, cause) = match error {
         FlowError::Framing => (Some(400), b'P'),
+        FlowError::Coding => (Some(500), b'I'),
         FlowError::Source => (Some(400), b'C'),
         FlowError::Destination => (Some(502), b'S'),
     };
@@ -569,6 +592,7 @@ pub enum Broken {
     BadResponseBody,
     /// A rule refused what the server sent.
     Refused,
+    Compressor,
 }
 
 impl Broken {
@@ -579,6 +603,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
+            Broken::Compressor => (b'I', b'D'),
             Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
@@ -603,6 +628,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => up_broken = true,
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= up.progressed;
         }
@@ -612,6 +638,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ServerGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= down.progressed;
         }

@@ -3,6 +3,7 @@
 //! waits in a pooled buffer, and then nothing more is read. A body that fills the scratch buffer goes on through a pipe
 //! where nobody needs to see it (splice(2)).
 
+use super::compress::{Compressor, EncoderFailed};
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use crate::net::pipe::{self, Pipe};
@@ -39,6 +40,14 @@ pub enum FlowError {
     Framing,
     /// The destination failed.
     Destination,
+    /// The compressor failed.
+    Coding,
+}
+
+impl From<EncoderFailed> for FlowError {
+    fn from(EncoderFailed: EncoderFailed) -> FlowError {
+        FlowError::Coding
+    }
 }
 
 /// What became of an attempt to move bytes through a pipe.
@@ -60,6 +69,8 @@ pub struct Flow {
     streamed: bool,
     /// Trailers for such a destination.
     trailers: Option<Box<Head>>,
+    /// What the body goes through on its way.
+    compressor: Option<Box<Compressor>>,
     /// Bytes ready for the destination.
     pub pending: Pending,
     /// Bytes read from the source, framing included.
@@ -93,6 +104,7 @@ impl Flow {
             chunked_out,
             streamed: false,
             trailers: None,
+            compressor: None,
             pending: Pending::new(),
             read: 0,
             data: 0,
@@ -138,6 +150,8 @@ impl Flow {
     /// # Errors
     /// Never: it was framed by a flow.
     pub fn replay(&mut self, body: &[u8], was_chunked: bool) -> Result<(), FlowError> {
+        // It went through the compressor then.
+        self.compressor = None;
         if was_chunked == self.chunked_out {
             self.pending.push(body);
         } else if was_chunked {
@@ -166,11 +180,19 @@ impl Flow {
     /// Looks whether a stream has nothing more to give, so that its end need not be read apart.
     pub fn notice_end(&mut self, source: &Stream) {
         if let (Source::UntilClose, Stream::Http2(stream)) = (&self.source, source)
+            && self.compressor.is_none()
             && stream.is_read()
         {
             self.source_closed = true;
             self.end_source(None);
         }
+    }
+
+    /// Compresses the body, whose length nobody knows from here on: in chunks, or to the end of the stream.
+    pub fn compress(&mut self, mut compressor: Compressor) {
+        self.chunked_out = !self.streamed;
+        compressor.frame(self.chunked_out);
+        self.compressor = Some(Box::new(compressor));
     }
 
     /// What follows a switch of protocols is bytes until the end.
@@ -215,18 +237,30 @@ impl Flow {
             Source::Length(left) => {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= count as u64;
-                if *left == 0 {
+                let ended = *left == 0;
+                self.data += count as u64;
+                if self.compressor.is_none() {
+                    if ended {
+                        self.source = Source::Done;
+                    }
+                    return Ok((count, Some(&bytes[..count])));
+                }
+                self.put(&bytes[..count])?;
+                if ended {
+                    self.end_data()?;
+                    if self.chunked_out {
+                        self.pending.push(b"0\r\n\r\n");
+                    }
                     self.source = Source::Done;
                 }
-                self.data += count as u64;
-                Ok((count, Some(&bytes[..count])))
+                Ok((count, None))
             }
             Source::UntilClose => {
                 self.data += bytes.len() as u64;
-                if !self.chunked_out {
+                if !self.chunked_out && self.compressor.is_none() {
                     return Ok((bytes.len(), Some(bytes)));
                 }
-                push_chunk(&mut self.pending, bytes);
+                self.put(bytes)?;
                 Ok((bytes.len(), None))
             }
             Source::Chunked(decoder) => {
@@ -236,16 +270,19 @@ impl Flow {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
                             let data = &bytes[at + skip..at + skip + len];
-                            if self.chunked_out {
-                                push_chunk(&mut self.pending, data);
-                            } else {
-                                self.pending.push(data);
+                            match &mut self.compressor {
+                                Some(compressor) => compressor.write(data, &mut self.pending)?,
+                                None if self.chunked_out => push_chunk(&mut self.pending, data),
+                                None => self.pending.push(data),
                             }
                             at += skip + len;
                         }
                         Step::NeedMore => return Ok((bytes.len(), None)),
                         Step::End { consumed } => {
                             at += consumed;
+                            if let Some(compressor) = &mut self.compressor {
+                                compressor.finish(&mut self.pending)?;
+                            }
                             self.data += CHUNKED_END;
                             if self.chunked_out {
                                 push_last_chunk(&mut self.pending, &mut self.data, decoder.trailers());
@@ -263,6 +300,32 @@ impl Flow {
                 }
             }
         }
+    }
+
+    /// Hands on a piece of the body, in a chunk.
+    fn put(&mut self, data: &[u8]) -> Result<(), FlowError> {
+        match &mut self.compressor {
+            Some(compressor) => compressor.write(data, &mut self.pending)?,
+            None => push_chunk(&mut self.pending, data),
+        }
+        Ok(())
+    }
+
+    /// The body is complete: what was held back follows.
+    fn end_data(&mut self) -> Result<(), FlowError> {
+        if let Some(compressor) = &mut self.compressor {
+            compressor.finish(&mut self.pending)?;
+        }
+        Ok(())
+    }
+
+    /// The source pauses: the client gets all that was read. False when nothing was held back.
+    fn flush_compressor(&mut self) -> Result<bool, FlowError> {
+        let Some(compressor) = self.compressor.as_mut().filter(|compressor| compressor.is_dirty()) else {
+            return Ok(false);
+        };
+        compressor.flush(&mut self.pending)?;
+        Ok(true)
     }
 
     /// Moves bytes until one side would block or the body ends. `input` holds bytes read from the source before.
@@ -305,6 +368,7 @@ impl Flow {
             };
             match count {
                 Some(count) => moved += count,
+                None if self.flush_compressor()? => {}
                 None => return Poll::Pending,
             }
         }
@@ -357,7 +421,7 @@ impl Flow {
         source: &mut Stream,
         destination: &Stream,
     ) -> Result<Spliced, FlowError> {
-        if !self.is_bulk || !destination.takes_pipes() {
+        if !self.is_bulk || self.compressor.is_some() || !destination.takes_pipes() {
             return Ok(Spliced::NotHere);
         }
         let most = match self.source {
@@ -400,6 +464,7 @@ impl Flow {
                 self.source = Source::Done;
                 self.source_closed = true;
                 let trailers = source.as_http2().and_then(|stream| stream.take_trailers(&Limits::default()));
+                self.end_data()?;
                 self.end_source(trailers);
                 Ok(0)
             }
@@ -466,7 +531,7 @@ impl Drop for Flow {
 }
 
 /// Appends one chunk; an empty one would end the body, so it is left out.
-fn push_chunk(pending: &mut Pending, data: &[u8]) {
+pub fn push_chunk(pending: &mut Pending, data: &[u8]) {
     if data.is_empty() {
         return;
     }

@@ -12,6 +12,7 @@ mod balancing;
 mod body;
 mod choice;
 mod client;
+mod compress;
 mod content;
 mod dispatch;
 mod exchange;

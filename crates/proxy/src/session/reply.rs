@@ -1,6 +1,7 @@
 //! Answers that the proxy gives itself: error messages, and whatever rules build.
 
 use super::client::Client;
+use super::compress;
 use super::http1::After;
 use super::transaction::Transaction;
 use crate::plan::ProxyPlan;
@@ -155,10 +156,26 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     transaction.response.strip_connection_tokens();
     transaction.counted_head = super::counted_head(&transaction.response);
     transaction.response.set_response_connection(keep, transaction.request.version());
+    let body = &answer.bytes[answer.head_length..];
+    let compressor = if transaction.facts.applet.is_some() {
+        let back = plan.settings(back.unwrap_or(client.frontend));
+        compress::response(client, transaction, Framing::Length(body.len() as u64), back)
+    } else {
+        // Error messages and what rules answer are not worth it.
+        None
+    };
     let mut bytes = Vec::with_capacity(answer.bytes.len() + 64);
     transaction.response.write_to(&mut bytes);
     let head_length = bytes.len();
-    bytes.extend_from_slice(&answer.bytes[answer.head_length..]);
+    match compressor {
+        Some(mut compressor) => {
+            compressor.frame(!client.stream.is_http2());
+            if compressor.write_whole(body, &mut bytes).is_err() {
+                return false;
+            }
+        }
+        None => bytes.extend_from_slice(body),
+    }
     *answer = Answer { bytes: bytes.into(), status: transaction.response.status(), head_length };
     lives
 }

@@ -4,6 +4,7 @@
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
 use crate::worker::Worker;
+use haproxy_config::model::CompressionAlgorithm;
 use http::Head;
 use rules::{
     Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet, WallTime,
@@ -46,6 +47,10 @@ pub struct Transaction {
     /// `force-persist` and `ignore-persist` matched.
     pub force_persist: bool,
     pub ignore_persist: bool,
+    /// How the response may be compressed.
+    pub compression: Option<CompressionAlgorithm>,
+    /// How the request is compressed.
+    pub request_compression: Option<CompressionAlgorithm>,
     /// The client's connection may live on after the response.
     pub client_keeps_alive: bool,
     pub variables: StreamVariables,
@@ -102,6 +107,8 @@ impl Transaction {
                 presented: Presented::default(),
                 force_persist: false,
                 ignore_persist: false,
+                compression: None,
+                request_compression: None,
                 client_keeps_alive: false,
                 variables: StreamVariables::new(
                     Arc::clone(&worker.state().process.variables),
@@ -143,6 +150,8 @@ impl Transaction {
         self.presented = Presented::default();
         self.force_persist = false;
         self.ignore_persist = false;
+        self.compression = None;
+        self.request_compression = None;
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();

@@ -87,7 +87,7 @@ pub async fn tunnel(
                     activity.server_timeout = half_closed.server_fin.or(activity.server_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing | FlowError::Coding)) => {
                     return Poll::Ready(Err(Broken::ClientGone));
                 }
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ServerGone)),
@@ -110,7 +110,7 @@ pub async fn tunnel(
                     activity.client_timeout = half_closed.client_fin.or(activity.client_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing | FlowError::Coding)) => {
                     return Poll::Ready(Err(Broken::ServerGone));
                 }
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),

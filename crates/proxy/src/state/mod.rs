@@ -115,6 +115,11 @@ pub struct ProcessState {
     pub max_session_rate: AtomicU32,
     pub connections_rate: Rate,
     pub sessions_rate: Rate,
+    /// Bytes into the compressors and out of them.
+    pub compressed_in_rate: Rate,
+    pub compressed_out_rate: Rate,
+    /// `maxcomprate`: kilobytes per second into the compressors at most; 0: no limit.
+    pub max_compression_rate: AtomicU32,
     /// No new connections; those that exist finish.
     pub stopping: AtomicBool,
     pub next_stream: AtomicU64,
@@ -193,6 +198,9 @@ impl State {
                 max_session_rate: AtomicU32::new(model.global.maxsessrate.unwrap_or(0)),
                 connections_rate: Rate::default(),
                 sessions_rate: Rate::default(),
+                compressed_in_rate: Rate::default(),
+                compressed_out_rate: Rate::default(),
+                max_compression_rate: AtomicU32::new(model.global.max_compression_rate.unwrap_or(0)),
                 stopping: AtomicBool::new(false),
                 next_stream: AtomicU64::new(0),
                 next_session: AtomicU64::new(0),
