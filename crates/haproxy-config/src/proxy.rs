@@ -75,8 +75,6 @@ pub(crate) struct Draft {
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
-    /// `dynamic-cookie-key`, wherever `cookie` stands.
-    pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
 }
@@ -152,7 +150,6 @@ impl Draft {
             stick_spans: Vec::new(),
             latest_turn: None,
             error_sections: Vec::new(),
-            dynamic_cookie_key: None,
             spans: Spans::default(),
         }
     }

@@ -4,6 +4,7 @@ use super::Address;
 use diag::Span;
 use rules::ServerId;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -22,7 +23,7 @@ pub struct Server {
     pub maxconn: u32,
     pub minconn: u32,
     pub maxqueue: u32,
-    pub cookie: Option<String>,
+    pub cookie: Option<Arc<str>>,
     pub redir: Option<String>,
     pub slowstart: Option<Duration>,
     pub track: Option<ServerId>,

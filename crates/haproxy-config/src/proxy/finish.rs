@@ -43,6 +43,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
             }
         }
         check_servers(&draft, context);
+        same_dynamic_cookies(&draft, context);
     }
     routing(&mut draft, context);
     error_sections(&mut draft, model);
@@ -50,9 +51,6 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     rulesets::number_captures(&mut draft, context);
     check_rules(&draft, model, context);
     own_name(&mut draft);
-    if let Some(cookie) = &mut draft.proxy.cookie {
-        cookie.dynamic_key = draft.dynamic_cookie_key.take();
-    }
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
@@ -311,6 +309,24 @@ fn check_servers(draft: &Draft, context: &mut Context<'_>) {
                         .with_help("give the server a port, or add `port N`"),
                 );
             }
+        }
+    }
+}
+
+/// Servers that a dynamic cookie cannot tell apart.
+fn same_dynamic_cookies(draft: &Draft, context: &mut Context<'_>) {
+    let proxy = &draft.proxy;
+    if !proxy.cookie.as_ref().is_some_and(|cookie| cookie.dynamic) || proxy.dynamic_cookie_key.is_none() {
+        return;
+    }
+    let mut seen: HashMap<(std::net::IpAddr, u16), Span> = HashMap::new();
+    for server in proxy.servers.iter().filter(|server| server.cookie.is_none() && !server.disabled) {
+        let crate::model::Address::Inet { ip, port } = server.address else { continue };
+        if let Some(first) = seen.insert((ip, port), server.span) {
+            let message = format!("server `{}` has the dynamic cookie of another server", server.name);
+            context.report.push(
+                Diagnostic::warning(server.span, message).with_note(first, "this one has the same address"),
+            );
         }
     }
 }

@@ -240,7 +240,7 @@ fn agent_send(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context
 }
 
 fn cookie(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.server.cookie = Some(arguments.expect("a value")?.value.clone());
+    draft.server.cookie = Some(arguments.expect("a value")?.value.as_str().into());
     Ok(())
 }
 

@@ -52,7 +52,8 @@ pub fn wanted_server(client: &Client, transaction: &mut Transaction, backend: Pr
             continue;
         }
         transaction.presented = presented;
-        let Some(&index) = plan.server_by_cookie.get(key) else {
+        let index = plan.server_by_cookie.get(key).copied().or_else(|| live.dynamic_cookies.server(key));
+        let Some(index) = index else {
             termination.cookie_request = b'I';
             continue;
         };
@@ -122,7 +123,9 @@ pub fn prepare_request(transaction: &mut Transaction, settings: &Proxy) {
 /// Sets, rewrites or removes the persistence cookie.
 pub fn edit_response(client: &Client, transaction: &mut Transaction, settings: &Proxy, server: &ServerState) {
     let Some(persistence) = &settings.cookie else { return };
-    let found = edit_application_cookie(transaction, persistence, server);
+    let key = client.worker.state().backend(server.id.proxy).cookie_of(server);
+    let key = key.as_deref();
+    let found = edit_application_cookie(transaction, persistence, key);
     let ignored = transaction.ignore_persist;
     let preserved = found && persistence.preserve;
     let post_only = persistence.postonly && transaction.request.method_kind() != Method::Post;
@@ -134,10 +137,10 @@ pub fn edit_response(client: &Client, transaction: &mut Transaction, settings: &
         return;
     }
     let mut text = std::mem::take(&mut transaction.scratch);
-    write_cookie(&mut text, persistence, server, &transaction.presented, now);
+    write_cookie(&mut text, persistence, key, &transaction.presented, now);
     transaction.response.add(b"set-cookie", &text);
     transaction.scratch = text;
-    let updated = server.settings.cookie.is_some() && transaction.presented.direct;
+    let updated = key.is_some() && transaction.presented.direct;
     transaction.facts.termination.cookie_response = if updated { b'U' } else { b'I' };
     if persistence.nocache && is_cacheable(transaction) {
         transaction.response.add(b"cache-control", b"private");
@@ -148,7 +151,7 @@ pub fn edit_response(client: &Client, transaction: &mut Transaction, settings: &
 fn edit_application_cookie(
     transaction: &mut Transaction,
     persistence: &CookiePersistence,
-    server: &ServerState,
+    key: Option<&str>,
 ) -> bool {
     let name = persistence.name.as_bytes();
     let termination: &mut Termination = &mut transaction.facts.termination;
@@ -173,7 +176,7 @@ fn edit_application_cookie(
         termination.cookie_response = b'D';
         return true;
     }
-    let Some(key) = &server.settings.cookie else { return true };
+    let Some(key) = key else { return true };
     let prefix = match persistence.mode {
         CookieMode::Rewrite => false,
         CookieMode::Prefix => true,
@@ -207,14 +210,14 @@ fn must_insert(presented: &Presented, persistence: &CookiePersistence, now: i64)
 fn write_cookie(
     out: &mut Vec<u8>,
     persistence: &CookiePersistence,
-    server: &ServerState,
+    key: Option<&str>,
     presented: &Presented,
     now: i64,
 ) {
     out.clear();
     out.extend_from_slice(persistence.name.as_bytes());
     out.push(b'=');
-    match &server.settings.cookie {
+    match key {
         // A backup server without a key: the client must forget the server it knew.
         None => out.extend_from_slice(b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
         Some(key) => {

@@ -5,6 +5,7 @@ mod admin;
 mod backend;
 mod clock;
 pub mod counters;
+mod dynamic_cookies;
 pub mod errors;
 pub mod host;
 mod queue;
