@@ -71,7 +71,6 @@ impl ServerDraft {
                 on_marked_up_shutdown_backup_sessions: false,
                 send_proxy: None,
                 pool_max_conn: -1,
-                pool_low_conn: 0,
                 pool_purge_delay: Duration::from_secs(5),
                 max_reuse: None,
                 source: None,
@@ -87,7 +86,6 @@ impl ServerDraft {
                 non_stick: false,
                 http2_prior_knowledge: false,
                 tls: None,
-                log_proto: None,
             },
             check_enabled: false,
             check: ServerCheck {

@@ -50,16 +50,18 @@ impl ServerConnection {
 #[derive(Debug, Default)]
 pub struct IdlePool {
     servers: Vec<Vec<ServerConnection>>,
+    len: usize,
 }
 
 impl IdlePool {
     /// A live idle connection to `server`. Ones that the server closed meanwhile are dropped on the way.
     pub async fn take(pool: &std::cell::RefCell<IdlePool>, server: &ServerState) -> Option<ServerConnection> {
         poll_fn(|context| {
-            let mut pool = pool.borrow_mut();
+            let pool = &mut *pool.borrow_mut();
             let Some(list) = pool.servers.get_mut(server.slot as usize) else { return Poll::Ready(None) };
             while let Some(mut connection) = list.pop() {
                 server.idle_connections.decrement();
+                pool.len -= 1;
                 connection.idle_since = None;
                 // Bytes, an end or an error while idle: in each case it cannot carry a request.
                 if connection.stream.is_quiet(context) {
@@ -85,6 +87,7 @@ impl IdlePool {
             return;
         }
         connection.server.idle_connections.increment();
+        self.len += 1;
         connection.idle_since = Some(now);
         list.push(connection);
     }
@@ -104,10 +107,16 @@ impl IdlePool {
                 let close = old(connection);
                 if close {
                     connection.server.idle_connections.decrement();
+                    self.len -= 1;
                 }
                 !close
             });
         }
+    }
+
+    /// How many are kept for all servers.
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// How many are kept, by server slot.
@@ -118,6 +127,7 @@ impl IdlePool {
     /// Closes the idle connections of one server.
     pub fn close_server(&mut self, slot: u32) {
         if let Some(list) = self.servers.get_mut(slot as usize) {
+            self.len -= list.len();
             for connection in list.drain(..) {
                 connection.server.idle_connections.decrement();
             }

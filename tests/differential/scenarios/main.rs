@@ -15,6 +15,7 @@ mod rules;
 mod runtime_api;
 mod servers;
 mod smuggling;
+mod sockets;
 mod state;
 mod stats_page;
 mod stick;

@@ -481,7 +481,6 @@ pub struct Stats {
     pub show_legends: bool,
     pub show_node: Option<String>,
     pub show_description: Option<String>,
-    pub show_modules: bool,
     /// Proxies listed; empty: all. `.` is already resolved.
     pub scope: Vec<String>,
     /// `stats admin if …`: one must match (an entry without condition always does).

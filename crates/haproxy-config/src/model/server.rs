@@ -35,9 +35,8 @@ pub struct Server {
     pub on_marked_down_shutdown_sessions: bool,
     pub on_marked_up_shutdown_backup_sessions: bool,
     pub send_proxy: Option<ProxyProtocol>,
-    /// Idle connections: `pool-max-conn` (-1 is unlimited), `pool-purge-delay`, `max-reuse`, `pool-low-conn`.
+    /// Idle connections: `pool-max-conn` (-1 is unlimited), `pool-purge-delay`, `max-reuse`.
     pub pool_max_conn: i32,
-    pub pool_low_conn: u32,
     pub pool_purge_delay: Duration,
     pub max_reuse: Option<u32>,
     pub source: Option<Source>,
@@ -53,7 +52,6 @@ pub struct Server {
     pub non_stick: bool,
     pub http2_prior_knowledge: bool,
     pub tls: Option<ServerTls>,
-    pub log_proto: Option<String>,
 }
 
 /// How the server's port is found.
@@ -148,7 +146,6 @@ pub enum InitAddress {
 pub struct ResolveOptions {
     pub allow_dup_ip: bool,
     pub ignore_weight: bool,
-    pub prevent_dup_ip: bool,
 }
 
 /// The TLS words of a server line, as written; issue "the edge" gives them meaning.

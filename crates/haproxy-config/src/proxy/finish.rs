@@ -53,6 +53,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     own_name(&mut draft);
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
+    limit_cookie_capture(&mut draft, &model.global, context);
     only_http(&mut draft, context);
     formats(&mut draft, context);
     advise(&draft, context);
@@ -310,6 +311,17 @@ fn check_servers(draft: &Draft, context: &mut Context<'_>) {
                 );
             }
         }
+    }
+}
+
+/// `tune.http.cookielen` bounds what `capture cookie` keeps.
+fn limit_cookie_capture(draft: &mut Draft, global: &Global, context: &mut Context<'_>) {
+    let Some(capture) = draft.proxy.cookie_capture.as_mut() else { return };
+    let max = global.tune.http_cookielen;
+    if capture.length > max {
+        capture.length = max;
+        let message = format!("truncating capture length to {max} bytes for {}", title_of(&draft.proxy));
+        context.warn(draft.proxy.span, message);
     }
 }
 

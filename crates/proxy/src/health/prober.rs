@@ -2,7 +2,7 @@
 
 use super::environment::CheckEnvironment;
 use super::outcome::Probe;
-use crate::net::{ConnectOptions, Stream, connect};
+use crate::net::{ConnectOptions, SocketTuning, Stream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
@@ -96,7 +96,8 @@ async fn open(
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(proxy.source.as_ref()),
-        delayed_ack: to.is_silent,
+        tuning: SocketTuning { delayed_ack: to.is_silent, ..SocketTuning::default() },
+        namespace: server.settings.namespace.as_deref().map(|name| (&shared.namespaces, name)),
         ..ConnectOptions::default()
     };
     match bounded(conversation, connect(&target, options)).await {

@@ -3,8 +3,12 @@
 pub mod buffers;
 mod connect;
 mod deadline;
+mod namespace;
 mod stream;
+mod tuning;
 
 pub use connect::{ConnectOptions, connect};
 pub use deadline::Deadline;
+pub use namespace::Namespaces;
 pub use stream::Stream;
+pub use tuning::SocketTuning;

@@ -217,6 +217,11 @@ pub async fn serve(mut client: Client) {
     if let Some(trackers) = &mut client.trackers {
         super::tracking::release(trackers);
     }
+    if worker.plan().settings(frontend).options.nolinger {
+        // What was sent is said to be over; what is lost on its way stays lost.
+        client.stream.shutdown_write();
+        client.stream.reset_on_close();
+    }
     worker.sessions.borrow_mut().remove(&client.control);
     let listener = client.listener;
     drop(client);

@@ -6,7 +6,7 @@ use super::http1::After;
 use super::reply;
 use super::tcp;
 use super::transaction::Transaction;
-use crate::net::{ConnectOptions, connect};
+use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
 use haproxy_config::model::{self, HttpReuse, ServerPort};
@@ -433,13 +433,22 @@ pub async fn open(
     let Some(target) = target_of(server, transaction.facts.dst) else {
         return Err(Failure::Server(Stage::Connect { timed_out: false }));
     };
+    let tune = &worker.plan().model.global.tune;
+    let has_data = settings.mode == model::Mode::Http || !client.input.is_empty();
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(settings.source.as_ref()),
         client: transaction.facts.src,
-        keepalive: settings.options.srvtcpka,
-        mss: server.settings.mss,
-        user_timeout_ms: server.settings.tcp_user_timeout_ms,
-        delayed_ack: false,
+        tuning: SocketTuning {
+            keepalive: settings.options.srvtcpka.then_some(settings.server_keepalive),
+            receive_buffer: tune.rcvbuf_server,
+            send_buffer: tune.sndbuf_server,
+            mss: server.settings.mss,
+            user_timeout_ms: server.settings.tcp_user_timeout_ms,
+            delayed_ack: settings.options.tcp_smart_connect && has_data,
+        },
+        fast_open: server.settings.tfo && has_data,
+        no_linger: settings.options.nolinger,
+        namespace: server.settings.namespace.as_deref().map(|name| (&worker.shared.namespaces, name)),
     };
     let now = Instant::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);

@@ -1,5 +1,6 @@
 //! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
 
+use super::activity::{Activity, Expired};
 use super::client::{Client, Left};
 use super::dispatch::{Abort, Assigned, is_shareable};
 use super::flow::{Flow, FlowError};
@@ -17,8 +18,8 @@ use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 
 /// Bytes read at once while a head is expected: small responses fit, of bulk ones little has to be copied.
 const HEAD_READ: usize = 16 * 1024;
@@ -78,46 +79,6 @@ pub enum Failure {
     Abort(Abort),
 }
 
-/// The timers of both sides: each moves with its side's activity.
-#[derive(Debug, Clone, Copy)]
-pub struct Activity {
-    pub client: Instant,
-    pub server: Instant,
-    pub client_timeout: Option<Duration>,
-    pub server_timeout: Option<Duration>,
-}
-
-/// Which side let its time pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expired {
-    Client,
-    Server,
-}
-
-impl Activity {
-    /// Arms the deadline for the sides that are waited for; tells which one has expired when it fires.
-    pub fn poll(
-        &self,
-        client: &mut Client,
-        context: &mut Context<'_>,
-        on_client: bool,
-        on_server: bool,
-    ) -> Poll<Expired> {
-        let at = |waits: bool, since: Instant, timeout: Option<Duration>| {
-            timeout.filter(|_| waits).map(|timeout| since + timeout)
-        };
-        let client_at = at(on_client, self.client, self.client_timeout);
-        let server_at = at(on_server, self.server, self.server_timeout);
-        let (first, who) = match (client_at, server_at) {
-            (Some(client), Some(server)) if server < client => (Some(server), Expired::Server),
-            (Some(client), _) => (Some(client), Expired::Client),
-            (None, server) => (server, Expired::Server),
-        };
-        client.deadline.set(first);
-        client.deadline.poll(context).map(|()| who)
-    }
-}
-
 /// Sends the request over `connection` and the response to the client.
 pub async fn exchange(
     client: &mut Client,
@@ -131,12 +92,8 @@ pub async fn exchange(
     let front = worker.plan().settings(client.frontend);
     let timeouts = &worker.plan().proxy(server.id.proxy).timeouts;
     let connected = transaction.facts.times.connected.unwrap_or(client.accept);
-    let mut activity = Activity {
-        client: connected,
-        server: connected,
-        client_timeout: worker.plan().proxy(client.frontend).timeouts.client,
-        server_timeout: timeouts.server,
-    };
+    let sides = (worker.plan().proxy(client.frontend).timeouts.client, timeouts.server);
+    let mut activity = Activity::new(connected, sides, front, settings, server.slot);
     let now_ms = worker.millis(connected);
     worker.server_counters(server.slot).sessions.add(1);
     worker.server_counters(server.slot).requests.add(1);
@@ -227,7 +184,7 @@ pub async fn exchange(
         && mode != HttpConnection::Close
         && transaction.client_keeps_alive
         && !transaction.response.must_close()
-        && !worker.state().is_stopping();
+        && !worker.state().is_closing();
     match super::response::process(client, transaction, settings, server) {
         Outcome::Next => {}
         outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
@@ -271,6 +228,7 @@ pub async fn exchange(
     } else {
         bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
+    transaction.counted = activity.counted();
     let facts = &mut transaction.facts;
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
@@ -319,6 +277,9 @@ fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Pro
         return;
     }
     let worker = &client.worker;
+    if !worker.has_room_for_idle() {
+        return;
+    }
     worker.idle.borrow_mut().put(connection, Instant::now());
 }
 
@@ -572,9 +533,7 @@ async fn bodies(
             return Poll::Ready(Ok(()));
         }
         if again {
-            let now = Instant::now();
-            activity.client = now;
-            activity.server = now;
+            activity.moved(client, up, down);
         }
         let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
         let on_server = !down.blocked_on_destination && !down.is_done();

@@ -34,7 +34,7 @@ pub async fn serve(client: &mut Client) {
         Transaction::give(transaction);
         client.requests += 1;
         match after {
-            After::KeepAlive if !client.worker.state().is_stopping() => client.control.phase.set(Phase::Idle),
+            After::KeepAlive if !client.worker.state().is_closing() => client.control.phase.set(Phase::Idle),
             After::KeepAlive | After::Close => return,
             After::Linger => return linger(client).await,
         }

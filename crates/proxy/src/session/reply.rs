@@ -105,7 +105,7 @@ fn lives_on(client: &Client, transaction: &Transaction) -> bool {
     transaction.client_keeps_alive
         && read
         && mode != HttpConnection::Close
-        && !client.worker.state().is_stopping()
+        && !client.worker.state().is_closing()
 }
 
 /// Answers with the error message of `status` and counts it.

@@ -1,6 +1,7 @@
 //! One request and its response: the heads, and the facts that rules and logs read. Boxed, and reused by the thread,
 //! so that an idle connection holds none and a busy one allocates nothing.
 
+use super::activity::Counted;
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
 use crate::worker::Worker;
@@ -56,6 +57,8 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
+    /// Bytes that the counters have already (`option contstats`).
+    pub counted: Counted,
     /// The line is out already (`option logasap`).
     pub logged: bool,
     /// `disable-l7-retry`.
@@ -111,6 +114,7 @@ impl Transaction {
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
                 logged: false,
+                counted: Counted::default(),
                 no_l7_retry: false,
                 inspected: Vec::new(),
                 payload_final: true,
@@ -144,6 +148,7 @@ impl Transaction {
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
         self.logged = false;
+        self.counted = Counted::default();
         self.no_l7_retry = false;
         self.inspected.clear();
         self.payload_final = true;

@@ -116,13 +116,17 @@ pub struct ProcessState {
     pub max_session_rate: AtomicU32,
     pub connections_rate: Rate,
     pub sessions_rate: Rate,
-    /// No new connections; those that exist finish.
+    /// The end has been asked for.
     pub stopping: AtomicBool,
+    /// No new connections; those that exist finish. Later than `stopping` by `grace`.
+    pub closing: AtomicBool,
     pub next_stream: AtomicU64,
     pub next_session: AtomicU64,
     pub dropped_logs: AtomicU64,
     /// `proc.*`.
     pub variables: Arc<rules::ProcessVariables>,
+    /// Descriptors in use from which no connection to a server is kept idle; 0: no limit.
+    pub idle_descriptors_max: u64,
     /// Told when the process has room for a connection again.
     pub room: Notify,
 }
@@ -195,9 +199,13 @@ impl State {
                 connections_rate: Rate::default(),
                 sessions_rate: Rate::default(),
                 stopping: AtomicBool::new(false),
+                closing: AtomicBool::new(false),
                 next_stream: AtomicU64::new(0),
                 next_session: AtomicU64::new(0),
                 dropped_logs: AtomicU64::new(0),
+                idle_descriptors_max: sys::process::file_limits().0.unwrap_or(0)
+                    * u64::from(model.global.tune.pool_high_fd_ratio)
+                    / 100,
                 variables: Arc::new(rules::ProcessVariables::new(0)),
                 room: Notify::new(),
             },
@@ -274,5 +282,9 @@ impl State {
 
     pub fn is_stopping(&self) -> bool {
         self.process.stopping.load(Relaxed)
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.process.closing.load(Relaxed)
     }
 }
