@@ -63,7 +63,7 @@ const TLS: crate::keywords::Status = Idle;
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row(
         "accept-netscaler-cip",
-        Refused("NetScaler's client address header is not implemented: use the PROXY protocol"),
+        Works,
         netscaler,
         "expect NetScaler's client address header with this magic number",
     ),
@@ -225,7 +225,7 @@ fn tcp_user_timeout(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Cont
 }
 
 fn netscaler(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.netscaler_cip = Some(arguments.integer(0..=i64::from(u32::MAX))? as u32);
+    bind.netscaler_cip = Some(arguments.integer(1..=i64::from(u32::MAX))? as u32);
     Ok(())
 }
 

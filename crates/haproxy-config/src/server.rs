@@ -42,6 +42,14 @@ pub(crate) struct ServerDraft {
     pub proxy: ProxyId,
 }
 
+/// The server that stands for `dispatch` or `transparent`.
+pub(crate) fn implied(span: diag::Span, proxy: ProxyId) -> Server {
+    let mut server = ServerDraft::new(span, proxy).server;
+    server.name = "<NOSRV>".to_owned();
+    server.is_implied = true;
+    server
+}
+
 impl ServerDraft {
     /// A server with every setting at its default.
     pub fn new(span: diag::Span, proxy: ProxyId) -> Self {
@@ -83,6 +91,8 @@ impl ServerDraft {
                 tfo: false,
                 mss: None,
                 namespace: None,
+                socks4: None,
+                is_implied: false,
                 non_stick: false,
                 http2_prior_knowledge: false,
                 tls: None,

@@ -24,6 +24,8 @@ pub struct ServerConnection {
     /// Our end and theirs.
     pub local: Option<Peer>,
     pub peer: Option<Peer>,
+    /// Belongs to one client, whatever `http-reuse` says.
+    pub is_private: bool,
     idle_since: Option<Instant>,
 }
 
@@ -36,6 +38,7 @@ impl ServerConnection {
             responses: 0,
             local: None,
             peer,
+            is_private: false,
             idle_since: None,
         }
     }

@@ -230,6 +230,7 @@ fn accepted_one(
         requests: 0,
         closed: false,
         private: None,
+        prefers_last_server: false,
         counted: false,
         trackers: None,
         proxy_header: false,

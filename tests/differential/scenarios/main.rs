@@ -4,6 +4,7 @@ mod balance;
 mod browser;
 mod configuration;
 mod cookies;
+mod destinations;
 mod errors;
 mod forwarding;
 mod limits;

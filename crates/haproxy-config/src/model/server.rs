@@ -3,7 +3,7 @@
 use super::Address;
 use diag::Span;
 use rules::ServerId;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,10 @@ pub struct Server {
     pub tfo: bool,
     pub mss: Option<i32>,
     pub namespace: Option<String>,
+    /// A SOCKS4 proxy that connects in our place.
+    pub socks4: Option<SocketAddr>,
+    /// Made for `dispatch` or `transparent`: it is where requests go, and no server that anybody sees.
+    pub is_implied: bool,
     pub non_stick: bool,
     pub http2_prior_knowledge: bool,
     pub tls: Option<ServerTls>,

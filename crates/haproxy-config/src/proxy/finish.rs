@@ -4,7 +4,8 @@ use super::checks::CheckKind;
 use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
-    BackendTarget, BalanceKey, CookieMode, Global, Mode, Model, Proxy, ServerTarget, UseBackend, UseServer,
+    Address, BackendTarget, BalanceKey, CookieMode, Global, Mode, Model, Proxy, ServerPort, ServerTarget,
+    UseBackend, UseServer,
 };
 use crate::parse::{Context, Outcome, fail, fail_with_help};
 use crate::scope;
@@ -43,6 +44,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
             }
         }
         check_servers(&draft, context);
+        implied_server(&mut draft, context);
         same_dynamic_cookies(&draft, context);
     }
     routing(&mut draft, context);
@@ -312,6 +314,26 @@ fn check_servers(draft: &Draft, context: &mut Context<'_>) {
             }
         }
     }
+}
+
+/// `dispatch` and `transparent` send requests where no server stands. Where `balance` is said, that decides.
+fn implied_server(draft: &mut Draft, context: &mut Context<'_>) {
+    let transparent = draft.proxy.options.transparent;
+    if draft.spans.balance.is_some() && draft.proxy.dispatch.take().is_some() {
+        let message =
+            format!("dispatch address of {} will be ignored in balance mode.", title_of(&draft.proxy));
+        context.warn(draft.proxy.span, message);
+    }
+    let (address, port) = match draft.proxy.dispatch.clone() {
+        Some(address) => (address, ServerPort::Fixed),
+        None if transparent && draft.spans.balance.is_none() => {
+            (Address::Inet { ip: std::net::Ipv4Addr::UNSPECIFIED.into(), port: 0 }, ServerPort::Relative(0))
+        }
+        None => return,
+    };
+    let mut server = crate::server::implied(draft.proxy.span, draft.proxy.id);
+    (server.address, server.port) = (address, port);
+    draft.proxy.servers.push(server);
 }
 
 /// `tune.http.cookielen` bounds what `capture cookie` keeps.

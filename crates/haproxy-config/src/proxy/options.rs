@@ -48,9 +48,7 @@ pub(crate) static SWITCHES: &[Switch] = &[
         &mut o.accept_invalid_http_response
     }),
     switch("allbackups", Backend, false, Works, |o| &mut o.allbackups),
-    switch("checkcache", Backend, true, ParsedOnly("cacheable responses that set cookies pass"), |o| {
-        &mut o.checkcache
-    }),
+    switch("checkcache", Backend, true, Works, |o| &mut o.checkcache),
     switch("clitcpka", Frontend, false, Works, |o| &mut o.clitcpka),
     switch("contstats", Frontend, false, Works, |o| &mut o.contstats),
     switch("disable-h2-upgrade", Frontend, true, Works, |o| &mut o.disable_h2_upgrade),
@@ -76,9 +74,7 @@ pub(crate) static SWITCHES: &[Switch] = &[
     switch("logasap", Frontend, false, Works, |o| &mut o.logasap),
     switch("nolinger", Both, false, Works, |o| &mut o.nolinger),
     switch("persist", Backend, false, Works, |o| &mut o.persist),
-    switch("prefer-last-server", Backend, true, ParsedOnly("servers are chosen by balancing alone"), |o| {
-        &mut o.prefer_last_server
-    }),
+    switch("prefer-last-server", Backend, true, Works, |o| &mut o.prefer_last_server),
     switch("socket-stats", Frontend, false, Works, |o| &mut o.socket_stats),
     // Hints how bytes are moved: they are copied in large pieces, which measured no slower.
     switch("splice-auto", Both, false, NoEffect, |o| &mut o.splice_auto),
@@ -87,9 +83,7 @@ pub(crate) static SWITCHES: &[Switch] = &[
     switch("srvtcpka", Backend, false, Works, |o| &mut o.srvtcpka),
     switch("tcp-smart-accept", Frontend, false, Works, |o| &mut o.tcp_smart_accept),
     switch("tcp-smart-connect", Backend, false, Works, |o| &mut o.tcp_smart_connect),
-    switch("transparent", Backend, false, ParsedOnly("connections go to servers only"), |o| {
-        &mut o.transparent
-    }),
+    switch("transparent", Backend, false, Works, |o| &mut o.transparent),
 ];
 
 /// An option with a parser of its own.

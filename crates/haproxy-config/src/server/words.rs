@@ -11,7 +11,6 @@ use std::net::IpAddr;
 
 /// Settings of TLS: without `ssl`, which is refused, they mean nothing.
 const TLS: crate::keywords::Status = Idle;
-const SOCKS: crate::keywords::Status = Refused("connections through SOCKS proxies are not implemented");
 
 /// Every keyword of a server line.
 pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
@@ -38,7 +37,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     flag("check-ssl", Refused("TLS is not implemented yet"), check_ssl, "health checks speak TLS"),
     flag(
         "check-via-socks4",
-        SOCKS,
+        Works,
         assign!(check.via_socks4 = true),
         "health checks go through a SOCKS4 proxy",
     ),
@@ -160,7 +159,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
         "time to reach full weight after coming up",
     ),
     row("sni", TLS, tls_word, "server name sent"),
-    row("socks4", SOCKS, skip_word, "SOCKS4 proxy to connect through"),
+    row("socks4", Works, socks4, "SOCKS4 proxy to connect through"),
     row("source", Works, source, "address to connect from"),
     flag(
         "ssl",
@@ -309,6 +308,21 @@ fn namespace(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<
     }
     draft.server.namespace = Some(word.value.clone());
     Ok(())
+}
+
+fn socks4(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("an address and port")?;
+    let wanted =
+        Wanted { port_required: true, port_range: false, port_offset: false, datagram: false, stream: true };
+    match address::endpoint(word, context.environment, wanted)?.expand().first() {
+        Some(Address::Inet { ip, port }) => {
+            draft.server.socks4 = Some((*ip, *port).into());
+            Ok(())
+        }
+        Some(Address::Host { .. } | Address::Unix(_) | Address::Abstract(_) | Address::Fd(_)) | None => {
+            fail(word.span, format!("expected an IP address and a port, found `{}`", word.value))
+        }
+    }
 }
 
 fn log_proto(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {

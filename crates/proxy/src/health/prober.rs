@@ -97,6 +97,10 @@ async fn open(
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(proxy.source.as_ref()),
         tuning: SocketTuning { delayed_ack: to.is_silent, ..SocketTuning::default() },
+        socks4: server.settings.socks4.filter(|_| {
+            let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
+            to.via_socks4 || check.is_some_and(|check| check.via_socks4)
+        }),
         namespace: server.settings.namespace.as_deref().map(|name| (&shared.namespaces, name)),
         ..ConnectOptions::default()
     };
@@ -207,9 +211,6 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
     let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
     if to.tls || check.is_some_and(|check| check.tls) {
         return Err(Unreachable::Unsupported("TLS checks are not available"));
-    }
-    if to.via_socks4 || check.is_some_and(|check| check.via_socks4) {
-        return Err(Unreachable::Unsupported("SOCKS4 checks are not available"));
     }
     let (address, port): (Option<IpAddr>, Option<u16>) = match probe {
         Probe::Health => (check.and_then(|check| check.addr), check.and_then(|check| check.port)),

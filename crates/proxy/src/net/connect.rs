@@ -19,6 +19,8 @@ pub struct ConnectOptions<'a> {
     pub fast_open: bool,
     /// `option nolinger`: a close sends RST and forgets what is unsent.
     pub no_linger: bool,
+    /// Connect to this SOCKS4 proxy, and have it connect to the target.
+    pub socks4: Option<SocketAddr>,
     /// Where the socket is made; `None`: here.
     pub namespace: Option<(&'a Namespaces, &'a str)>,
 }
@@ -29,7 +31,14 @@ pub struct ConnectOptions<'a> {
 /// What the kernel says; `AddrNotAvailable` when no source port is left.
 pub async fn connect(target: &Target, options: ConnectOptions<'_>) -> io::Result<Stream> {
     match target {
-        Target::Inet(address) => connect_tcp(*address, options).await,
+        Target::Inet(address) => match options.socks4 {
+            None => connect_tcp(*address, options).await,
+            Some(proxy) => {
+                let mut stream = connect_tcp(proxy, options).await?;
+                super::socks4::ask(&mut stream, *address).await?;
+                Ok(stream)
+            }
+        },
         Target::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         Target::Abstract(name) => {
             use std::os::linux::net::SocketAddrExt;

@@ -4,6 +4,7 @@ pub mod buffers;
 mod connect;
 mod deadline;
 mod namespace;
+mod socks4;
 mod stream;
 mod tuning;
 

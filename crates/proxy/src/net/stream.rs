@@ -1,6 +1,6 @@
 //! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
 
-use rules::Peer;
+use rules::{ClientSocket, Peer, TcpNumber};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -91,6 +91,24 @@ impl Stream {
             let _ = socket2::SockRef::from(tcp).set_ttl_v4(1);
             self.reset_on_close();
         }
+    }
+}
+
+impl ClientSocket for Stream {
+    fn tcp(&self, which: TcpNumber) -> Option<i64> {
+        let Stream::Tcp(tcp) = self else { return None };
+        let known = sys::socket_options::tcp_information(tcp).ok()?;
+        let micros = |time: Duration| time.as_micros() as i64;
+        Some(match which {
+            TcpNumber::RoundTrip => micros(known.round_trip_time),
+            TcpNumber::RoundTripVariance => micros(known.round_trip_variance),
+            TcpNumber::Unacknowledged => known.unacked.into(),
+            TcpNumber::Sacked => known.sacked.into(),
+            TcpNumber::Lost => known.lost.into(),
+            TcpNumber::Retransmitted => known.retransmits.into(),
+            TcpNumber::ForwardAcknowledged => known.fackets.into(),
+            TcpNumber::Reordering => known.reordering.into(),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::tracking::{TRACKERS, Trackers};
 use super::transaction::{Origin, Transaction};
-use super::{handshake, http1, tcp};
+use super::{body, handshake, http1, tcp};
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
@@ -38,6 +38,8 @@ pub struct Client {
     pub closed: bool,
     /// The server connection of this session, when nobody else may use it.
     pub private: Option<Box<ServerConnection>>,
+    /// A server authenticates the connection and not the request: all of the session goes to it.
+    pub prefers_last_server: bool,
     /// The session was counted: it got past the connection rules.
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
@@ -88,11 +90,15 @@ impl Client {
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
+            client: Some(&self.stream),
             direction,
             stream: &transaction.facts,
             request: (!request.method().is_empty()).then_some(request),
             response: (response.status() != 0).then_some(response),
             payload: match direction {
+                Direction::Request if transaction.facts.is_http => {
+                    body::view(transaction, self.input.bytes())
+                }
                 Direction::Request => self.input.bytes(),
                 Direction::Response => &transaction.inspected,
             },

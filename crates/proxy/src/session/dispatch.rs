@@ -13,6 +13,7 @@ use haproxy_config::model::{self, HttpReuse, ServerPort};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -103,7 +104,9 @@ pub async fn with_server(
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
-    let mut wanted = super::choice::wanted_server(client, transaction, backend);
+    let mut wanted = super::choice::wanted_server(client, transaction, backend)
+        .or_else(|| live.implied())
+        .or_else(|| super::choice::last_server(client, settings, live));
     let mut avoid = None;
     let http = settings.mode == model::Mode::Http;
     loop {
@@ -408,6 +411,13 @@ pub fn is_shareable(server: &ServerState) -> bool {
 /// Where `server` is for this client: a relative port follows the client's.
 pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
     let target = server.target.read().clone()?;
+    // The unspecified address is the one that the client meant, or that `set-dst` made of it.
+    let target = match (target, dst) {
+        (Target::Inet(address), Some(Peer::Inet(dst))) if address.ip().is_unspecified() => {
+            Target::Inet(SocketAddr::new(dst.ip(), address.port()))
+        }
+        (target, _) => target,
+    };
     match (target, server.settings.port, dst) {
         // A port that came later (an SRV record, the runtime API) is meant as it is.
         (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst)))
@@ -448,6 +458,7 @@ pub async fn open(
         },
         fast_open: server.settings.tfo && has_data,
         no_linger: settings.options.nolinger,
+        socks4: server.settings.socks4,
         namespace: server.settings.namespace.as_deref().map(|name| (&worker.shared.namespaces, name)),
     };
     let now = Instant::now();

@@ -115,6 +115,7 @@ pub async fn exchange(
     }
     transaction.request.write_to(up.pending.buffer());
     let head_length = up.pending.len();
+    transaction.body_taken = true;
     if transaction.retained_body.is_empty() {
         take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H'))?;
         if up.is_read() && up.pending.len() - head_length <= RETAINED_MAX {
@@ -172,6 +173,10 @@ pub async fn exchange(
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
 
+    if authenticates_connection(&transaction.response) {
+        connection.is_private = true;
+        client.prefers_last_server = true;
+    }
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
     let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
@@ -260,6 +265,19 @@ pub async fn exchange(
     })
 }
 
+/// Whether what the server asks for makes the connection itself a user's: nobody else may ever send over it.
+fn authenticates_connection(response: &http::Head) -> bool {
+    let field: &[u8] = match response.status() {
+        401 => b"www-authenticate",
+        407 => b"proxy-authenticate",
+        _ => return false,
+    };
+    let starts = |value: &[u8], name: &[u8]| {
+        value.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name))
+    };
+    response.lines(field).any(|value| starts(value, b"negotiate") || starts(value, b"ntlm"))
+}
+
 /// The stricter of what frontend and backend say.
 pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpConnection {
     use HttpConnection::{Close, KeepAlive, ServerClose};
@@ -272,7 +290,7 @@ pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpC
 
 /// Gives the connection to the thread's pool, or keeps it for this client alone.
 fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Proxy) {
-    if settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
+    if connection.is_private || settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
         client.private = Some(Box::new(connection));
         return;
     }

@@ -177,6 +177,9 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     if client.requests == 0 {
         session_begins(client, now_ms);
     }
+    if !client.input.is_empty() {
+        super::body::decode(client, transaction);
+    }
     log::capture_request(client, transaction);
     tracking::count_on_connection(client, &tracking::REQUEST);
 }

@@ -271,6 +271,22 @@ fn decode_date(text: &[u8]) -> Option<i64> {
     Some(units << 2)
 }
 
+/// `option checkcache`: a response that shared caches keep must not hand one client's cookie to the next.
+pub fn leaks_cookie(transaction: &Transaction) -> bool {
+    // The server may exclude the cookie alone from what is kept.
+    let excludes = |value: &[u8]| {
+        starts_with(value, b"no-cache=\"set-cookie\"") || starts_with(value, b"no-cache=\"set-cookie,")
+    };
+    let response = &transaction.response;
+    response.get(b"set-cookie").is_some()
+        && is_cacheable(transaction)
+        && !response.values(b"cache-control").any(excludes)
+}
+
+fn starts_with(value: &[u8], name: &[u8]) -> bool {
+    value.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
 /// Whether a shared cache would keep this response (RFC 9111 §3), by the signs HAProxy looks at.
 fn is_cacheable(transaction: &Transaction) -> bool {
     let response = &transaction.response;
@@ -282,11 +298,11 @@ fn is_cacheable(transaction: &Transaction) -> bool {
         || response.get(b"last-modified").is_some()
         || response.get(b"expires").is_some();
     for value in response.values(b"cache-control") {
-        let is = |name: &[u8]| value.len() >= name.len() && value[..name.len()].eq_ignore_ascii_case(name);
-        if is(b"private") || is(b"no-cache") || is(b"no-store") || is(b"max-age=0") || is(b"s-maxage=0") {
+        const FORBIDDING: [&[u8]; 5] = [b"private", b"no-cache", b"no-store", b"max-age=0", b"s-maxage=0"];
+        if FORBIDDING.iter().any(|name| value.eq_ignore_ascii_case(name)) {
             return false;
         }
-        fresh |= is(b"max-age=") || is(b"s-maxage=") || is(b"public");
+        fresh |= starts_with(value, b"max-age=") || starts_with(value, b"s-maxage=");
     }
     fresh && !response.values(b"pragma").any(|value| value.eq_ignore_ascii_case(b"no-cache"))
 }

@@ -57,6 +57,10 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
+    /// What came of the request's body was taken from the client's bytes, for a server.
+    pub body_taken: bool,
+    /// What has come of a chunked body, without its framing.
+    pub decoded: Vec<u8>,
     /// Bytes that the counters have already (`option contstats`).
     pub counted: Counted,
     /// The line is out already (`option logasap`).
@@ -113,6 +117,8 @@ impl Transaction {
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
+                body_taken: false,
+                decoded: Vec::new(),
                 logged: false,
                 counted: Counted::default(),
                 no_l7_retry: false,
@@ -147,6 +153,8 @@ impl Transaction {
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
+        self.body_taken = false;
+        self.decoded.clear();
         self.logged = false;
         self.counted = Counted::default();
         self.no_l7_retry = false;

@@ -39,6 +39,7 @@ pub struct BackendState {
     /// Whether it has a usable server, as last reported.
     pub up: AtomicBool,
     fullconn: u32,
+    implied: Option<u32>,
 }
 
 impl BackendState {
@@ -55,11 +56,12 @@ impl BackendState {
             .map(|server| {
                 let slot = Slot::new(server.settings.puid).weight(server.settings.weight as u16);
                 let slot = if server.settings.backup { slot.backup() } else { slot };
-                if server.is_usable() { slot } else { slot.down() }
+                if server.is_usable() && !server.settings.is_implied { slot } else { slot.down() }
             })
             .collect();
         let picker = Picker::new(proxy.balance.algorithm, &slots, proxy.options.allbackups, seed);
-        let up = servers.is_empty() || picker.usable() > 0;
+        let implied = servers.iter().find(|server| server.settings.is_implied).map(|server| server.id.index);
+        let up = servers.is_empty() || implied.is_some() || picker.usable() > 0;
         let list = boxcar::Vec::with_capacity(servers.len());
         for server in servers {
             list.push(server);
@@ -85,6 +87,7 @@ impl BackendState {
             down_transitions: AtomicU64::new(0),
             up: AtomicBool::new(up),
             fullconn,
+            implied,
         };
         backend.refresh_cookies();
         backend
@@ -149,9 +152,16 @@ impl BackendState {
         self.servers().find(|server| server.name() == name)
     }
 
+    /// Where requests go instead of servers (`dispatch`, `option transparent`).
+    pub fn implied(&self) -> Option<u32> {
+        self.implied
+    }
+
     /// Servers that were not removed, in configuration order.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerState>> {
-        self.servers.iter().map(|(_, server)| server).filter(|server| !server.deleted.load(Relaxed))
+        let is_there =
+            |server: &&Arc<ServerState>| !server.deleted.load(Relaxed) && !server.settings.is_implied;
+        self.servers.iter().map(|(_, server)| server).filter(is_there)
     }
 
     /// Chooses a server; `None` when none is usable or all are full (see [`BackendState::usable`]).
