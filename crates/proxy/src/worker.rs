@@ -5,7 +5,7 @@ use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
-use crate::net::{Deadline, Stream};
+use crate::net::{Deadline, Namespaces, Stream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
@@ -36,6 +36,7 @@ pub struct Shared {
     pub health: Health,
     pub resolve: Resolve,
     pub handover: Handover,
+    pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -100,6 +101,15 @@ impl Worker {
     /// How much of the last half second or more this thread was busy.
     pub fn busy_percent(&self) -> u32 {
         self.busy.percent()
+    }
+
+    /// Whether a connection to a server may be kept idle: not while the descriptors in use reach
+    /// `tune.pool-high-fd-ratio`. Counts two for each client, and for idle ones takes all threads to be like this one.
+    pub fn has_room_for_idle(&self) -> bool {
+        let process = &self.state().process;
+        let idle = self.idle.borrow().len() as u64 * self.state().workers.len() as u64;
+        process.idle_descriptors_max == 0
+            || 2 * u64::from(process.connections.get()) + idle < process.idle_descriptors_max
     }
 
     /// Milliseconds of the process clock.
@@ -229,6 +239,7 @@ fn accepted_one(
         closed: false,
         private: None,
         multiplexed: None,
+        prefers_last_server: false,
         counted: false,
         trackers: None,
         proxy_header: false,

@@ -2,7 +2,7 @@
 
 use super::pipe::Pipe;
 use crate::http2::Http2Stream;
-use rules::Peer;
+use rules::{ClientSocket, Peer, TcpNumber};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -235,5 +235,27 @@ impl Stream {
             Stream::Tcp(_) | Stream::Unix(_) => {}
             Stream::Http2(stream) => stream.link.forget(),
         }
+    }
+}
+
+impl ClientSocket for Stream {
+    fn tcp(&self, which: TcpNumber) -> Option<i64> {
+        let tcp = match self {
+            Stream::Tcp(tcp) => tcp,
+            Stream::Http2(stream) => return stream.link.with(|below| below.tcp(which)),
+            Stream::Unix(_) => return None,
+        };
+        let known = sys::socket_options::tcp_information(tcp).ok()?;
+        let micros = |time: Duration| time.as_micros() as i64;
+        Some(match which {
+            TcpNumber::RoundTrip => micros(known.round_trip_time),
+            TcpNumber::RoundTripVariance => micros(known.round_trip_variance),
+            TcpNumber::Unacknowledged => known.unacked.into(),
+            TcpNumber::Sacked => known.sacked.into(),
+            TcpNumber::Lost => known.lost.into(),
+            TcpNumber::Retransmitted => known.retransmits.into(),
+            TcpNumber::ForwardAcknowledged => known.fackets.into(),
+            TcpNumber::Reordering => known.reordering.into(),
+        })
     }
 }

@@ -8,6 +8,7 @@
 //!                                          └ mode tcp: tcp.rs, two flows
 //! ```
 
+mod activity;
 mod balancing;
 mod body;
 mod choice;

@@ -1,6 +1,7 @@
 //! One request and its response: the heads, and the facts that rules and logs read. Boxed, and reused by the thread,
 //! so that an idle connection holds none and a busy one allocates nothing.
 
+use super::activity::Counted;
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
 use crate::worker::Worker;
@@ -63,6 +64,12 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
+    /// What came of the request's body was taken from the client's bytes, for a server.
+    pub body_taken: bool,
+    /// What has come of a chunked body, without its framing.
+    pub decoded: Vec<u8>,
+    /// Bytes that the counters have already (`option contstats`).
+    pub counted: Counted,
     /// The line is out already (`option logasap`).
     pub logged: bool,
     /// `disable-l7-retry`.
@@ -120,7 +127,10 @@ impl Transaction {
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
+                body_taken: false,
+                decoded: Vec::new(),
                 logged: false,
+                counted: Counted::default(),
                 no_l7_retry: false,
                 inspected: Vec::new(),
                 payload_final: true,
@@ -155,7 +165,10 @@ impl Transaction {
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
+        self.body_taken = false;
+        self.decoded.clear();
         self.logged = false;
+        self.counted = Counted::default();
         self.no_l7_retry = false;
         self.inspected.clear();
         self.payload_final = true;
