@@ -9,7 +9,7 @@ use crate::address::{self, Port, Wanted};
 use crate::keywords;
 use crate::language::{SectionKind, Word};
 use crate::model::{
-    Address, AgentCheck, InitAddress, OnError, ResolveOptions, Server, ServerCheck, ServerPort,
+    Address, AgentCheck, InitAddress, OnError, ResolveOptions, Server, ServerCheck, ServerPort, ServerTls,
 };
 use crate::names::template_range;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
@@ -32,10 +32,9 @@ pub(crate) struct ServerDraft {
     pub agent_send: Option<Vec<u8>>,
     /// `track [backend/]server`, resolved once all sections are read.
     pub track: Option<Word>,
-    /// `tls`: the `ssl` word was seen; TLS settings are kept whether or not it was.
-    pub tls_settings: Vec<(String, Option<String>)>,
+    /// The `ssl` word was seen; TLS settings are kept whether or not it was.
     pub tls_enabled: bool,
-    pub verify_none: bool,
+    pub tls: ServerTls,
     /// `resolvers` with its place.
     pub resolvers: Option<Word>,
     /// The backend it will belong to.
@@ -87,6 +86,7 @@ impl ServerDraft {
                 non_stick: false,
                 http2_prior_knowledge: false,
                 tls: None,
+                tls_checks_only: false,
                 log_proto: None,
             },
             check_enabled: false,
@@ -111,9 +111,8 @@ impl ServerDraft {
             agent_inter: None,
             agent_send: None,
             track: None,
-            tls_settings: Vec::new(),
             tls_enabled: false,
-            verify_none: false,
+            tls: ServerTls::default(),
             resolvers: None,
             proxy,
         }
@@ -146,11 +145,10 @@ impl ServerDraft {
                 send: self.agent_send.clone(),
             });
         }
-        if self.tls_enabled {
-            server.tls = Some(crate::model::ServerTls {
-                verify_none: self.verify_none,
-                settings: std::mem::take(&mut self.tls_settings),
-            });
+        // `check-ssl` speaks TLS in checks alone, with the same settings.
+        if self.tls_enabled || server.check.as_ref().is_some_and(|check| check.tls) {
+            server.tls_checks_only = !self.tls_enabled;
+            server.tls = Some(Box::new(self.tls.clone()));
         }
         server.resolvers = self.resolvers.as_ref().map(|word| word.value.clone());
         Ok(self.server)

@@ -1,6 +1,6 @@
 //! One listening address of a frontend: each address and port of a `bind` line becomes one of these.
 
-use super::{Address, Level, Network};
+use super::{Address, BindTls, Level, Network};
 use diag::Span;
 use rules::ProxyId;
 
@@ -34,7 +34,7 @@ pub struct Bind {
     pub severity_output: Option<SeverityOutput>,
     pub expose_fd_listeners: bool,
     pub namespace: Option<String>,
-    pub tls: Option<BindTls>,
+    pub tls: Option<Box<BindTls>>,
     pub http2_prior_knowledge: bool,
     pub source_networks: Vec<Network>,
     /// `accept-netscaler-cip MAGIC`.
@@ -85,12 +85,4 @@ pub enum SeverityOutput {
     None,
     Number,
     String,
-}
-
-/// The words after `ssl` on a bind line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BindTls {
-    pub certificates: Vec<String>,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
 }

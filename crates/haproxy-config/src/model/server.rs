@@ -1,6 +1,6 @@
 //! One `server` line (or one slot of a `server-template`), with `default-server` folded in.
 
-use super::Address;
+use super::{Address, ServerTls};
 use diag::Span;
 use rules::ServerId;
 use std::net::IpAddr;
@@ -51,7 +51,9 @@ pub struct Server {
     pub namespace: Option<String>,
     pub non_stick: bool,
     pub http2_prior_knowledge: bool,
-    pub tls: Option<ServerTls>,
+    pub tls: Option<Box<ServerTls>>,
+    /// `check-ssl` without `ssl`: requests go in the clear.
+    pub tls_checks_only: bool,
     pub log_proto: Option<String>,
 }
 
@@ -78,7 +80,7 @@ pub struct ServerCheck {
     pub via_socks4: bool,
     pub tls: bool,
     pub sni: Option<String>,
-    pub alpn: Option<String>,
+    pub alpn: Option<Vec<Vec<u8>>>,
     pub proto: Option<String>,
 }
 
@@ -148,12 +150,4 @@ pub struct ResolveOptions {
     pub allow_dup_ip: bool,
     pub ignore_weight: bool,
     pub prevent_dup_ip: bool,
-}
-
-/// The TLS words of a server line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerTls {
-    pub verify_none: bool,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
 }

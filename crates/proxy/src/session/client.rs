@@ -9,10 +9,13 @@ use crate::registry::Control;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::Mode;
+use rules::ConnectionError;
 use rules::stick_table::Tracked;
+use rules::tls::TlsFacts;
 use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -44,6 +47,12 @@ pub struct Client {
     pub trackers: Option<Box<Trackers>>,
     /// The addresses are those of a PROXY protocol header.
     pub proxy_header: bool,
+    /// What is known of its TLS; also of one that failed.
+    pub tls: Option<Arc<TlsFacts>>,
+    /// It counts as a TLS connection of the process.
+    pub counted_tls: bool,
+    /// Why it failed before it became a session.
+    pub error: ConnectionError,
     /// `sess.*`; made by the first transaction.
     pub variables: Option<Rc<VariableSet>>,
 }
@@ -78,6 +87,8 @@ impl Client {
             handshake_done: self.handshake_done,
             request_index: self.requests,
             proxy_header: self.proxy_header,
+            tls: self.tls.clone(),
+            error: self.error,
         }
     }
 
@@ -218,7 +229,10 @@ pub async fn serve(mut client: Client) {
         super::tracking::release(trackers);
     }
     worker.sessions.borrow_mut().remove(&client.control);
-    let listener = client.listener;
+    let (listener, counted_tls) = (client.listener, client.counted_tls);
     drop(client);
+    if counted_tls {
+        worker.state().process.tls_connections.decrement();
+    }
     worker.connection_ended(frontend, listener);
 }
