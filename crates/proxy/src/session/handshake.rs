@@ -1,4 +1,4 @@
-//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, session rules.
+//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, TLS, session rules.
 
 use super::client::{Client, Filled};
 use super::content::{self, Decision};
@@ -34,6 +34,11 @@ pub async fn handshake(client: &mut Client) -> bool {
             return false;
         }
     } else if bind.accept_proxy && !proxy_header(client, settings).await {
+        return false;
+    }
+    if let Some(listener) = worker.shared.tls.listener(client.frontend, client.listener as usize)
+        && !super::secure::accept(client, settings, listener).await
+    {
         return false;
     }
     if !settings.tcp_request_session.is_empty() {

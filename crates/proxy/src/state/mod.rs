@@ -115,6 +115,12 @@ pub struct ProcessState {
     pub max_session_rate: AtomicU32,
     pub connections_rate: Rate,
     pub sessions_rate: Rate,
+    /// TLS connections of clients, and how many there may be; 0: no limit.
+    pub tls_connections: Gauge,
+    pub max_tls_connections: AtomicU32,
+    /// Handshakes, and those that were not resumed.
+    pub tls_rate: Rate,
+    pub tls_keys_rate: Rate,
     /// No new connections; those that exist finish.
     pub stopping: AtomicBool,
     pub next_stream: AtomicU64,
@@ -192,6 +198,10 @@ impl State {
                 max_connection_rate: AtomicU32::new(model.global.maxconnrate.unwrap_or(0)),
                 max_session_rate: AtomicU32::new(model.global.maxsessrate.unwrap_or(0)),
                 connections_rate: Rate::default(),
+                tls_connections: Gauge::default(),
+                max_tls_connections: AtomicU32::new(model.global.tls.maxsslconn.unwrap_or(0)),
+                tls_rate: Rate::default(),
+                tls_keys_rate: Rate::default(),
                 sessions_rate: Rate::default(),
                 stopping: AtomicBool::new(false),
                 next_stream: AtomicU64::new(0),
