@@ -2,6 +2,7 @@
 
 mod balance;
 mod browser;
+mod cache;
 mod compression;
 mod configuration;
 mod cookies;

@@ -123,7 +123,6 @@ fn filter(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
     match word.value.as_str() {
         "compression" => draft.proxy.filters.push(Filter::Compression),
         "cache" => {
-            context.warn(word.span, "`filter cache` is read but nothing is cached yet");
             let name = arguments.expect("the name of a cache")?;
             draft.proxy.filters.push(Filter::Cache(name.value.clone()));
         }

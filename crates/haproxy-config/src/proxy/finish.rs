@@ -4,7 +4,8 @@ use super::checks::CheckKind;
 use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
-    BackendTarget, BalanceKey, CookieMode, Global, Mode, Model, Proxy, ServerTarget, UseBackend, UseServer,
+    BackendTarget, BalanceKey, CookieMode, Filter, Global, Mode, Model, Proxy, ServerTarget, UseBackend,
+    UseServer,
 };
 use crate::parse::{Context, Outcome, fail, fail_with_help};
 use crate::scope;
@@ -58,6 +59,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     log_targets(&mut draft, &model.global);
     only_http(&mut draft, context);
     super::filters::check(&draft, context);
+    check_filters(&draft, model, context);
     formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.
@@ -186,10 +188,19 @@ fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
     }
     for rule in draft.proxy.http_request.iter().chain(&draft.proxy.http_response) {
         let (HttpAction::CacheUse(name) | HttpAction::CacheStore(name)) = &rule.action else { continue };
-        if model.caches.iter().any(|cache| *cache.name == **name) {
-            context.warn(rule.span, "caches are read but nothing is cached yet");
-        } else {
+        if !model.caches.iter().any(|cache| *cache.name == **name) {
             context.report.push(Diagnostic::alert(rule.span, format!("there is no cache `{name}`")));
+        }
+    }
+}
+
+/// `filter cache` lines must name a cache.
+fn check_filters(draft: &Draft, model: &Model, context: &mut Context<'_>) {
+    for filter in &draft.proxy.filters {
+        if let Filter::Cache(name) = filter
+            && !model.caches.iter().any(|cache| cache.name == *name)
+        {
+            context.report.push(Diagnostic::alert(draft.proxy.span, format!("there is no cache `{name}`")));
         }
     }
 }

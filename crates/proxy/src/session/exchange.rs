@@ -262,6 +262,9 @@ pub async fn exchange(
         down.compress(compressor);
     }
     transaction.response.write_to(down.pending.buffer());
+    if let Some(fill) = transaction.cache_fill.take().filter(|_| !tunnels) {
+        down.record(fill);
+    }
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
             Ok(used) => connection.input.consume(used),

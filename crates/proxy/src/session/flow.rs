@@ -3,6 +3,7 @@
 //! waits in a pooled buffer, and then nothing more is read.
 
 use super::compress::{Compressor, EncoderFailed};
+use crate::cache::Fill;
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use http::{ChunkDecoder, Framing, Step, write_chunk_header};
@@ -53,6 +54,8 @@ pub struct Flow {
     chunked_out: bool,
     /// What the body goes through on its way.
     compressor: Option<Box<Compressor>>,
+    /// The cache that gets a copy, as it comes from the source.
+    fill: Option<Box<Fill>>,
     /// Bytes ready for the destination.
     pub pending: Pending,
     /// Bytes read from the source, framing included.
@@ -81,6 +84,7 @@ impl Flow {
             source,
             chunked_out,
             compressor: None,
+            fill: None,
             pending: Pending::new(),
             read: 0,
             data: 0,
@@ -102,6 +106,21 @@ impl Flow {
     pub fn compress(&mut self, compressor: Compressor) {
         self.chunked_out = true;
         self.compressor = Some(Box::new(compressor));
+    }
+
+    /// Gives a copy of the body to a cache.
+    pub fn record(&mut self, fill: Fill) {
+        self.fill = Some(Box::new(fill));
+        if self.is_read() {
+            self.recorded();
+        }
+    }
+
+    /// The body is whole.
+    fn recorded(&mut self) {
+        if let Some(fill) = self.fill.take() {
+            fill.commit();
+        }
     }
 
     /// What follows a switch of protocols is bytes until the end.
@@ -143,6 +162,12 @@ impl Flow {
                 *left -= count as u64;
                 let ended = *left == 0;
                 self.data += count as u64;
+                if let Some(fill) = &mut self.fill {
+                    fill.take(&bytes[..count]);
+                    if ended {
+                        self.recorded();
+                    }
+                }
                 if self.compressor.is_none() {
                     if ended {
                         self.source = Source::Done;
@@ -159,6 +184,9 @@ impl Flow {
             }
             Source::UntilClose => {
                 self.data += bytes.len() as u64;
+                if let Some(fill) = &mut self.fill {
+                    fill.take(bytes);
+                }
                 if !self.chunked_out {
                     return Ok((bytes.len(), Some(bytes)));
                 }
@@ -172,6 +200,9 @@ impl Flow {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
                             let data = &bytes[at + skip..at + skip + len];
+                            if let Some(fill) = &mut self.fill {
+                                fill.take(data);
+                            }
                             match &mut self.compressor {
                                 Some(compressor) => compressor.write(data, &mut self.pending)?,
                                 None => push_chunk(&mut self.pending, data),
@@ -201,6 +232,7 @@ impl Flow {
                                 None => out.extend_from_slice(b"\r\n"),
                             }
                             self.source = Source::Done;
+                            self.recorded();
                             return Ok((at, None));
                         }
                     }
@@ -314,6 +346,7 @@ impl Flow {
                     Source::UntilClose => {
                         self.source = Source::Done;
                         self.source_closed = true;
+                        self.recorded();
                         self.end_data()?;
                         if self.chunked_out {
                             self.pending.push(b"0\r\n\r\n");

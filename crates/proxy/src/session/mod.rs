@@ -10,6 +10,7 @@
 
 mod balancing;
 mod body;
+mod caching;
 mod choice;
 mod client;
 mod compress;

@@ -1,6 +1,7 @@
 //! Carries out the rules of a section: evaluates conditions, edits messages, and does to the stream what actions say.
 
 use super::body;
+use super::caching;
 use super::client::Client;
 use super::reply::{self, Answer};
 use super::tracking::{self, Holder};
@@ -109,8 +110,13 @@ pub async fn http_request(
             HttpAction::WaitForHandshake => {}
             HttpAction::DisableL7Retry => transaction.no_l7_retry = true,
             HttpAction::StrictMode(on) => strict = *on,
-            // Responses are not cached: what a cache would have answered comes from the server.
-            HttpAction::CacheUse(_) | HttpAction::CacheStore(_) => {}
+            HttpAction::CacheUse(name) => {
+                if let Some(object) = caching::find(client, transaction, settings, name) {
+                    return caching::answer(client, transaction, settings, &object);
+                }
+            }
+            // Not in the table of requests.
+            HttpAction::CacheStore(_) => {}
             HttpAction::Stream(action) => {
                 if stream(client, transaction, action, Direction::Request, Holder::Stream)
                     == Ended::SilentDrop
@@ -166,6 +172,7 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
             HttpAction::Stream(action) => {
                 stream(client, transaction, action, Direction::Response, Holder::Stream);
             }
+            HttpAction::CacheStore(name) => caching::store(client, transaction, name),
             // Not in the table of responses, or without a meaning there.
             HttpAction::Tarpit(_)
             | HttpAction::Auth { .. }
@@ -174,8 +181,7 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
             | HttpAction::WaitForBody { .. }
             | HttpAction::WaitForHandshake
             | HttpAction::DisableL7Retry
-            | HttpAction::CacheUse(_)
-            | HttpAction::CacheStore(_) => {}
+            | HttpAction::CacheUse(_) => {}
         }
     }
     Outcome::Next
@@ -217,7 +223,7 @@ fn reply(client: &Client, transaction: &Transaction, answer: &Reply, direction: 
     let connection = reply::connection_field(client, transaction);
     match answer.write(&scope, &mut context, connection, &mut bytes) {
         Written::Whole { status, head_len } => {
-            Outcome::Answer(Answer { bytes: bytes.into(), status, head_length: head_len })
+            Outcome::Answer(Answer { status, head_length: head_len, ..Answer::new(bytes) })
         }
         Written::ErrorMessage { status } => Outcome::Error(status),
         Written::Raw(bytes) => Outcome::Answer(Answer::new(bytes)),

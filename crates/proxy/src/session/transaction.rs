@@ -3,6 +3,7 @@
 
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
+use crate::cache::{CacheRequest, Fill};
 use crate::worker::Worker;
 use haproxy_config::model::CompressionAlgorithm;
 use http::Head;
@@ -49,6 +50,10 @@ pub struct Transaction {
     pub compression: Option<CompressionAlgorithm>,
     /// How the request is compressed.
     pub request_compression: Option<CompressionAlgorithm>,
+    /// What the request asks of caches, once a rule looked into one.
+    pub cache_request: Option<Box<CacheRequest>>,
+    /// The response is being kept.
+    pub cache_fill: Option<Fill>,
     /// The client's connection may live on after the response.
     pub client_keeps_alive: bool,
     pub variables: StreamVariables,
@@ -106,6 +111,8 @@ impl Transaction {
                 ignore_persist: false,
                 compression: None,
                 request_compression: None,
+                cache_request: None,
+                cache_fill: None,
                 client_keeps_alive: false,
                 variables: StreamVariables::new(
                     Arc::clone(&worker.state().process.variables),
@@ -128,6 +135,7 @@ impl Transaction {
 
     pub fn give(mut transaction: Box<Transaction>) {
         tracking::release(&mut transaction.trackers);
+        transaction.cache_fill = None;
         let capacity = transaction.request.capacity() + transaction.response.capacity();
         if capacity > HEAD_CAPACITY_MAX {
             return;
@@ -149,6 +157,7 @@ impl Transaction {
         self.ignore_persist = false;
         self.compression = None;
         self.request_compression = None;
+        self.cache_request = None;
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();

@@ -6,6 +6,7 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod caches;
 mod errors;
 mod frontends;
 mod help;
