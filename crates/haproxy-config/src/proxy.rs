@@ -77,8 +77,6 @@ pub(crate) struct Draft {
     pub error_sections: Vec<(u32, Vec<u16>)>,
     /// Rules made of old lines, which ran before and after all rules of today.
     pub old_rules: legacy::OldRules,
-    /// `dynamic-cookie-key`, wherever `cookie` stands.
-    pub dynamic_cookie_key: Option<String>,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
 }
@@ -155,7 +153,6 @@ impl Draft {
             latest_turn: None,
             error_sections: Vec::new(),
             old_rules: legacy::OldRules::default(),
-            dynamic_cookie_key: None,
             spans: Spans::default(),
         }
     }

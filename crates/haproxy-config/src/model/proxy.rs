@@ -39,6 +39,8 @@ pub struct Proxy {
     pub balance: Balance,
     pub fullconn: Option<u32>,
     pub cookie: Option<CookiePersistence>,
+    /// `dynamic-cookie-key`: the runtime API may enable dynamic cookies where `cookie` does not ask for them.
+    pub dynamic_cookie_key: Option<String>,
     /// `persist rdp-cookie(name)`.
     pub rdp_persist: Option<String>,
     pub use_server: Vec<UseServer>,
@@ -209,6 +211,7 @@ impl Proxy {
             balance: Balance { algorithm: balance::Algorithm::RoundRobin, key: BalanceKey::None },
             fullconn: None,
             cookie: None,
+            dynamic_cookie_key: None,
             rdp_persist: None,
             use_server: Vec::new(),
             force_persist: Vec::new(),
@@ -410,7 +413,6 @@ pub struct CookiePersistence {
     pub max_idle: Option<Duration>,
     pub max_life: Option<Duration>,
     pub dynamic: bool,
-    pub dynamic_key: Option<String>,
     pub attributes: Vec<String>,
 }
 
@@ -539,7 +541,6 @@ pub struct Stats {
     pub show_legends: bool,
     pub show_node: Option<String>,
     pub show_description: Option<String>,
-    pub show_modules: bool,
     /// Proxies listed; empty: all. `.` is already resolved.
     pub scope: Vec<String>,
     /// `stats admin if …`: one must match (an entry without condition always does).

@@ -158,7 +158,10 @@ fn choose(client: &Client, transaction: &Transaction, front: &Proxy) -> Option<P
 /// `monitor-uri`: 200, or 503 when a `monitor fail` condition holds. Not logged as a request of anybody.
 async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Proxy) -> Option<After> {
     let uri = front.monitor_uri.as_deref()?;
-    if transaction.request.uri() != uri {
+    let request = &transaction.request;
+    // Over HTTP/2 the URI is absolute, and what is meant is its path.
+    let asked = if request.version() == Version::Http2 { request.path_and_query() } else { request.uri() };
+    if asked != uri {
         return None;
     }
     let failing =

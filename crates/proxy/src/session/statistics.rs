@@ -85,7 +85,8 @@ pub fn answered_here(client: &Client, transaction: &mut Transaction, settings: &
 /// The whole body in `bytes`; `None` when it did not fit the buffer.
 fn form(framing: Framing, bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     match framing {
-        Framing::None | Framing::UntilClose => Some(Cow::Borrowed(b"")),
+        Framing::None => Some(Cow::Borrowed(b"")),
+        Framing::UntilClose => Some(Cow::Borrowed(bytes)),
         Framing::Length(length) => bytes.get(..usize::try_from(length).ok()?).map(Cow::Borrowed),
         Framing::Chunked => {
             let mut decoder = ChunkDecoder::new();

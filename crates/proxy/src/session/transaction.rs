@@ -1,14 +1,17 @@
 //! One request and its response: the heads, and the facts that rules and logs read. Boxed, and reused by the thread,
 //! so that an idle connection holds none and a busy one allocates nothing.
 
+use super::activity::Counted;
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
 use crate::cache::{CacheRequest, Fill};
 use crate::worker::Worker;
 use haproxy_config::model::CompressionAlgorithm;
 use http::Head;
+use rules::tls::TlsFacts;
 use rules::{
-    Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet, WallTime,
+    ConnectionError, Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet,
+    WallTime,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -41,6 +44,8 @@ pub struct Transaction {
     pub response: Head,
     /// The body that was sent with the head, kept while the request may have to be sent again.
     pub retained_body: Vec<u8>,
+    /// It is framed in chunks.
+    pub retained_chunked: bool,
     /// What the persistence cookie said.
     pub presented: Presented,
     /// `force-persist` and `ignore-persist` matched.
@@ -66,6 +71,12 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
+    /// What came of the request's body was taken from the client's bytes, for a server.
+    pub body_taken: bool,
+    /// What has come of a chunked body, without its framing.
+    pub decoded: Vec<u8>,
+    /// Bytes that the counters have already (`option contstats`).
+    pub counted: Counted,
     /// The line is out already (`option logasap`).
     pub logged: bool,
     /// `disable-l7-retry`.
@@ -79,7 +90,7 @@ pub struct Transaction {
 }
 
 /// What is known when a transaction begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Origin {
     pub frontend: ProxyId,
     pub listener: u32,
@@ -90,6 +101,8 @@ pub struct Origin {
     pub handshake_done: Option<Instant>,
     pub request_index: u32,
     pub proxy_header: bool,
+    pub tls: Option<Arc<TlsFacts>>,
+    pub error: ConnectionError,
 }
 
 impl Transaction {
@@ -106,6 +119,7 @@ impl Transaction {
                 request: Head::new(),
                 response: Head::new(),
                 retained_body: Vec::new(),
+                retained_chunked: false,
                 presented: Presented::default(),
                 force_persist: false,
                 ignore_persist: false,
@@ -124,7 +138,10 @@ impl Transaction {
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
+                body_taken: false,
+                decoded: Vec::new(),
                 logged: false,
+                counted: Counted::default(),
                 no_l7_retry: false,
                 inspected: Vec::new(),
                 payload_final: true,
@@ -161,7 +178,10 @@ impl Transaction {
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
+        self.body_taken = false;
+        self.decoded.clear();
         self.logged = false;
+        self.counted = Counted::default();
         self.no_l7_retry = false;
         self.inspected.clear();
         self.payload_final = true;
@@ -178,6 +198,8 @@ fn facts(origin: Origin) -> StreamFacts {
         listener: origin.listener,
         request_index: origin.request_index,
         proxy_header: origin.proxy_header,
+        client_tls: origin.tls,
+        client_error: origin.error,
         ..StreamFacts::new(
             origin.frontend,
             Times {

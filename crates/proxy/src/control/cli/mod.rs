@@ -7,6 +7,7 @@
 //! ```
 
 mod caches;
+mod dynamic_cookies;
 mod errors;
 mod frontends;
 mod help;

@@ -28,6 +28,8 @@ pub struct Compressor {
     coded: Pending,
     /// Something was written since the last flush.
     dirty: bool,
+    /// What comes out is framed in chunks.
+    chunked: bool,
     worker: Rc<Worker>,
     frontend: ProxyId,
     backend: ProxyId,
@@ -53,10 +55,16 @@ impl Compressor {
             encoder,
             coded: Pending::new(),
             dirty: false,
+            chunked: true,
             worker: Rc::clone(worker),
             frontend,
             backend,
         })
+    }
+
+    /// Says whether coded bytes go out in chunks, as they do by default, or as they are.
+    pub fn frame(&mut self, chunked: bool) {
+        self.chunked = chunked;
     }
 
     /// Whether bytes wait inside that [`flush`](Compressor::flush) would bring out.
@@ -105,7 +113,7 @@ impl Compressor {
         Ok(())
     }
 
-    /// A whole body in chunks, and the end of them, for messages that are there at once.
+    /// A whole body, and the last chunk where there are chunks, for messages that are there at once.
     ///
     /// # Errors
     /// The encoder failed.
@@ -114,12 +122,18 @@ impl Compressor {
         self.write(body, &mut pending)?;
         self.finish(&mut pending)?;
         out.extend_from_slice(pending.bytes());
-        out.extend_from_slice(b"0\r\n\r\n");
+        if self.chunked {
+            out.extend_from_slice(b"0\r\n\r\n");
+        }
         Ok(())
     }
 
     fn give(&mut self, pending: &mut Pending) {
-        push_chunk(pending, self.coded.bytes());
+        if self.chunked {
+            push_chunk(pending, self.coded.bytes());
+        } else {
+            pending.push(self.coded.bytes());
+        }
         self.coded.clear();
     }
 
@@ -356,7 +370,8 @@ fn is_delimited(framing: Framing, min_size: u64) -> bool {
 
 fn make_chunked(head: &mut Head, framing: Framing) {
     head.remove_kind(FieldKind::ContentLength);
-    if framing != Framing::Chunked {
+    // What came over HTTP/2 says so only where it goes out over HTTP/1.
+    if framing != Framing::Chunked && head.version() != Version::Http2 {
         head.add(b"transfer-encoding", b"chunked");
     }
 }
