@@ -13,6 +13,7 @@ mod limits;
 mod logs;
 mod old_rules;
 mod process;
+mod prometheus;
 mod proxy_protocol;
 mod retries;
 mod rules;

@@ -31,6 +31,7 @@ mod response;
 mod route;
 mod rules;
 mod secure;
+mod service;
 mod statistics;
 mod stick;
 mod tcp;

@@ -4,12 +4,13 @@ use super::body;
 use super::caching;
 use super::client::Client;
 use super::reply::{self, Answer};
+use super::service;
 use super::tracking::{self, Holder};
 use super::transaction::Transaction;
 use haproxy_config::model::Proxy;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
-    ListOperation, Redirect, Reply, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written,
+    ListOperation, Redirect, Reply, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written,
     write_unauthorized,
 };
 use rules::stick_table::DataType;
@@ -114,6 +115,9 @@ pub async fn http_request(
                 if let Some(object) = caching::find(client, transaction, settings, name) {
                     return caching::answer(client, transaction, settings, &object);
                 }
+            }
+            HttpAction::Stream(StreamAction::UseService(Service::PrometheusExporter)) => {
+                return service::prometheus(client, transaction, settings);
             }
             // Not in the table of requests.
             HttpAction::CacheStore(_) => {}
@@ -366,8 +370,10 @@ pub fn stream(
         }
         StreamAction::Counter(change) => counter(client, transaction, change, direction),
         StreamAction::List(change) => list(client, transaction, change, direction),
+        // An answer: nothing is done to the stream.
+        StreamAction::UseService(_) => {}
         // Refused when the configuration is read: nothing reaches this.
-        StreamAction::Resolve(_) | StreamAction::UseService(_) | StreamAction::SetBandwidthLimit(_) => {}
+        StreamAction::Resolve(_) | StreamAction::SetBandwidthLimit(_) => {}
         StreamAction::SilentDrop => {
             client.silent_drop();
             return Ended::SilentDrop;

@@ -87,14 +87,13 @@ impl Keyword {
 }
 
 /// Not (yet) done by any session.
-const UNDONE: [&str; 7] = [
+const UNDONE: [&str; 6] = [
     "do-resolve",
     "expect-netscaler-cip",
     "ot-group",
     "send-spoe-group",
     "set-bandwidth-limit",
     "switch-mode",
-    "use-service",
 ];
 
 macro_rules! rows {

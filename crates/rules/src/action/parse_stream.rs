@@ -347,6 +347,9 @@ pub(super) fn do_resolve(line: &mut Line<'_, '_, '_>) -> Result {
 pub(super) fn use_service(line: &mut Line<'_, '_, '_>) -> Result {
     let (word, text) = line.text("the name of a service")?;
     match text {
+        "prometheus-exporter" if line.ruleset != Ruleset::HttpRequest => {
+            Err(line.error(word.span, "this service speaks HTTP: use it in an 'http-request' rule"))
+        }
         "prometheus-exporter" => stream(StreamAction::UseService(Service::PrometheusExporter)),
         other if other.starts_with("lua.") => {
             Err(line.error(word.span, "Lua is not supported: let a server answer these requests"))
