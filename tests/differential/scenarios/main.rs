@@ -1,6 +1,7 @@
 //! Scenarios by subject, each run against the real haproxy and against hawser.
 
 mod balance;
+mod bandwidth;
 mod browser;
 mod cache;
 mod compression;

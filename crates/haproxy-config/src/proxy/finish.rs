@@ -4,8 +4,8 @@ use super::checks::CheckKind;
 use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
-    Address, BackendTarget, BalanceKey, CookieMode, Filter, Global, Mode, Model, Proxy, ServerPort,
-    ServerTarget, UseBackend, UseServer,
+    Address, BackendTarget, BalanceKey, BandwidthLimit, CookieMode, Filter, Global, Mode, Model, Proxy,
+    ServerPort, ServerTarget, UseBackend, UseServer,
 };
 use crate::parse::{Context, Outcome, fail, fail_with_help};
 use crate::scope;
@@ -194,8 +194,39 @@ fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
     }
 }
 
-/// `filter cache` lines must name a cache.
+/// `filter` lines name caches and tables, and rules name filters.
 fn check_filters(draft: &Draft, model: &Model, context: &mut Context<'_>) {
+    let limits = || {
+        draft.proxy.filters.iter().filter_map(|filter| match filter {
+            Filter::Bandwidth(limit) => Some(limit),
+            Filter::Compression | Filter::Cache(_) | Filter::Trace => None,
+        })
+    };
+    for (action, span) in rulesets::stream_actions(draft) {
+        let StreamAction::SetBandwidthLimit(wanted) = action else { continue };
+        let Some(limit) = limits().find(|limit| *limit.name == *wanted.filter) else {
+            let message = format!("{} has no bandwidth limit `{}`", draft.title(), wanted.filter);
+            let help = "add `filter bwlim-out NAME default-limit 1m default-period 1s`";
+            context.report.push(Diagnostic::alert(span, message).with_help(help));
+            continue;
+        };
+        let is_shared = matches!(limit.limit, BandwidthLimit::Shared { .. });
+        if is_shared && (wanted.limit.is_some() || wanted.period.is_some()) {
+            let message = format!("`{}` is shared by streams: no rule can change it for one", wanted.filter);
+            context.report.push(Diagnostic::alert(span, message));
+        }
+    }
+    for limit in limits() {
+        let BandwidthLimit::Shared { table, .. } = &limit.limit else { continue };
+        let Ok(at) = context.tables.binary_search_by_key(table, |(id, _)| *id) else { continue };
+        let rate = if limit.uploads { DataType::BytesInRate } else { DataType::BytesOutRate };
+        let table = &context.tables[at].1;
+        if !table.config.store.iter().any(|stored| stored.data == rate) {
+            let message = format!("table `{}` does not store {}", table.name, rate.name());
+            let help = format!("add `store {}(1s)` to it", rate.name());
+            context.report.push(Diagnostic::alert(table.span, message).with_help(help));
+        }
+    }
     for filter in &draft.proxy.filters {
         if let Filter::Cache(name) = filter
             && !model.caches.iter().any(|cache| cache.name == *name)

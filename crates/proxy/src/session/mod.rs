@@ -10,6 +10,7 @@
 
 mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
 mod caching;
 mod choice;

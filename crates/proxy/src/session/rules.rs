@@ -1,12 +1,12 @@
 //! Carries out the rules of a section: evaluates conditions, edits messages, and does to the stream what actions say.
 
-use super::body;
 use super::caching;
 use super::client::Client;
 use super::reply::{self, Answer};
 use super::service;
 use super::tracking::{self, Holder};
 use super::transaction::Transaction;
+use super::{bandwidth, body};
 use haproxy_config::model::Proxy;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
@@ -372,8 +372,9 @@ pub fn stream(
         StreamAction::List(change) => list(client, transaction, change, direction),
         // An answer: nothing is done to the stream.
         StreamAction::UseService(_) => {}
+        StreamAction::SetBandwidthLimit(wanted) => bandwidth::set(client, transaction, wanted, direction),
         // Refused when the configuration is read: nothing reaches this.
-        StreamAction::Resolve(_) | StreamAction::SetBandwidthLimit(_) => {}
+        StreamAction::Resolve(_) => {}
         StreamAction::SilentDrop => {
             client.silent_drop();
             return Ended::SilentDrop;
@@ -382,7 +383,12 @@ pub fn stream(
     Ended::No
 }
 
-fn int(client: &Client, transaction: &Transaction, expr: &rules::Expr, direction: Direction) -> Option<i64> {
+pub fn int(
+    client: &Client,
+    transaction: &Transaction,
+    expr: &rules::Expr,
+    direction: Direction,
+) -> Option<i64> {
     match expr.eval_as(&client.scope(transaction, direction), ValueType::Int)? {
         Value::Int(number) => Some(number),
         Value::Bool(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_) => {

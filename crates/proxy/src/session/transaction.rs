@@ -2,6 +2,7 @@
 //! so that an idle connection holds none and a busy one allocates nothing.
 
 use super::activity::Counted;
+use super::bandwidth::Bandwidth;
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
 use crate::cache::{CacheRequest, Fill};
@@ -57,6 +58,9 @@ pub struct Transaction {
     pub request_compression: Option<CompressionAlgorithm>,
     /// What the request asks of caches, once a rule looked into one.
     pub cache_request: Option<Box<CacheRequest>>,
+    /// `set-bandwidth-limit`, until the flows take them.
+    pub upload_limits: Vec<Bandwidth>,
+    pub download_limits: Vec<Bandwidth>,
     /// The response is being kept.
     pub cache_fill: Option<Fill>,
     /// The client's connection may live on after the response.
@@ -127,6 +131,8 @@ impl Transaction {
                 request_compression: None,
                 cache_request: None,
                 cache_fill: None,
+                upload_limits: Vec::new(),
+                download_limits: Vec::new(),
                 client_keeps_alive: false,
                 variables: StreamVariables::new(
                     Arc::clone(&worker.state().process.variables),
@@ -153,6 +159,8 @@ impl Transaction {
     pub fn give(mut transaction: Box<Transaction>) {
         tracking::release(&mut transaction.trackers);
         transaction.cache_fill = None;
+        transaction.upload_limits.clear();
+        transaction.download_limits.clear();
         let capacity = transaction.request.capacity() + transaction.response.capacity();
         if capacity > HEAD_CAPACITY_MAX {
             return;
