@@ -16,6 +16,7 @@ mod old_rules;
 mod process;
 mod prometheus;
 mod proxy_protocol;
+mod resolve;
 mod retries;
 mod rules;
 mod runtime_api;

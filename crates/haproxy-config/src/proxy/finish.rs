@@ -186,6 +186,14 @@ fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
             );
         }
     }
+    for (action, span) in rulesets::stream_actions(draft) {
+        if let StreamAction::Resolve(wanted) = action
+            && !model.resolvers.iter().any(|section| *section.name == *wanted.resolvers)
+        {
+            let message = format!("there is no resolvers section `{}`", wanted.resolvers);
+            context.report.push(Diagnostic::alert(span, message));
+        }
+    }
     for rule in draft.proxy.http_request.iter().chain(&draft.proxy.http_response) {
         let (HttpAction::CacheUse(name) | HttpAction::CacheStore(name)) = &rule.action else { continue };
         if !model.caches.iter().any(|cache| *cache.name == **name) {

@@ -10,8 +10,8 @@ use super::{bandwidth, body};
 use haproxy_config::model::Proxy;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
-    ListOperation, Redirect, Reply, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written,
-    write_unauthorized,
+    ListOperation, Redirect, Reply, Resolve, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich,
+    Written, write_unauthorized,
 };
 use rules::stick_table::DataType;
 use rules::{Direction, Peer, Value, ValueType};
@@ -118,6 +118,9 @@ pub async fn http_request(
             }
             HttpAction::Stream(StreamAction::UseService(Service::PrometheusExporter)) => {
                 return service::prometheus(client, transaction, settings);
+            }
+            HttpAction::Stream(StreamAction::Resolve(wanted)) => {
+                resolve(client, transaction, wanted).await;
             }
             // Not in the table of requests.
             HttpAction::CacheStore(_) => {}
@@ -373,7 +376,7 @@ pub fn stream(
         // An answer: nothing is done to the stream.
         StreamAction::UseService(_) => {}
         StreamAction::SetBandwidthLimit(wanted) => bandwidth::set(client, transaction, wanted, direction),
-        // Refused when the configuration is read: nothing reaches this.
+        // Whoever runs the rules waits for the answer: see `resolve`.
         StreamAction::Resolve(_) => {}
         StreamAction::SilentDrop => {
             client.silent_drop();
@@ -381,6 +384,27 @@ pub fn stream(
         }
     }
     Ended::No
+}
+
+/// `do-resolve`: the client waits. Without an answer the variable stays as it was.
+pub async fn resolve(client: &Client, transaction: &mut Transaction, wanted: &Resolve) {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let name = wanted.name.eval_as(&client.scope(transaction, Direction::Request), ValueType::Str);
+    let Some(Value::Str(name)) = name.map(Value::into_owned) else { return };
+    let Ok(name) = String::from_utf8(name.to_vec()) else { return };
+    let sections = &worker.state().model.resolvers;
+    // As servers: IPv6 where nothing is said.
+    let prefer_ipv6 = wanted.prefer_ipv6.unwrap_or(true);
+    let resolvers = &worker.shared.resolve;
+    if let Some(address) =
+        crate::resolve::ask(resolvers, sections, &wanted.resolvers, &name, prefer_ipv6).await
+    {
+        let value = match address {
+            IpAddr::V4(address) => Value::Ip4(address),
+            IpAddr::V6(address) => Value::Ip6(address),
+        };
+        rules::Variables::set(&transaction.variables, &wanted.variable, value);
+    }
 }
 
 pub fn int(
