@@ -7,6 +7,7 @@
 //! ```
 
 mod busy;
+mod cache;
 mod control;
 mod handover;
 mod health;

@@ -1,6 +1,7 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
 use crate::busy::BusyMeter;
+use crate::cache::Caches;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
@@ -36,6 +37,7 @@ pub struct Shared {
     pub logs: Logs,
     pub health: Health,
     pub resolve: Resolve,
+    pub caches: Caches,
     pub handover: Handover,
     pub namespaces: Namespaces,
     pub tls: Arc<Tls>,

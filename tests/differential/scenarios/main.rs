@@ -1,7 +1,9 @@
 //! Scenarios by subject, each run against the real haproxy and against hawser.
 
 mod balance;
+mod bandwidth;
 mod browser;
+mod cache;
 mod compression;
 mod configuration;
 mod cookies;
@@ -12,7 +14,9 @@ mod limits;
 mod logs;
 mod old_rules;
 mod process;
+mod prometheus;
 mod proxy_protocol;
+mod resolve;
 mod retries;
 mod rules;
 mod runtime_api;

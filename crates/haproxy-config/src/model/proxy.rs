@@ -173,12 +173,32 @@ impl CompressionAlgorithm {
 }
 
 /// A `filter` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Filter {
     /// Where compression stands among the others.
     Compression,
     Cache(String),
     Trace,
+    Bandwidth(Bandwidth),
+}
+
+/// `filter bwlim-in` and `filter bwlim-out`: a limit that rules turn on for a stream.
+#[derive(Debug, Clone)]
+pub struct Bandwidth {
+    pub name: String,
+    /// What clients send; else what they get.
+    pub uploads: bool,
+    /// Bytes that go on at once, at least.
+    pub min_size: u64,
+    pub limit: BandwidthLimit,
+}
+
+#[derive(Debug, Clone)]
+pub enum BandwidthLimit {
+    /// Each stream has its own: bytes in a period, where the rule names no others.
+    Stream { limit: u64, period: Duration },
+    /// All streams with the same key share it: bytes in the period of the table's rate of bytes.
+    Shared { limit: u64, key: Expr, table: TableId },
 }
 
 impl Proxy {

@@ -141,6 +141,7 @@ pub async fn exchange(
         up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H'))?;
         transaction.retained_body = body;
     }
+    up.limit(std::mem::take(&mut transaction.upload_limits));
     // Only what is complete here can be sent a second time.
     let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
     if let Some(stream) = connection.stream.as_http2() {
@@ -247,6 +248,9 @@ pub async fn exchange(
     if !tunnels && let Some(compressor) = compress::response(client, transaction, delimited, settings) {
         down.compress(compressor);
     }
+    if let Some(fill) = transaction.cache_fill.take().filter(|_| !tunnels) {
+        down.record(fill);
+    }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
     }
@@ -256,6 +260,7 @@ pub async fn exchange(
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
     }
+    down.limit(std::mem::take(&mut transaction.download_limits));
     down.notice_end(&connection.stream);
     if let Some(stream) = client.stream.as_http2() {
         let ends = !tunnels && down.is_finished();

@@ -10,7 +10,9 @@
 
 mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
+mod caching;
 mod choice;
 mod client;
 mod compress;
@@ -30,6 +32,7 @@ mod response;
 mod route;
 mod rules;
 mod secure;
+mod service;
 mod statistics;
 mod stick;
 mod tcp;

@@ -6,6 +6,7 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod caches;
 mod dynamic_cookies;
 mod errors;
 mod frontends;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
+pub use info::values as info_values;
 pub use table::commands;
 
 /// Idle time of a client without `stats timeout`.

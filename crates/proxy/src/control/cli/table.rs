@@ -2,8 +2,8 @@
 
 use super::session::{Outcome, Reply, Session};
 use super::{
-    dynamic_cookies, errors, frontends, help, info, list_servers, modes, patterns, process, resolvers,
-    runtime_servers, server, sessions, stat, tables, variables,
+    caches, dynamic_cookies, errors, frontends, help, info, list_servers, modes, patterns, process,
+    resolvers, runtime_servers, server, sessions, stat, tables, variables,
 };
 use haproxy_config::model::Level;
 
@@ -94,6 +94,7 @@ commands! {
     User ["show" "acl"] ("show acl [@<ver>] <acl>]", "report available acls or dump an acl's contents") => patterns::show;
     User ["show" "activity"] ("show activity", "show per-thread activity stats (for support/developers)") => info::show_activity;
     User ["show" "backend"] ("show backend", "list backends in the current running config") => list_servers::backends;
+    User ["show" "cache"] ("show cache", "show cache status") => caches::show;
     User ["show" "cli" "level"] ("show cli level", "display the level of the current CLI session") => modes::show_level;
     Operator ["show" "cli" "sockets"] ("show cli sockets", "dump list of cli sockets") => process::show_sockets;
     Operator ["show" "env"] ("show env [var]", "dump environment variables known to the process") => process::show_env;
