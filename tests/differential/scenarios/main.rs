@@ -2,6 +2,7 @@
 
 mod balance;
 mod browser;
+mod commands;
 mod configuration;
 mod cookies;
 mod destinations;

@@ -6,10 +6,12 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod debugging;
 mod dynamic_cookies;
 mod errors;
 mod frontends;
 mod help;
+mod http_client;
 mod info;
 mod input;
 mod list_servers;
@@ -23,8 +25,10 @@ mod server_address;
 mod session;
 mod sessions;
 mod stat;
+mod system;
 mod table;
 mod tables;
+mod tracing;
 mod variables;
 mod workers;
 
