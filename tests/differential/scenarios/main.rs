@@ -7,6 +7,7 @@ mod configuration;
 mod cookies;
 mod destinations;
 mod errors;
+mod external_checks;
 mod forwarding;
 mod limits;
 mod logs;

@@ -1,6 +1,7 @@
 //! One check on a socket: connects, sends and receives as the conversation says, and keeps its deadline.
 
 use super::environment::CheckEnvironment;
+use super::external;
 use super::outcome::Probe;
 use crate::net::{ConnectOptions, SocketTuning, Stream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
@@ -43,6 +44,9 @@ pub(super) async fn probe(
     interval: Duration,
 ) -> Outcome {
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
+    if let (Probe::Health, Some(check)) = (probe, &proxy.external_check) {
+        return external::probe(shared, server, check, interval).await;
+    }
     let options = &proxy.check_options;
     let settings = Settings {
         interval,
