@@ -75,6 +75,8 @@ pub(crate) struct Draft {
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
+    /// Rules made of old lines, which ran before and after all rules of today.
+    pub old_rules: legacy::OldRules,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
 }
@@ -157,6 +159,7 @@ impl Draft {
             stick_spans: Vec::new(),
             latest_turn: None,
             error_sections: Vec::new(),
+            old_rules: legacy::OldRules::default(),
             spans: Spans::default(),
         }
     }

@@ -1,16 +1,21 @@
 //! Connections to servers: the idle ones of this thread, and what is known of each.
 
+use crate::http2::{Lease, Multiplexed};
 use crate::net::Stream;
 use crate::net::buffers::Pending;
 use crate::state::ServerState;
 use rules::Peer;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Idle connections that one thread keeps for one server when `pool-max-conn` sets no lower bound.
 const IDLE_PER_SERVER_MAX: usize = 4096;
+
+/// Multiplexed connections that one thread shares for one server.
+const MULTIPLEXED_PER_SERVER_MAX: usize = 1024;
 
 /// A connection to a server, busy or idle.
 #[derive(Debug)]
@@ -54,6 +59,16 @@ impl ServerConnection {
 pub struct IdlePool {
     servers: Vec<Vec<ServerConnection>>,
     len: usize,
+    /// Connections that carry several requests at a time, busy ones too.
+    multiplexed: Vec<Vec<Rc<Multiplexed>>>,
+}
+
+/// Which connections of others a request may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// Those that carry no request now: what is slow for another client holds up nothing here.
+    Idle,
+    Any,
 }
 
 impl IdlePool {
@@ -95,6 +110,29 @@ impl IdlePool {
         list.push(connection);
     }
 
+    /// A place on a connection to `server` that has room, the warmest first.
+    pub fn lease(&mut self, server: &ServerState, join: Join) -> Option<Lease> {
+        let list = self.multiplexed.get_mut(server.slot as usize)?;
+        list.retain(|connection| !connection.has_ended());
+        let found = list
+            .iter()
+            .rev()
+            .find(|connection| connection.has_room() && (join == Join::Any || connection.is_idle()))?;
+        Some(found.lease())
+    }
+
+    /// Keeps a connection for others too, unless there are enough.
+    pub fn share(&mut self, connection: &Rc<Multiplexed>) {
+        let slot = connection.server.slot as usize;
+        if self.multiplexed.len() <= slot {
+            self.multiplexed.resize_with(slot + 1, Vec::new);
+        }
+        let list = &mut self.multiplexed[slot];
+        if list.len() < MULTIPLEXED_PER_SERVER_MAX {
+            list.push(Rc::clone(connection));
+        }
+    }
+
     /// Closes what has been idle longer than its `pool-purge-delay`; all of it when `everything`.
     pub fn purge(&mut self, now: Instant, everything: bool) {
         for list in &mut self.servers {
@@ -115,6 +153,19 @@ impl IdlePool {
                 !close
             });
         }
+        for list in &mut self.multiplexed {
+            list.retain(|connection| {
+                let old = connection.is_idle()
+                    && now.saturating_duration_since(connection.idle_since())
+                        >= purge_delay(connection.server.settings.pool_purge_delay);
+                let keep = !everything && !old && connection.server.is_usable() && !connection.has_ended();
+                if !keep {
+                    // Streams that use it end in their time, and the connection with the last of them.
+                    connection.retire();
+                }
+                keep
+            });
+        }
     }
 
     /// How many are kept for all servers.
@@ -124,7 +175,13 @@ impl IdlePool {
 
     /// How many are kept, by server slot.
     pub fn counts(&self) -> Vec<usize> {
-        self.servers.iter().map(Vec::len).collect()
+        let slots = self.servers.len().max(self.multiplexed.len());
+        let idle = |slot: usize| {
+            let multiplexed = self.multiplexed.get(slot).into_iter().flatten();
+            self.servers.get(slot).map_or(0, Vec::len)
+                + multiplexed.filter(|connection| connection.is_idle()).count()
+        };
+        (0..slots).map(idle).collect()
     }
 
     /// Closes the idle connections of one server.
@@ -134,6 +191,9 @@ impl IdlePool {
             for connection in list.drain(..) {
                 connection.server.idle_connections.decrement();
             }
+        }
+        if let Some(list) = self.multiplexed.get_mut(slot as usize) {
+            list.drain(..).for_each(|connection| connection.retire());
         }
     }
 }

@@ -3,6 +3,7 @@
 mod balance;
 mod browser;
 mod commands;
+mod compression;
 mod configuration;
 mod cookies;
 mod destinations;
@@ -11,6 +12,7 @@ mod external_checks;
 mod forwarding;
 mod limits;
 mod logs;
+mod old_rules;
 mod process;
 mod proxy_protocol;
 mod retries;

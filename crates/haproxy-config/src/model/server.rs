@@ -1,6 +1,6 @@
 //! One `server` line (or one slot of a `server-template`), with `default-server` folded in.
 
-use super::Address;
+use super::{Address, Protocol, ServerTls};
 use diag::Span;
 use rules::ServerId;
 use std::net::{IpAddr, SocketAddr};
@@ -54,8 +54,12 @@ pub struct Server {
     /// Made for `dispatch` or `transparent`: it is where requests go, and no server that anybody sees.
     pub is_implied: bool,
     pub non_stick: bool,
-    pub http2_prior_knowledge: bool,
-    pub tls: Option<ServerTls>,
+    pub protocol: Protocol,
+    /// `ws`: what WebSockets go over.
+    pub websocket: WebSocketProtocol,
+    pub tls: Option<Box<ServerTls>>,
+    /// `check-ssl` without `ssl`: requests go in the clear.
+    pub tls_checks_only: bool,
 }
 
 /// How the server's port is found.
@@ -81,7 +85,7 @@ pub struct ServerCheck {
     pub via_socks4: bool,
     pub tls: bool,
     pub sni: Option<String>,
-    pub alpn: Option<String>,
+    pub alpn: Option<Vec<Vec<u8>>>,
     pub proto: Option<String>,
 }
 
@@ -152,10 +156,13 @@ pub struct ResolveOptions {
     pub ignore_weight: bool,
 }
 
-/// The TLS words of a server line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerTls {
-    pub verify_none: bool,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
+/// `ws` of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebSocketProtocol {
+    /// HTTP/1.1, or what `proto` fixes.
+    #[default]
+    Auto,
+    Http1,
+    /// The extended `CONNECT` of RFC 8441.
+    Http2,
 }

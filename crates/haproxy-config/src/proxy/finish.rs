@@ -47,6 +47,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
         implied_server(&mut draft, context);
         same_dynamic_cookies(&draft, context);
     }
+    super::legacy::place(&mut draft);
     routing(&mut draft, context);
     error_sections(&mut draft, model);
     rulesets::resolve_error_files(&mut draft, &model.http_errors, context);
@@ -60,6 +61,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     }
     limit_cookie_capture(&mut draft, &model.global, context);
     only_http(&mut draft, context);
+    super::filters::check(&draft, context);
     formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.

@@ -67,7 +67,7 @@ pub(super) async fn probe(
             }
             Some(Action::Send(bytes)) => send(&mut conversation, &mut wire, &bytes).await,
             Some(Action::Close { linger }) => {
-                if let Wire::Open(stream) = std::mem::replace(&mut wire, Wire::None)
+                if let Wire::Open(mut stream) = std::mem::replace(&mut wire, Wire::None)
                     && !linger
                 {
                     stream.reset_on_close();

@@ -24,7 +24,7 @@ pub async fn wait(
     let tune = &worker.plan().model.global.tune;
     let room = tune.bufsize.saturating_sub(tune.maxrewrite);
     if transaction.request.expects_continue() && client.input.is_empty() {
-        super::reply::write_all(client, b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        super::reply::send_continue(client).await;
         transaction.request.remove(b"expect");
     }
     client.expect_within(Some(time), Instant::now());
@@ -45,6 +45,8 @@ pub async fn wait(
     let facts = &mut transaction.facts;
     match filled {
         Filled::Bytes => None,
+        // The whole request of a stream of HTTP/2.
+        Filled::Closed if client.stream.is_http2() => None,
         Filled::TimedOut => {
             facts.termination.cause = b'c';
             facts.termination.phase = b'D';

@@ -90,7 +90,7 @@ pub async fn tunnel(
                     activity.server_timeout = half_closed.server_fin.or(activity.server_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing | FlowError::Coding)) => {
                     return Poll::Ready(Err(Broken::ClientGone));
                 }
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ServerGone)),
@@ -113,7 +113,7 @@ pub async fn tunnel(
                     activity.client_timeout = half_closed.client_fin.or(activity.client_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing | FlowError::Coding)) => {
                     return Poll::Ready(Err(Broken::ServerGone));
                 }
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
@@ -131,8 +131,8 @@ pub async fn tunnel(
         let on_server = up.blocked_on_destination || (!down_over && !down.blocked_on_destination);
         let expired = ready!(activity.poll(client, context, on_client, on_server));
         let (over, broken, other_side) = match expired {
-            Expired::Client => (&mut up_over, Broken::ClientTimeout, &connection.stream),
-            Expired::Server => (&mut down_over, Broken::ServerTimeout, &client.stream),
+            Expired::Client => (&mut up_over, Broken::ClientTimeout, &mut connection.stream),
+            Expired::Server => (&mut down_over, Broken::ServerTimeout, &mut client.stream),
         };
         if *over || !activity.ends_by_half(expired) {
             return Poll::Ready(Err(broken));
