@@ -127,3 +127,34 @@ fn a_captured_cookie_is_cut_at_the_tuned_length() {
     });
     assert!(lines.contains("sid=abcd"), "{lines}");
 }
+
+// row: 142
+#[test]
+fn socket_stats_count_by_listener() {
+    let rows = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "listen web\n bind 127.0.0.1:$(one) name one\n bind 127.0.0.1:$(two)\n bind 127.0.0.1:$(three) name three\n \
+                    option socket-stats\n tcp-request connection reject if { dst_port $(three) }\n \
+                    http-request deny if { path /deny }\n http-response deny if { res.hdr(x) -m found }\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let mut kept = proxy.client("one");
+        kept.ask(get("/", &[]));
+        kept.ask(get("/", &[]));
+        for target in ["/", "/deny"] {
+            proxy.client("two").ask(get(target, &["Connection: close"]));
+        }
+        proxy.client("two").send("BAD\r\n\r\n").response();
+        let rejected = proxy.client("three").read_for(Duration::from_secs(2));
+        assert_eq!(rejected.0, "");
+        pause(200);
+        let rows = proxy.cli("show stat web -1 -1");
+        rows.lines()
+            .filter(|line| {
+                line.starts_with("web,one") || line.starts_with("web,sock") || line.starts_with("web,three")
+            })
+            .map(|line| line.split(',').take(19).collect::<Vec<_>>().join(","))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].starts_with("web,one,,,1,1,0,1,"), "{rows:?}");
+}
