@@ -30,6 +30,7 @@ mod response;
 mod route;
 mod rules;
 mod secure;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;

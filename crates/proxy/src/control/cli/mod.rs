@@ -49,6 +49,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
+pub use system::mapped_code;
 pub use table::commands;
 
 /// Idle time of a client without `stats timeout`.

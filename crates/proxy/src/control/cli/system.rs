@@ -66,10 +66,21 @@ fn described(number: i32, target: &str) -> String {
 pub fn show_libs(_: &mut Session, _: &[&str]) -> Outcome {
     let maps = std::fs::read_to_string(MAPS)
         .map_err(|error| Reply::error(format!("cannot read {MAPS}: {error}\n")))?;
-    Ok(Reply::Dump(libraries(&maps)))
+    let mut out = String::new();
+    for (path, (from, to)) in libraries(&maps) {
+        let _ = writeln!(out, "0x{from:012x}-0x{:012x} (0x{:07x}) {path}", to - 1, to - from);
+    }
+    Ok(Reply::Dump(out))
 }
 
-fn libraries(maps: &str) -> String {
+/// The files that code of this process was mapped from, as `-dL` lists them.
+pub fn mapped_code() -> Vec<String> {
+    let maps = std::fs::read_to_string(MAPS).unwrap_or_default();
+    libraries(&maps).into_iter().map(|(path, _)| path.to_owned()).collect()
+}
+
+/// Files with code, and the addresses they span.
+fn libraries(maps: &str) -> Vec<(&str, (u64, u64))> {
     let mut files: BTreeMap<&str, (u64, u64, bool)> = BTreeMap::new();
     for line in maps.lines() {
         let mut fields = line.split_ascii_whitespace();
@@ -82,11 +93,8 @@ fn libraries(maps: &str) -> String {
         let file = files.entry(path).or_insert((from, to, false));
         *file = (file.0.min(from), file.1.max(to), file.2 || rights.contains('x'));
     }
-    let mut out = String::new();
-    for (path, (from, to, _)) in files.into_iter().filter(|(_, file)| file.2) {
-        let _ = writeln!(out, "0x{from:012x}-0x{:012x} (0x{:07x}) {path}", to - 1, to - from);
-    }
-    out
+    let with_code = files.into_iter().filter(|(_, file)| file.2);
+    with_code.map(|(path, (from, to, _))| (path, (from, to))).collect()
 }
 
 /// `show threads`.
@@ -180,6 +188,6 @@ mod tests {
     fn only_files_with_code_are_libraries() {
         let maps = "1000-2000 r--p 0 fe:00 7 /usr/lib/x.so\n2000-4000 r-xp 1000 fe:00 7 /usr/lib/x.so\n\
                     5000-6000 r--p 0 fe:00 8 /usr/share/data\n7000-8000 rw-p 0 00:00 0 [heap]\n";
-        assert_eq!(libraries(maps), "0x000000001000-0x000000003fff (0x0003000) /usr/lib/x.so\n");
+        assert_eq!(libraries(maps), [("/usr/lib/x.so", (0x1000, 0x4000))]);
     }
 }
