@@ -10,6 +10,7 @@ use super::log;
 use super::persist;
 use super::reply;
 use super::rules::Outcome;
+use super::spelling;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::http2::{HeadError, SendError};
@@ -125,7 +126,11 @@ pub async fn exchange(
     });
     let head = coded_head.as_ref().unwrap_or(&transaction.request);
     if !connection.stream.is_http2() {
+        let start = up.pending.len();
         head.write_http1(up.is_chunked(), up.pending.buffer());
+        if settings.options.h1_case_adjust_bogus_server {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, &mut up.pending.buffer()[start..]);
+        }
     }
     let head_length = up.pending.len();
     transaction.body_taken = true;
@@ -253,6 +258,9 @@ pub async fn exchange(
     }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
+        if front.options.h1_case_adjust_bogus_client {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, down.pending.buffer());
+        }
     }
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {

@@ -33,6 +33,7 @@ mod route;
 mod rules;
 mod secure;
 mod service;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;
