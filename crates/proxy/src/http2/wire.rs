@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Link {
     stream: RefCell<Stream>,
     flooded: Cell<bool>,
-    forgotten: Cell<bool>,
+    hung_up: Cell<bool>,
 }
 
 impl Link {
     pub fn new(stream: Stream) -> Rc<Link> {
-        Rc::new(Link { stream: RefCell::new(stream), flooded: Cell::new(false), forgotten: Cell::new(false) })
+        Rc::new(Link { stream: RefCell::new(stream), flooded: Cell::new(false), hung_up: Cell::new(false) })
     }
 
     /// Looks at the transport.
@@ -31,12 +31,17 @@ impl Link {
     /// Closes the whole connection without a packet: nothing is read from it any more.
     pub fn forget(&self) {
         self.stream.borrow_mut().forget();
-        self.forgotten.set(true);
+        self.hang_up();
+    }
+
+    /// Ends the connection at once.
+    pub fn hang_up(&self) {
+        self.hung_up.set(true);
     }
 
     /// Nothing more is to be said or heard on this connection.
-    pub fn is_forgotten(&self) -> bool {
-        self.forgotten.get()
+    pub fn is_hung_up(&self) -> bool {
+        self.hung_up.get()
     }
 
     /// The peer sent more control frames than it may: nothing is read from it any more.

@@ -233,11 +233,16 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
             return Poll::Ready(Ok(()));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'C' }));
+            return Poll::Ready(Err(left_status(client, b'C')));
         }
         Poll::Pending
     })
     .await
+}
+
+/// How a request ends whose client left: one of HTTP/1 may still read, of HTTP/2 the stream is gone.
+fn left_status(client: &Client, phase: u8) -> Abort {
+    Abort { status: (!client.stream.is_http2()).then_some(503), cause: b'C', phase }
 }
 
 /// Whether the client left while we wait for something else: it closed, if that counts (`option abortonclose`), or it has
@@ -344,7 +349,7 @@ async fn wait_in_queue(
             return Poll::Ready(Ok(grant));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'Q' }));
+            return Poll::Ready(Err(left_status(client, b'Q')));
         }
         client.deadline.poll(context).map(|()| Err(Abort { status: Some(503), cause: b's', phase: b'Q' }))
     })
@@ -482,7 +487,7 @@ pub async fn open(
             }));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Failure::Abort(Abort { status: Some(503), cause: b'C', phase: b'C' })));
+            return Poll::Ready(Err(Failure::Abort(left_status(client, b'C'))));
         }
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
     })

@@ -163,7 +163,7 @@ pub async fn exchange(
     }
     let head_length = up.pending.len();
     if transaction.retained_body.is_empty() {
-        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H'))?;
+        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_chunked = up.is_chunked();
         if up.is_read() && up.pending.len() - head_length <= RETAINED_MAX {
             let (retained, pending) = (&mut transaction.retained_body, &up.pending);
@@ -171,7 +171,7 @@ pub async fn exchange(
         }
     } else {
         let body = std::mem::take(&mut transaction.retained_body);
-        up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H'))?;
+        up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_body = body;
     }
     // Only what is complete here can be sent a second time.
@@ -362,8 +362,12 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
     Ok(())
 }
 
-fn request_failed(error: FlowError, phase: u8) -> Failure {
+fn request_failed(error: FlowError, phase: u8, streamed: bool) -> Failure {
     let (status, cause) = match error {
+        // A stream that was reset has nobody to answer to.
+        FlowError::Source if streamed => {
+            return Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' });
+        }
         FlowError::Framing => (Some(400), b'P'),
         FlowError::Source => (Some(400), b'C'),
         FlowError::Destination => (Some(502), b'S'),
@@ -412,7 +416,9 @@ fn classify(
         NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
-        NoHead::Request(error) => request_failed(error, b'H'),
+        NoHead::Request(error) => {
+            request_failed(error, b'H', transaction.request.version() == Version::Http2)
+        }
     }
 }
 

@@ -168,7 +168,7 @@ async fn streams(
             let event = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
-                Poll::Pending if session.link.is_forgotten() => Event::Ended,
+                Poll::Pending if session.link.is_hung_up() => Event::Ended,
                 Poll::Pending if session.link.is_flooded() => Event::Flooded,
                 Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
                 Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
@@ -245,6 +245,12 @@ fn accepted(
         session.counted.set(client.counted);
         run(&mut client, &mut transaction).await;
         Transaction::give(transaction);
+        if client.stream.as_http2().is_some_and(|stream| stream.is_cut()) {
+            // What was received of the response goes out before the reset that says that there is no more.
+            session.wake();
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
         session.ended(client);
     });
 }
@@ -313,9 +319,15 @@ impl Session {
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
             self.idle_since.set(Instant::now());
-            if let Some(waker) = self.waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
+        }
+        if self.active.get() == 0 || self.link.is_hung_up() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
         }
     }
 }
