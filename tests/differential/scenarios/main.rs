@@ -6,6 +6,8 @@ mod configuration;
 mod cookies;
 mod errors;
 mod forwarding;
+mod http2;
+mod http2_conformance;
 mod limits;
 mod logs;
 mod process;
