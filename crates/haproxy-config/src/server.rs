@@ -42,6 +42,14 @@ pub(crate) struct ServerDraft {
     pub proxy: ProxyId,
 }
 
+/// The server that stands for `dispatch` or `transparent`.
+pub(crate) fn implied(span: diag::Span, proxy: ProxyId) -> Server {
+    let mut server = ServerDraft::new(span, proxy).server;
+    server.name = "<NOSRV>".to_owned();
+    server.is_implied = true;
+    server
+}
+
 impl ServerDraft {
     /// A server with every setting at its default.
     pub fn new(span: diag::Span, proxy: ProxyId) -> Self {
@@ -71,7 +79,6 @@ impl ServerDraft {
                 on_marked_up_shutdown_backup_sessions: false,
                 send_proxy: None,
                 pool_max_conn: -1,
-                pool_low_conn: 0,
                 pool_purge_delay: Duration::from_secs(5),
                 max_reuse: None,
                 source: None,
@@ -84,12 +91,13 @@ impl ServerDraft {
                 tfo: false,
                 mss: None,
                 namespace: None,
+                socks4: None,
+                is_implied: false,
                 non_stick: false,
                 protocol: Protocol::Negotiated,
                 websocket: WebSocketProtocol::Auto,
                 tls: None,
                 tls_checks_only: false,
-                log_proto: None,
             },
             check_enabled: false,
             check: ServerCheck {

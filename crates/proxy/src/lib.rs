@@ -6,6 +6,7 @@
 //!                                               └─► control thread: checks, name resolution, runtime API, clocks
 //! ```
 
+mod busy;
 mod control;
 mod handover;
 mod health;

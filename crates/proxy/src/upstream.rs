@@ -29,6 +29,8 @@ pub struct ServerConnection {
     /// Our end and theirs.
     pub local: Option<Peer>,
     pub peer: Option<Peer>,
+    /// Belongs to one client, whatever `http-reuse` says.
+    pub is_private: bool,
     idle_since: Option<Instant>,
 }
 
@@ -41,6 +43,7 @@ impl ServerConnection {
             responses: 0,
             local: None,
             peer,
+            is_private: false,
             idle_since: None,
         }
     }
@@ -55,6 +58,7 @@ impl ServerConnection {
 #[derive(Debug, Default)]
 pub struct IdlePool {
     servers: Vec<Vec<ServerConnection>>,
+    len: usize,
     /// Connections that carry several requests at a time, busy ones too.
     multiplexed: Vec<Vec<Rc<Multiplexed>>>,
 }
@@ -71,10 +75,11 @@ impl IdlePool {
     /// A live idle connection to `server`. Ones that the server closed meanwhile are dropped on the way.
     pub async fn take(pool: &std::cell::RefCell<IdlePool>, server: &ServerState) -> Option<ServerConnection> {
         poll_fn(|context| {
-            let mut pool = pool.borrow_mut();
+            let pool = &mut *pool.borrow_mut();
             let Some(list) = pool.servers.get_mut(server.slot as usize) else { return Poll::Ready(None) };
             while let Some(mut connection) = list.pop() {
                 server.idle_connections.decrement();
+                pool.len -= 1;
                 connection.idle_since = None;
                 // Bytes, an end or an error while idle: in each case it cannot carry a request.
                 if connection.stream.is_quiet(context) {
@@ -100,6 +105,7 @@ impl IdlePool {
             return;
         }
         connection.server.idle_connections.increment();
+        self.len += 1;
         connection.idle_since = Some(now);
         list.push(connection);
     }
@@ -142,6 +148,7 @@ impl IdlePool {
                 let close = old(connection);
                 if close {
                     connection.server.idle_connections.decrement();
+                    self.len -= 1;
                 }
                 !close
             });
@@ -161,6 +168,11 @@ impl IdlePool {
         }
     }
 
+    /// How many are kept for all servers.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// How many are kept, by server slot.
     pub fn counts(&self) -> Vec<usize> {
         let slots = self.servers.len().max(self.multiplexed.len());
@@ -175,6 +187,7 @@ impl IdlePool {
     /// Closes the idle connections of one server.
     pub fn close_server(&mut self, slot: u32) {
         if let Some(list) = self.servers.get_mut(slot as usize) {
+            self.len -= list.len();
             for connection in list.drain(..) {
                 connection.server.idle_connections.decrement();
             }

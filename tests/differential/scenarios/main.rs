@@ -2,14 +2,17 @@
 
 mod balance;
 mod browser;
+mod compression;
 mod configuration;
 mod cookies;
+mod destinations;
 mod errors;
 mod forwarding;
 mod http2;
 mod http2_conformance;
 mod limits;
 mod logs;
+mod old_rules;
 mod process;
 mod proxy_protocol;
 mod retries;
@@ -17,6 +20,7 @@ mod rules;
 mod runtime_api;
 mod servers;
 mod smuggling;
+mod sockets;
 mod state;
 mod stats_page;
 mod stick;

@@ -37,7 +37,8 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.http.cookielen", Works, cookielen, "bytes of a captured cookie"),
     row("tune.http.logurilen", Works, logurilen, "bytes of a request line in logs"),
     row("tune.http.maxhdr", Works, maxhdr, "header fields a message may have"),
-    row("tune.idle-pool.shared", Works, idle_pool_shared, "threads share idle connections"),
+    // Idle connections stay with their thread: none is moved to another.
+    row("tune.idle-pool.shared", NoEffect, idle_pool_shared, "threads share idle connections"),
     row("tune.idletimer", NoEffect, words, "stream detection"),
     row("tune.listener.default-shards", NoEffect, words, "sockets per address"),
     row("tune.listener.multi-queue", NoEffect, words, "distribution of connections over threads"),
@@ -46,14 +47,15 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.lua.service-timeout", Idle, words, "Lua"),
     row("tune.lua.session-timeout", Idle, words, "Lua"),
     row("tune.lua.task-timeout", Idle, words, "Lua"),
-    row("tune.maxaccept", Works, maxaccept, "connections accepted in a row; -1 is no limit"),
+    row("tune.maxaccept", NoEffect, maxaccept, "connections accepted in a row; -1 is no limit"),
     row("tune.maxpollevents", NoEffect, words, "events handled in a row"),
     row("tune.maxrewrite", Works, maxrewrite, "bytes kept free for added headers"),
     row("tune.memory.hot-size", NoEffect, words, "memory pools"),
     row(
         "tune.pattern.cache-size",
-        Works,
-        read!(global.tune.pattern_cache_size = count),
+        // Lists that need one are compiled to a matcher instead.
+        NoEffect,
+        count,
         "entries of the pattern cache",
     ),
     row("tune.peers.max-updates-at-once", Idle, words, "peers"),
@@ -66,8 +68,9 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     ),
     row(
         "tune.pool-low-fd-ratio",
-        Works,
-        read!(global.tune.pool_low_fd_ratio = percent),
+        // It decides when idle connections are taken from other threads, which is never done.
+        NoEffect,
+        percent,
         "percent of descriptors that stops keeping more of them",
     ),
     row("tune.quic.frontend.conn-tx-buffers.limit", Idle, words, "QUIC"),
@@ -112,8 +115,8 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.vars.reqres-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.sess-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.txn-max-size", NoEffect, words, "memory of variables"),
-    row("tune.zlib.memlevel", Idle, words, "zlib"),
-    row("tune.zlib.windowsize", Idle, words, "zlib"),
+    row("tune.zlib.memlevel", NoEffect, words, "zlib"),
+    row("tune.zlib.windowsize", NoEffect, words, "zlib"),
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
@@ -123,6 +126,14 @@ fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> 
     arguments.expect("a value")?;
     arguments.rest();
     Ok(())
+}
+
+fn count(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.count().map(drop)
+}
+
+fn percent(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.percent().map(drop)
 }
 
 fn bufsize(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -216,9 +227,8 @@ fn logurilen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<
     Ok(())
 }
 
-fn maxaccept(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.maxaccept = Some(arguments.integer(-1..=i64::from(i32::MAX))? as i32);
-    Ok(())
+fn maxaccept(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.integer(-1..=i64::from(i32::MAX)).map(drop)
 }
 
 fn comp_maxlevel(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -226,7 +236,6 @@ fn comp_maxlevel(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Cont
     Ok(())
 }
 
-fn idle_pool_shared(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.idle_pool_shared = arguments.switch()?;
-    Ok(())
+fn idle_pool_shared(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.switch().map(drop)
 }

@@ -1,6 +1,6 @@
 //! One listening address of a frontend: each address and port of a `bind` line becomes one of these.
 
-use super::{Address, BindTls, Level, Network};
+use super::{Address, BindTls, Level};
 use diag::Span;
 use rules::ProxyId;
 
@@ -28,7 +28,6 @@ pub struct Bind {
     pub tcp_user_timeout_ms: Option<u32>,
     pub tfo: bool,
     pub defer_accept: bool,
-    pub nice: Option<i32>,
     /// `level`: only on sockets of the runtime API.
     pub level: Level,
     pub severity_output: Option<SeverityOutput>,
@@ -36,7 +35,6 @@ pub struct Bind {
     pub namespace: Option<String>,
     pub tls: Option<Box<BindTls>>,
     pub protocol: Protocol,
-    pub source_networks: Vec<Network>,
     /// `accept-netscaler-cip MAGIC`.
     pub netscaler_cip: Option<u32>,
     /// The frontend that owns it; the runtime API's own sockets have none.
@@ -65,14 +63,12 @@ impl Bind {
             tcp_user_timeout_ms: None,
             tfo: false,
             defer_accept: false,
-            nice: None,
             level: Level::default(),
             severity_output: None,
             expose_fd_listeners: false,
             namespace: None,
             tls: None,
             protocol: Protocol::Negotiated,
-            source_networks: Vec::new(),
             proxy: None,
             netscaler_cip: None,
         }

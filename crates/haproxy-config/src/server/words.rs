@@ -13,8 +13,6 @@ use crate::{scope, tls};
 use rules::{AclSet, Expr, Place, Section};
 use std::net::IpAddr;
 
-const SOCKS: crate::keywords::Status = Refused("connections through SOCKS proxies are not implemented");
-
 /// Every keyword of a server line.
 pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("addr", Works, read_ip_addr, "address that health checks go to"),
@@ -40,7 +38,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     flag("check-ssl", Works, check_ssl, "health checks speak TLS"),
     flag(
         "check-via-socks4",
-        SOCKS,
+        Works,
         assign!(check.via_socks4 = true),
         "health checks go through a SOCKS4 proxy",
     ),
@@ -64,13 +62,18 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("id", Works, id, "number of the server in statistics and on the hash ring"),
     row("init-addr", Works, init_addr, "how the address is found at the start"),
     row("inter", Works, read!(check.inter = interval), "time between two health checks"),
-    row("log-proto", Works, log_proto, "framing of log messages: legacy or octet-count"),
+    row(
+        "log-proto",
+        ParsedOnly("logs are not sent to servers of rings"),
+        log_proto,
+        "framing of log messages: legacy or octet-count",
+    ),
     row("max-reuse", Works, max_reuse, "requests over one connection"),
     row("maxconn", Works, read!(server.maxconn = count), "most concurrent requests"),
     row("maxqueue", Works, read!(server.maxqueue = count), "most requests in the server's queue"),
     row("minconn", Works, read!(server.minconn = count), "limit under low load; grows up to `maxconn`"),
     row("mss", Works, mss, "largest TCP segment"),
-    row("namespace", Works, read!(server.namespace = Some(string)), "network namespace to connect in"),
+    row("namespace", Works, namespace, "network namespace to connect in"),
     flag("no-agent-check", Works, assign!(agent_enabled = false), "undo `agent-check` of a default"),
     flag("no-backup", Works, assign!(server.backup = false), "undo `backup` of a default"),
     flag("no-check", Works, assign!(check_enabled = false), "undo `check` of a default"),
@@ -103,8 +106,9 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("on-marked-up", Works, on_marked_up, "what happens to sessions on backups when the server comes up"),
     row(
         "pool-low-conn",
-        Works,
-        read!(server.pool_low_conn = count),
+        // No thread takes idle connections of another.
+        NoEffect,
+        skip_count,
         "idle connections below which none is taken over",
     ),
     row("pool-max-conn", Works, pool_max_conn, "most idle connections; -1 is no limit"),
@@ -156,7 +160,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
         "time to reach full weight after coming up",
     ),
     row("sni", Works, sni, "server name sent"),
-    row("socks4", SOCKS, skip_word, "SOCKS4 proxy to connect through"),
+    row("socks4", Works, socks4, "SOCKS4 proxy to connect through"),
     row("source", Works, source, "address to connect from"),
     flag("ssl", Works, assign!(tls_enabled = true), "speak TLS with the server"),
     row("ssl-max-ver", Works, tls_word, "highest TLS version"),
@@ -186,6 +190,10 @@ type Words<'a, 'l> = &'a mut Arguments<'l>;
 
 fn skip_word(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     arguments.expect("a value").map(drop)
+}
+
+fn skip_count(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.count().map(drop)
 }
 
 fn no_effect(_: &mut ServerDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -264,7 +272,7 @@ fn agent_send(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context
 }
 
 fn cookie(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.server.cookie = Some(arguments.expect("a value")?.value.clone());
+    draft.server.cookie = Some(arguments.expect("a value")?.value.as_str().into());
     Ok(())
 }
 
@@ -316,10 +324,32 @@ fn max_reuse(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<
     Ok(())
 }
 
-fn log_proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    let name = arguments.choice(&[("legacy", "legacy"), ("octet-count", "octet-count")])?;
-    draft.server.log_proto = Some(name.to_owned());
+fn namespace(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("the name of a network namespace")?;
+    if word.value == "*" {
+        return fail(word.span, "`namespace *` is not supported: name the namespace");
+    }
+    draft.server.namespace = Some(word.value.clone());
     Ok(())
+}
+
+fn socks4(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("an address and port")?;
+    let wanted =
+        Wanted { port_required: true, port_range: false, port_offset: false, datagram: false, stream: true };
+    match address::endpoint(word, context.environment, wanted)?.expand().first() {
+        Some(Address::Inet { ip, port }) => {
+            draft.server.socks4 = Some((*ip, *port).into());
+            Ok(())
+        }
+        Some(Address::Host { .. } | Address::Unix(_) | Address::Abstract(_) | Address::Fd(_)) | None => {
+            fail(word.span, format!("expected an IP address and a port, found `{}`", word.value))
+        }
+    }
+}
+
+fn log_proto(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.choice(&[("legacy", ()), ("octet-count", ())])
 }
 
 fn tcp_user_timeout(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {

@@ -1,14 +1,15 @@
 //! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
 
+use super::pipe::Pipe;
 use super::tls::TlsStream;
 use crate::http2::Http2Stream;
-use rules::Peer;
+use rules::{ClientSocket, Peer, TcpNumber};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected byte stream, registered with the runtime of the worker that owns it.
@@ -47,6 +48,58 @@ impl Stream {
             Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
             Stream::Tls(tls) => tls.poll_write(context, bytes),
             Stream::Http2(stream) => stream.poll_write(context, bytes, false),
+        }
+    }
+
+    /// Moves at most `count` bytes into an empty pipe without copying them. `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// As reading. `None`: what carries this stream cannot do it.
+    pub fn poll_fill(
+        &self,
+        context: &mut Context<'_>,
+        pipe: &mut Pipe,
+        count: usize,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let Stream::Tcp(tcp) = self else { return None };
+        Some(loop {
+            match tcp.poll_read_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            match tcp.try_io(Interest::READABLE, || pipe.fill(tcp, count)) {
+                // The readiness was stale and is forgotten now: the next look waits.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break Poll::Ready(result),
+            }
+        })
+    }
+
+    /// Moves what waits in a pipe into the stream.
+    ///
+    /// # Errors
+    /// As writing.
+    pub fn poll_drain(&self, context: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        let Stream::Tcp(tcp) = self else { return Poll::Ready(Err(io::ErrorKind::Unsupported.into())) };
+        loop {
+            match tcp.poll_write_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+            match tcp.try_io(Interest::WRITABLE, || pipe.drain(tcp)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Whether bytes can go past the program on their way to this stream.
+    pub fn takes_pipes(&self) -> bool {
+        match self {
+            Stream::Tcp(_) => true,
+            Stream::Unix(_) | Stream::Tls(_) | Stream::Http2(_) => false,
         }
     }
 
@@ -231,5 +284,28 @@ impl Stream {
             Stream::Tls(tls) => tls.forget(),
             Stream::Http2(stream) => stream.link.forget(),
         }
+    }
+}
+
+impl ClientSocket for Stream {
+    fn tcp(&self, which: TcpNumber) -> Option<i64> {
+        let tcp = match self {
+            Stream::Tcp(tcp) => tcp,
+            Stream::Tls(tls) => return tls.transport().tcp(which),
+            Stream::Http2(stream) => return stream.link.with(|below| below.tcp(which)),
+            Stream::Unix(_) => return None,
+        };
+        let known = sys::socket_options::tcp_information(tcp).ok()?;
+        let micros = |time: Duration| time.as_micros() as i64;
+        Some(match which {
+            TcpNumber::RoundTrip => micros(known.round_trip_time),
+            TcpNumber::RoundTripVariance => micros(known.round_trip_variance),
+            TcpNumber::Unacknowledged => known.unacked.into(),
+            TcpNumber::Sacked => known.sacked.into(),
+            TcpNumber::Lost => known.lost.into(),
+            TcpNumber::Retransmitted => known.retransmits.into(),
+            TcpNumber::ForwardAcknowledged => known.fackets.into(),
+            TcpNumber::Reordering => known.reordering.into(),
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tracking::{TRACKERS, Trackers};
 use super::transaction::{Origin, Transaction};
-use super::{handshake, http1, http2, tcp};
+use super::{body, handshake, http1, http2, tcp};
 use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
@@ -45,6 +45,8 @@ pub struct Client {
     pub private: Option<Box<ServerConnection>>,
     /// HTTP/2 connections to servers that this client opened, shared by its streams.
     pub multiplexed: Option<Rc<RefCell<Vec<Rc<Multiplexed>>>>>,
+    /// A server authenticates the connection and not the request: all of the session goes to it.
+    pub prefers_last_server: bool,
     /// The session was counted: it got past the connection rules.
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
@@ -103,11 +105,15 @@ impl Client {
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
+            client: Some(&self.stream),
             direction,
             stream: &transaction.facts,
             request: (!request.method().is_empty()).then_some(request),
             response: (response.status() != 0).then_some(response),
             payload: match direction {
+                Direction::Request if transaction.facts.is_http => {
+                    body::view(transaction, self.input.bytes())
+                }
                 Direction::Request => self.input.bytes(),
                 Direction::Response => &transaction.inspected,
             },
@@ -254,6 +260,11 @@ fn end(mut client: Client) {
         super::tracking::release(trackers);
     }
     let worker = Rc::clone(&client.worker);
+    if worker.plan().settings(client.frontend).options.nolinger {
+        // What was sent is said to be over; what is lost on its way stays lost.
+        client.stream.shutdown_write();
+        client.stream.reset_on_close();
+    }
     let control = Rc::clone(&client.control);
     let (listener, counted_tls) = (client.listener, client.counted_tls);
     drop(client);

@@ -6,13 +6,14 @@ use super::http1::After;
 use super::reply;
 use super::tcp;
 use super::transaction::Transaction;
-use crate::net::{ConnectOptions, connect};
+use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
 use haproxy_config::model::{self, HttpReuse, Protocol, ServerPort, WebSocketProtocol};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -103,7 +104,9 @@ pub async fn with_server(
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
-    let mut wanted = super::choice::wanted_server(client, transaction, backend);
+    let mut wanted = super::choice::wanted_server(client, transaction, backend)
+        .or_else(|| live.implied())
+        .or_else(|| super::choice::last_server(client, settings, live));
     let mut avoid = None;
     let http = settings.mode == model::Mode::Http;
     loop {
@@ -438,6 +441,13 @@ pub fn is_shareable(server: &ServerState) -> bool {
 /// Where `server` is for this client: a relative port follows the client's.
 pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
     let target = server.target.read().clone()?;
+    // The unspecified address is the one that the client meant, or that `set-dst` made of it.
+    let target = match (target, dst) {
+        (Target::Inet(address), Some(Peer::Inet(dst))) if address.ip().is_unspecified() => {
+            Target::Inet(SocketAddr::new(dst.ip(), address.port()))
+        }
+        (target, _) => target,
+    };
     match (target, server.settings.port, dst) {
         // A port that came later (an SRV record, the runtime API) is meant as it is.
         (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst)))
@@ -463,13 +473,23 @@ pub async fn open(
     let Some(target) = target_of(server, transaction.facts.dst) else {
         return Err(Failure::Server(Stage::Connect { timed_out: false }));
     };
+    let tune = &worker.plan().model.global.tune;
+    let has_data = settings.mode == model::Mode::Http || !client.input.is_empty();
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(settings.source.as_ref()),
         client: transaction.facts.src,
-        keepalive: settings.options.srvtcpka,
-        mss: server.settings.mss,
-        user_timeout_ms: server.settings.tcp_user_timeout_ms,
-        delayed_ack: false,
+        tuning: SocketTuning {
+            keepalive: settings.options.srvtcpka.then_some(settings.server_keepalive),
+            receive_buffer: tune.rcvbuf_server,
+            send_buffer: tune.sndbuf_server,
+            mss: server.settings.mss,
+            user_timeout_ms: server.settings.tcp_user_timeout_ms,
+            delayed_ack: settings.options.tcp_smart_connect && has_data,
+        },
+        fast_open: server.settings.tfo && has_data,
+        no_linger: settings.options.nolinger,
+        socks4: server.settings.socks4,
+        namespace: server.settings.namespace.as_deref().map(|name| (&worker.shared.namespaces, name)),
     };
     let now = Instant::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);

@@ -1,6 +1,8 @@
 //! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
 
+use super::activity::{Activity, Expired};
 use super::client::{Client, Left};
+use super::compress;
 use super::dispatch::{Abort, Assigned, is_shareable};
 use super::flow::{Flow, FlowError};
 use super::http1::After;
@@ -18,8 +20,8 @@ use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 
 /// Bytes read at once while a head is expected: small responses fit, of bulk ones little has to be copied.
 const HEAD_READ: usize = 16 * 1024;
@@ -79,46 +81,6 @@ pub enum Failure {
     Abort(Abort),
 }
 
-/// The timers of both sides: each moves with its side's activity.
-#[derive(Debug, Clone, Copy)]
-pub struct Activity {
-    pub client: Instant,
-    pub server: Instant,
-    pub client_timeout: Option<Duration>,
-    pub server_timeout: Option<Duration>,
-}
-
-/// Which side let its time pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expired {
-    Client,
-    Server,
-}
-
-impl Activity {
-    /// Arms the deadline for the sides that are waited for; tells which one has expired when it fires.
-    pub fn poll(
-        &self,
-        client: &mut Client,
-        context: &mut Context<'_>,
-        on_client: bool,
-        on_server: bool,
-    ) -> Poll<Expired> {
-        let at = |waits: bool, since: Instant, timeout: Option<Duration>| {
-            timeout.filter(|_| waits).map(|timeout| since + timeout)
-        };
-        let client_at = at(on_client, self.client, self.client_timeout);
-        let server_at = at(on_server, self.server, self.server_timeout);
-        let (first, who) = match (client_at, server_at) {
-            (Some(client), Some(server)) if server < client => (Some(server), Expired::Server),
-            (Some(client), _) => (Some(client), Expired::Client),
-            (None, server) => (server, Expired::Server),
-        };
-        client.deadline.set(first);
-        client.deadline.poll(context).map(|()| who)
-    }
-}
-
 /// Sends the request over `connection` and the response to the client.
 pub async fn exchange(
     client: &mut Client,
@@ -132,12 +94,8 @@ pub async fn exchange(
     let front = worker.plan().settings(client.frontend);
     let timeouts = &worker.plan().proxy(server.id.proxy).timeouts;
     let connected = transaction.facts.times.connected.unwrap_or(client.accept);
-    let mut activity = Activity {
-        client: connected,
-        server: connected,
-        client_timeout: worker.plan().proxy(client.frontend).timeouts.client,
-        server_timeout: timeouts.server,
-    };
+    let sides = (worker.plan().proxy(client.frontend).timeouts.client, timeouts.server);
+    let mut activity = Activity::new(connected, sides, front, settings, server.slot);
     let now_ms = worker.millis(connected);
     worker.server_counters(server.slot).sessions.add(1);
     worker.server_counters(server.slot).requests.add(1);
@@ -158,10 +116,19 @@ pub async fn exchange(
     if let Some(name) = &settings.http_send_name_header {
         transaction.request.set(name.as_bytes(), server.name().as_bytes());
     }
+    let coded = transaction.request_compression.and_then(|algorithm| {
+        compress::begin_request(client, &transaction.request, framing, settings, algorithm)
+    });
+    let coded_head = coded.map(|(head, compressor)| {
+        up.compress(compressor);
+        head
+    });
+    let head = coded_head.as_ref().unwrap_or(&transaction.request);
     if !connection.stream.is_http2() {
-        transaction.request.write_http1(up.is_chunked(), up.pending.buffer());
+        head.write_http1(up.is_chunked(), up.pending.buffer());
     }
     let head_length = up.pending.len();
+    transaction.body_taken = true;
     if transaction.retained_body.is_empty() {
         take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_chunked = up.is_chunked();
@@ -178,10 +145,14 @@ pub async fn exchange(
     let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
     if let Some(stream) = connection.stream.as_http2() {
         let ends = up.is_done();
-        stream.send_request(&transaction.request, ends).map_err(|error| match error {
-            SendError::Closed if !fresh => Failure::Server(Stage::Stale),
-            SendError::Closed => Failure::Server(Stage::Empty),
-            SendError::Unsendable => Failure::Abort(Abort { status: Some(400), cause: b'P', phase: b'H' }),
+        stream.send_request(coded_head.as_ref().unwrap_or(&transaction.request), ends).map_err(|error| {
+            match error {
+                SendError::Closed if !fresh => Failure::Server(Stage::Stale),
+                SendError::Closed => Failure::Server(Stage::Empty),
+                SendError::Unsendable => {
+                    Failure::Abort(Abort { status: Some(400), cause: b'P', phase: b'H' })
+                }
+            }
         })?;
     }
 
@@ -228,6 +199,10 @@ pub async fn exchange(
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
 
+    if authenticates_connection(&transaction.response) {
+        connection.is_private = true;
+        client.prefers_last_server = true;
+    }
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
     let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
@@ -243,7 +218,7 @@ pub async fn exchange(
         && mode != HttpConnection::Close
         && transaction.client_keeps_alive
         && !transaction.response.must_close()
-        && !worker.state().is_stopping();
+        && !worker.state().is_closing();
     match super::response::process(client, transaction, settings, server) {
         Outcome::Next => {}
         outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
@@ -263,6 +238,15 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
+    // A stream of HTTP/2 has an end of its own.
+    let delimited = if connection.stream.is_http2() && framing == Framing::UntilClose {
+        Framing::Chunked
+    } else {
+        framing
+    };
+    if !tunnels && let Some(compressor) = compress::response(client, transaction, delimited, settings) {
+        down.compress(compressor);
+    }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
     }
@@ -299,10 +283,11 @@ pub async fn exchange(
     } else {
         bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
+    transaction.counted = activity.counted();
     let facts = &mut transaction.facts;
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
-    let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
+    let framing_or_unsent = if down.is_done() { 0 } else { down.unsent() as u64 };
     facts.bytes_out += down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();
@@ -330,6 +315,19 @@ pub async fn exchange(
     })
 }
 
+/// Whether what the server asks for makes the connection itself a user's: nobody else may ever send over it.
+fn authenticates_connection(response: &http::Head) -> bool {
+    let field: &[u8] = match response.status() {
+        401 => b"www-authenticate",
+        407 => b"proxy-authenticate",
+        _ => return false,
+    };
+    let starts = |value: &[u8], name: &[u8]| {
+        value.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name))
+    };
+    response.lines(field).any(|value| starts(value, b"negotiate") || starts(value, b"ntlm"))
+}
+
 /// The stricter of what frontend and backend say.
 pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpConnection {
     use HttpConnection::{Close, KeepAlive, ServerClose};
@@ -342,11 +340,14 @@ pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpC
 
 /// Gives the connection to the thread's pool, or keeps it for this client alone.
 fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Proxy) {
-    if settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
+    if connection.is_private || settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
         client.private = Some(Box::new(connection));
         return;
     }
     let worker = &client.worker;
+    if !worker.has_room_for_idle() {
+        return;
+    }
     worker.idle.borrow_mut().put(connection, Instant::now());
 }
 
@@ -369,6 +370,7 @@ fn request_failed(error: FlowError, phase: u8, streamed: bool) -> Failure {
             return Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' });
         }
         FlowError::Framing => (Some(400), b'P'),
+        FlowError::Coding => (Some(500), b'I'),
         FlowError::Source => (Some(400), b'C'),
         FlowError::Destination => (Some(502), b'S'),
     };
@@ -575,6 +577,7 @@ pub enum Broken {
     BadResponseBody,
     /// A rule refused what the server sent.
     Refused,
+    Compressor,
 }
 
 impl Broken {
@@ -585,6 +588,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
+            Broken::Compressor => (b'I', b'D'),
             Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
@@ -609,6 +613,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => up_broken = true,
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= up.progressed;
         }
@@ -618,6 +623,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ServerGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= down.progressed;
         }
@@ -626,9 +632,7 @@ async fn bodies(
             return Poll::Ready(Ok(()));
         }
         if again {
-            let now = Instant::now();
-            activity.client = now;
-            activity.server = now;
+            activity.moved(client, up, down);
         }
         let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
         let on_server = !down.blocked_on_destination && !down.is_done();

@@ -1,9 +1,12 @@
 //! One direction of a body: bytes read from one connection, unframed where the coding demands it, and written to the
 //! other. Reads into the thread's scratch buffer and writes straight from it; only what the peer does not take
-//! waits in a pooled buffer, and then nothing more is read.
+//! waits in a pooled buffer, and then nothing more is read. A body that fills the scratch buffer goes on through a pipe
+//! where nobody needs to see it (splice(2)).
 
+use super::compress::{Compressor, EncoderFailed};
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
+use crate::net::pipe::{self, Pipe};
 use http::{ChunkDecoder, Framing, Head, Limits, Step, write_chunk_header};
 use rules::log_format::CHUNKED_END;
 use std::task::{Context, Poll};
@@ -13,6 +16,9 @@ const PENDING_MAX: usize = 2 * buffers::SCRATCH_SIZE;
 
 /// Reads from one connection in one go before others have their turn, in bytes.
 const TURN_MAX: usize = 4 * buffers::SCRATCH_SIZE;
+
+/// A pipe that takes less than this in one go is slower than copying: the flow goes back to that.
+const SPLICED_MIN: usize = 32 * 1024;
 
 /// How the bytes that are still to come are framed.
 #[derive(Debug)]
@@ -34,6 +40,23 @@ pub enum FlowError {
     Framing,
     /// The destination failed.
     Destination,
+    /// The compressor failed.
+    Coding,
+}
+
+impl From<EncoderFailed> for FlowError {
+    fn from(EncoderFailed: EncoderFailed) -> FlowError {
+        FlowError::Coding
+    }
+}
+
+/// What became of an attempt to move bytes through a pipe.
+enum Spliced {
+    Moved(usize),
+    /// The source has nothing now.
+    Nothing,
+    /// These bytes must be read.
+    NotHere,
 }
 
 /// One direction.
@@ -46,6 +69,8 @@ pub struct Flow {
     streamed: bool,
     /// Trailers for such a destination.
     trailers: Option<Box<Head>>,
+    /// What the body goes through on its way.
+    compressor: Option<Box<Compressor>>,
     /// Bytes ready for the destination.
     pub pending: Pending,
     /// Bytes read from the source, framing included.
@@ -60,6 +85,10 @@ pub struct Flow {
     pub source_closed: bool,
     /// The last poll moved bytes.
     pub progressed: bool,
+    /// The last read filled its buffer: more of the same kind will follow.
+    is_bulk: bool,
+    /// Bytes that are on their way through the kernel, after those of `pending`.
+    pipe: Option<Box<Pipe>>,
 }
 
 impl Flow {
@@ -75,6 +104,7 @@ impl Flow {
             chunked_out,
             streamed: false,
             trailers: None,
+            compressor: None,
             pending: Pending::new(),
             read: 0,
             data: 0,
@@ -82,6 +112,8 @@ impl Flow {
             blocked_on_destination: false,
             source_closed: false,
             progressed: false,
+            is_bulk: false,
+            pipe: None,
         }
     }
 
@@ -118,6 +150,8 @@ impl Flow {
     /// # Errors
     /// Never: it was framed by a flow.
     pub fn replay(&mut self, body: &[u8], was_chunked: bool) -> Result<(), FlowError> {
+        // It went through the compressor then.
+        self.compressor = None;
         if was_chunked == self.chunked_out {
             self.pending.push(body);
         } else if was_chunked {
@@ -146,11 +180,19 @@ impl Flow {
     /// Looks whether a stream has nothing more to give, so that its end need not be read apart.
     pub fn notice_end(&mut self, source: &Stream) {
         if let (Source::UntilClose, Stream::Http2(stream)) = (&self.source, source)
+            && self.compressor.is_none()
             && stream.is_read()
         {
             self.source_closed = true;
             self.end_source(None);
         }
+    }
+
+    /// Compresses the body, whose length nobody knows from here on: in chunks, or to the end of the stream.
+    pub fn compress(&mut self, mut compressor: Compressor) {
+        self.chunked_out = !self.streamed;
+        compressor.frame(self.chunked_out);
+        self.compressor = Some(Box::new(compressor));
     }
 
     /// What follows a switch of protocols is bytes until the end.
@@ -166,7 +208,12 @@ impl Flow {
 
     /// Everything was read and written.
     pub fn is_done(&self) -> bool {
-        self.is_read() && self.pending.is_empty()
+        self.is_read() && self.unsent() == 0
+    }
+
+    /// Bytes taken from the source and not yet written.
+    pub fn unsent(&self) -> usize {
+        self.pending.len() + self.pipe.as_ref().map_or(0, |pipe| pipe.waiting())
     }
 
     /// Takes what of `bytes` belongs to the body, unframes it into `pending`, and returns how much that was.
@@ -190,18 +237,30 @@ impl Flow {
             Source::Length(left) => {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= count as u64;
-                if *left == 0 {
+                let ended = *left == 0;
+                self.data += count as u64;
+                if self.compressor.is_none() {
+                    if ended {
+                        self.source = Source::Done;
+                    }
+                    return Ok((count, Some(&bytes[..count])));
+                }
+                self.put(&bytes[..count])?;
+                if ended {
+                    self.end_data()?;
+                    if self.chunked_out {
+                        self.pending.push(b"0\r\n\r\n");
+                    }
                     self.source = Source::Done;
                 }
-                self.data += count as u64;
-                Ok((count, Some(&bytes[..count])))
+                Ok((count, None))
             }
             Source::UntilClose => {
                 self.data += bytes.len() as u64;
-                if !self.chunked_out {
+                if !self.chunked_out && self.compressor.is_none() {
                     return Ok((bytes.len(), Some(bytes)));
                 }
-                push_chunk(&mut self.pending, bytes);
+                self.put(bytes)?;
                 Ok((bytes.len(), None))
             }
             Source::Chunked(decoder) => {
@@ -211,16 +270,19 @@ impl Flow {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
                             let data = &bytes[at + skip..at + skip + len];
-                            if self.chunked_out {
-                                push_chunk(&mut self.pending, data);
-                            } else {
-                                self.pending.push(data);
+                            match &mut self.compressor {
+                                Some(compressor) => compressor.write(data, &mut self.pending)?,
+                                None if self.chunked_out => push_chunk(&mut self.pending, data),
+                                None => self.pending.push(data),
                             }
                             at += skip + len;
                         }
                         Step::NeedMore => return Ok((bytes.len(), None)),
                         Step::End { consumed } => {
                             at += consumed;
+                            if let Some(compressor) = &mut self.compressor {
+                                compressor.finish(&mut self.pending)?;
+                            }
                             self.data += CHUNKED_END;
                             if self.chunked_out {
                                 push_last_chunk(&mut self.pending, &mut self.data, decoder.trailers());
@@ -238,6 +300,32 @@ impl Flow {
                 }
             }
         }
+    }
+
+    /// Hands on a piece of the body, in a chunk.
+    fn put(&mut self, data: &[u8]) -> Result<(), FlowError> {
+        match &mut self.compressor {
+            Some(compressor) => compressor.write(data, &mut self.pending)?,
+            None => push_chunk(&mut self.pending, data),
+        }
+        Ok(())
+    }
+
+    /// The body is complete: what was held back follows.
+    fn end_data(&mut self) -> Result<(), FlowError> {
+        if let Some(compressor) = &mut self.compressor {
+            compressor.finish(&mut self.pending)?;
+        }
+        Ok(())
+    }
+
+    /// The source pauses: the client gets all that was read. False when nothing was held back.
+    fn flush_compressor(&mut self) -> Result<bool, FlowError> {
+        let Some(compressor) = self.compressor.as_mut().filter(|compressor| compressor.is_dirty()) else {
+            return Ok(false);
+        };
+        compressor.flush(&mut self.pending)?;
+        Ok(true)
     }
 
     /// Moves bytes until one side would block or the body ends. `input` holds bytes read from the source before.
@@ -269,11 +357,20 @@ impl Flow {
                 input.consume(used);
                 continue;
             }
-            let count = match self.read_once(context, source, input, destination)? {
-                Some(count) => count,
-                None => return Poll::Pending,
+            let spliced = match self.splice_once(context, source, destination)? {
+                Spliced::Moved(count) => Some(Some(count)),
+                Spliced::Nothing => Some(None),
+                Spliced::NotHere => None,
             };
-            moved += count;
+            let count = match spliced {
+                Some(count) => count,
+                None => self.read_once(context, source, input, destination)?,
+            };
+            match count {
+                Some(count) => moved += count,
+                None if self.flush_compressor()? => {}
+                None => return Poll::Pending,
+            }
         }
     }
 
@@ -295,8 +392,84 @@ impl Flow {
                 }
             }
         }
+        while let Some(pipe) = &mut self.pipe {
+            match destination.poll_drain(context, pipe) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.written += count as u64;
+                    self.progressed = true;
+                    if pipe.waiting() == 0
+                        && let Some(empty) = self.pipe.take()
+                    {
+                        pipe::give(empty);
+                    }
+                }
+                Poll::Ready(Ok(_) | Err(_)) => return Err(FlowError::Destination),
+                Poll::Pending => {
+                    self.blocked_on_destination = true;
+                    return Ok(false);
+                }
+            }
+        }
         self.blocked_on_destination = false;
         Ok(true)
+    }
+
+    /// Moves bytes into a pipe, where the last read was a full one and nobody needs to see what follows.
+    fn splice_once(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut Stream,
+        destination: &Stream,
+    ) -> Result<Spliced, FlowError> {
+        if !self.is_bulk || self.compressor.is_some() || !destination.takes_pipes() {
+            return Ok(Spliced::NotHere);
+        }
+        let most = match self.source {
+            Source::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            Source::UntilClose if !self.chunked_out => usize::MAX,
+            Source::UntilClose | Source::Chunked(_) | Source::Done => return Ok(Spliced::NotHere),
+        };
+        let Some(mut pipe) = pipe::take() else { return Ok(Spliced::NotHere) };
+        let polled = source.poll_fill(context, &mut pipe, most);
+        let Some(Poll::Ready(result)) = polled else {
+            pipe::give(pipe);
+            return Ok(if polled.is_some() { Spliced::Nothing } else { Spliced::NotHere });
+        };
+        let Ok(count) = result else {
+            pipe::give(pipe);
+            return Err(FlowError::Source);
+        };
+        self.progressed = true;
+        if count == 0 {
+            pipe::give(pipe);
+            return self.end_of_source(source).map(Spliced::Moved);
+        }
+        self.is_bulk = count >= SPLICED_MIN;
+        self.read += count as u64;
+        self.data += count as u64;
+        if let Source::Length(left) = &mut self.source {
+            *left -= count as u64;
+            if *left == 0 {
+                self.source = Source::Done;
+            }
+        }
+        self.pipe = Some(pipe);
+        Ok(Spliced::Moved(count))
+    }
+
+    /// The source closed: the regular end where nothing else marks it. Returns 0, the bytes moved.
+    fn end_of_source(&mut self, source: &mut Stream) -> Result<usize, FlowError> {
+        match self.source {
+            Source::UntilClose => {
+                self.source = Source::Done;
+                self.source_closed = true;
+                let trailers = source.as_http2().and_then(|stream| stream.take_trailers(&Limits::default()));
+                self.end_data()?;
+                self.end_source(trailers);
+                Ok(0)
+            }
+            Source::Length(_) | Source::Chunked(_) | Source::Done => Err(FlowError::Source),
+        }
     }
 
     /// One read, forwarded at once. `None`: the source has nothing now.
@@ -318,18 +491,9 @@ impl Flow {
             };
             self.progressed = true;
             if count == 0 {
-                return match self.source {
-                    Source::UntilClose => {
-                        self.source = Source::Done;
-                        self.source_closed = true;
-                        let trailers =
-                            source.as_http2().and_then(|stream| stream.take_trailers(&Limits::default()));
-                        self.end_source(trailers);
-                        Ok(Some(0))
-                    }
-                    Source::Length(_) | Source::Chunked(_) | Source::Done => Err(FlowError::Source),
-                };
+                return self.end_of_source(source).map(Some);
             }
+            self.is_bulk = count == scratch.len();
             let bytes = &scratch[..count];
             let (used, direct) = self.unframe(bytes)?;
             self.read += used as u64;
@@ -358,8 +522,16 @@ impl Flow {
     }
 }
 
+impl Drop for Flow {
+    fn drop(&mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            pipe::give(pipe);
+        }
+    }
+}
+
 /// Appends one chunk; an empty one would end the body, so it is left out.
-fn push_chunk(pending: &mut Pending, data: &[u8]) {
+pub fn push_chunk(pending: &mut Pending, data: &[u8]) {
     if data.is_empty() {
         return;
     }
@@ -381,4 +553,66 @@ fn push_last_chunk(pending: &mut Pending, count: &mut u64, trailers: Option<&Hea
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    const BODY_LENGTH: usize = 16 << 20;
+
+    /// One end for the flow, the other for a thread.
+    fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let ours = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
+        let (theirs, _) = listener.accept().expect("connected");
+        ours.set_nonblocking(true).expect("a socket");
+        (Stream::Tcp(tokio::net::TcpStream::from_std(ours).expect("in a runtime")), theirs)
+    }
+
+    fn body() -> Vec<u8> {
+        // No period that divides a buffer: bytes out of order are seen.
+        (0..BODY_LENGTH).map(|index| (index % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn a_bulk_body_arrives_whole_in_order_and_through_a_pipe() {
+        let (mut source, mut sender) = pair();
+        let (mut destination, mut receiver) = pair();
+        let writer = std::thread::spawn(move || sender.write_all(&body()).map(|()| sender));
+        let reader = std::thread::spawn(move || {
+            let mut read = vec![0; BODY_LENGTH];
+            // Slow at first, so that bytes wait on both sides of the pipe.
+            receiver.read_exact(&mut read[..1]).expect("bytes");
+            std::thread::sleep(Duration::from_millis(200));
+            receiver.read_exact(&mut read[1..]).expect("bytes");
+            read
+        });
+        let mut flow = Flow::new(Framing::Length(BODY_LENGTH as u64));
+        let mut input = Pending::new();
+        let moved = poll_fn(|context| flow.poll(context, &mut source, &mut input, &mut destination)).await;
+        assert!(moved.is_ok() && flow.is_done());
+        assert_eq!((flow.read, flow.data, flow.written), (16 << 20, 16 << 20, 16 << 20));
+        assert!(reader.join().expect("read") == body(), "the same bytes in the same order");
+        assert_eq!(pipe::pooled(), 1, "a pipe was used and given back");
+        drop(writer.join());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_inside_a_pipe_is_the_sources_fault() {
+        let (mut source, mut sender) = pair();
+        let (mut destination, mut receiver) = pair();
+        std::thread::spawn(move || sender.write_all(&body()));
+        let reader = std::thread::spawn(move || receiver.read_to_end(&mut Vec::new()));
+        let mut flow = Flow::new(Framing::Length(2 * BODY_LENGTH as u64));
+        let mut input = Pending::new();
+        let moved = poll_fn(|context| flow.poll(context, &mut source, &mut input, &mut destination)).await;
+        assert!(matches!(moved, Err(FlowError::Source)), "{moved:?}");
+        drop(destination);
+        assert_eq!(reader.join().expect("ended").expect("no reset"), BODY_LENGTH);
+    }
 }

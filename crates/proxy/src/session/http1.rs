@@ -55,7 +55,7 @@ pub async fn serve(client: &mut Client) -> Served {
         Transaction::give(transaction);
         client.requests += 1;
         match after {
-            After::KeepAlive if !client.worker.state().is_stopping() => client.control.phase.set(Phase::Idle),
+            After::KeepAlive if !client.worker.state().is_closing() => client.control.phase.set(Phase::Idle),
             After::KeepAlive | After::Close => return Served::Over,
             After::Linger => {
                 linger(client).await;
@@ -212,6 +212,9 @@ pub(super) fn arrived(client: &mut Client, transaction: &mut Transaction) {
     front.requests_rate.add(now_ms);
     if client.requests == 0 {
         session_begins(client, now_ms);
+    }
+    if !client.input.is_empty() {
+        super::body::decode(client, transaction);
     }
     log::capture_request(client, transaction);
     tracking::count_on_connection(client, &tracking::REQUEST);

@@ -54,6 +54,8 @@ struct Session {
     private: RefCell<Vec<Box<ServerConnection>>>,
     /// The same over HTTP/2.
     multiplexed: Rc<RefCell<Vec<Rc<Multiplexed>>>>,
+    /// A server authenticates the connection and not the request: all streams go to it.
+    prefers_last_server: Cell<bool>,
     /// Streams whose transactions run.
     active: Cell<u32>,
     /// Streams so far.
@@ -83,6 +85,7 @@ pub async fn serve(client: Client) {
         closed: _,
         private,
         multiplexed,
+        prefers_last_server,
         counted,
         trackers,
         proxy_header,
@@ -108,6 +111,7 @@ pub async fn serve(client: Client) {
         trackers,
         private: RefCell::new(private.into_iter().collect()),
         multiplexed: multiplexed.unwrap_or_default(),
+        prefers_last_server: Cell::new(prefers_last_server),
         active: Cell::new(0),
         requests: Cell::new(requests),
         counted: Cell::new(counted),
@@ -299,6 +303,7 @@ impl Session {
             closed: false,
             private: self.private.borrow_mut().pop(),
             multiplexed: Some(Rc::clone(&self.multiplexed)),
+            prefers_last_server: self.prefers_last_server.get(),
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
@@ -315,6 +320,7 @@ impl Session {
         if let Some(private) = client.private.take() {
             self.private.borrow_mut().push(private);
         }
+        self.prefers_last_server.set(self.prefers_last_server.get() || client.prefers_last_server);
         drop(client);
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {

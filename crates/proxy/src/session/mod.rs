@@ -8,10 +8,12 @@
 //!                                          └ mode tcp: tcp.rs, two flows
 //! ```
 
+mod activity;
 mod balancing;
 mod body;
 mod choice;
 mod client;
+mod compress;
 mod content;
 mod dispatch;
 mod exchange;

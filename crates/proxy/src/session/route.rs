@@ -11,7 +11,7 @@ use super::client::Client;
 use super::http1::After;
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
-use super::{body, content, reply};
+use super::{body, compress, content, reply};
 use haproxy_config::model::{
     AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy, RestrictNames,
 };
@@ -71,6 +71,9 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
         return Route::Answered(reply::answer_error(client, transaction, 403).await);
     }
     prepare(transaction, front, back);
+    compress::prepare(transaction, front, back);
+    transaction.request_compression =
+        compress::request(client, &transaction.request, transaction.request.request_framing(), back);
     Route::Backend(backend)
 }
 

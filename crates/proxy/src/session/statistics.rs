@@ -42,6 +42,7 @@ pub async fn serve(
     }
     worker.frontend_counters(client.frontend).intercepted.add(1);
     answered_here(client, transaction, settings);
+    super::compress::prepare(transaction, worker.plan().settings(client.frontend), settings);
     if transaction.request.method_kind() == Method::Post {
         let time = worker.plan().proxy(client.frontend).timeouts.http_request.unwrap_or(FORM_TIME_MAX);
         if let Some(status) = body::wait(client, transaction, time, None).await {
