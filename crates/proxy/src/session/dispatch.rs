@@ -4,6 +4,7 @@ use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
 use super::reply;
+use super::secure_server;
 use super::tcp;
 use super::transaction::Transaction;
 use crate::net::{ConnectOptions, connect};
@@ -367,8 +368,10 @@ async fn connection(
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
+    let name = secure_server::name(client, transaction, server);
     if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
+        && private.name == name
         && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
@@ -382,12 +385,12 @@ async fn connection(
     };
     if may_share
         && is_shareable(server)
-        && let Some(connection) = IdlePool::take(&worker.idle, server).await
+        && let Some(connection) = IdlePool::take(&worker.idle, server, name.as_deref()).await
     {
         reused(client, transaction, server);
         return Ok(connection);
     }
-    open(client, transaction, server, settings).await
+    open(client, transaction, server, settings, name).await
 }
 
 fn reused(client: &Client, transaction: &mut Transaction, server: &ServerState) {
@@ -426,6 +429,7 @@ pub async fn open(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
+    name: Option<Box<str>>,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
@@ -462,7 +466,17 @@ pub async fn open(
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
     })
     .await;
-    let stream = result?;
+    let mut stream = result?;
+    let mut facts = None;
+    let connector = secure_server::connector(client, server);
+    if let Some(connector) = &connector {
+        let mut greeting = Vec::new();
+        super::proxy_header::write(transaction, &server.settings, &mut greeting);
+        let name = name.as_deref();
+        let secured =
+            secure_server::connect(client, transaction, stream, connector, name, &greeting, abort).await?;
+        (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
+    }
     worker.shared.observe(server, checks::Observation::L4Ok);
     transaction.facts.times.connected = Some(Instant::now());
     let peer = match &target {
@@ -471,6 +485,8 @@ pub async fn open(
     };
     let mut connection = ServerConnection::new(stream, Arc::clone(server), peer);
     connection.local = connection.stream.local();
+    connection.announced = connector.is_some();
+    (connection.tls, connection.name) = (facts, name);
     Ok(connection)
 }
 

@@ -144,11 +144,12 @@ pub async fn exchange(
     server.last_session_ms.store(now_ms, Relaxed);
     transaction.facts.server_dst = connection.peer;
     transaction.facts.server_src = connection.local;
+    transaction.facts.server_tls = connection.tls.clone();
 
     // The whole request that is here already, in one write.
     let mut up = Flow::new(transaction.request.request_framing());
     let fresh = !connection.is_reused();
-    if fresh {
+    if fresh && !connection.announced {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
     persist::prepare_request(transaction, settings);

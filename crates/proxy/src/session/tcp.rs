@@ -70,6 +70,7 @@ pub async fn relay(
     super::stick::store(client, transaction, backend, &server);
     transaction.facts.server_dst = connection.peer;
     transaction.facts.server_src = connection.local;
+    transaction.facts.server_tls = connection.tls.clone();
     let mut activity = Activity {
         client: connected,
         server: connected,
@@ -80,7 +81,9 @@ pub async fn relay(
     log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
-    super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    if !connection.announced {
+        super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    }
     let header = up.pending.len() as u64;
     let fins = HalfClosed { client_fin: front.client_fin, server_fin: back.server_fin };
     let settings = worker.plan().settings(backend);
