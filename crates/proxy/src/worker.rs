@@ -1,10 +1,11 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
+use crate::busy::BusyMeter;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
-use crate::net::{Deadline, Stream, TlsStream};
+use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
@@ -37,6 +38,7 @@ pub struct Shared {
     pub resolve: Resolve,
     pub handover: Handover,
     pub tls: Arc<Tls>,
+    pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -53,6 +55,7 @@ pub struct Worker {
     /// The thread's log sockets; `None` when they could not be made.
     pub log: RefCell<Option<syslog::Scratch>>,
     pub log_context: RefCell<LogContext>,
+    busy: BusyMeter,
 }
 
 impl Worker {
@@ -70,6 +73,7 @@ impl Worker {
             text: RefCell::default(),
             log,
             log_context,
+            busy: BusyMeter::default(),
         }
     }
 
@@ -96,6 +100,20 @@ impl Worker {
         &self.counters.servers[slot as usize]
     }
 
+    /// How much of the last half second or more this thread was busy.
+    pub fn busy_percent(&self) -> u32 {
+        self.busy.percent()
+    }
+
+    /// Whether a connection to a server may be kept idle: not while the descriptors in use reach
+    /// `tune.pool-high-fd-ratio`. Counts two for each client, and for idle ones takes all threads to be like this one.
+    pub fn has_room_for_idle(&self) -> bool {
+        let process = &self.state().process;
+        let idle = self.idle.borrow().len() as u64 * self.state().workers.len() as u64;
+        process.idle_descriptors_max == 0
+            || 2 * u64::from(process.connections.get()) + idle < process.idle_descriptors_max
+    }
+
     /// Milliseconds of the process clock.
     pub fn millis(&self, at: Instant) -> u64 {
         self.state().clock.millis(at)
@@ -120,6 +138,32 @@ impl Worker {
         if process.connections.decrement() + 1 >= maxconn && maxconn > 0 {
             process.room.notify_waiters();
         }
+    }
+}
+
+/// A place among the TLS connections of the process; given back when this is dropped.
+pub struct TlsSlot(Arc<Shared>);
+
+impl std::fmt::Debug for TlsSlot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TlsSlot")
+    }
+}
+
+impl TlsSlot {
+    /// `None`: all are taken.
+    pub fn take(shared: &Arc<Shared>) -> Option<TlsSlot> {
+        let process = &shared.state.process;
+        let max = process.max_tls_connections.load(Relaxed);
+        process.tls_connections.increment();
+        let slot = TlsSlot(Arc::clone(shared));
+        (max == 0 || process.tls_connections.get() <= max).then_some(slot)
+    }
+}
+
+impl Drop for TlsSlot {
+    fn drop(&mut self) {
+        self.0.state.process.tls_connections.decrement();
     }
 }
 
@@ -226,11 +270,12 @@ fn accepted_one(
         requests: 0,
         closed: false,
         private: None,
+        multiplexed: None,
+        prefers_last_server: false,
         counted: false,
         trackers: None,
         proxy_header: false,
         tls: None,
-        counted_tls: false,
         error: ConnectionError::default(),
         variables: None,
     };

@@ -74,7 +74,7 @@ pub async fn connect(
         if let Poll::Ready(done) = tls.poll_handshake(context) {
             return Poll::Ready(Ok(done));
         }
-        if abort_on_close && client_left(client, context) {
+        if client_left(client, context, abort_on_close) {
             let abort = Abort { status: Some(503), cause: b'C', phase: b'C' };
             return Poll::Ready(Err(Failure::Abort(abort)));
         }
