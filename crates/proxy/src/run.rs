@@ -207,8 +207,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         health,
         resolve,
         handover,
-        namespaces,
         tls,
+        namespaces,
         startup_log: options.startup_log,
     });
     let warnings = files.apply(&shared);

@@ -18,15 +18,15 @@ fn proxy() -> (Backend, Instance) {
     (backend, proxy)
 }
 
-/// Where the RFC names a code, that one or a close without a word.
-fn refused(what: &str, bytes: &[u8], codes: &[u32]) {
+/// Whether the code is one that the RFC names, or the connection closes without a word. Panics when nothing is refused.
+fn is_refused_as_named(what: &str, bytes: &[u8], codes: &[u32]) -> bool {
     let (_backend, proxy) = proxy();
     let mut client = FrameClient::connect(proxy.port("web"));
     client.send(bytes);
     let code = client.complaint();
-    assert!(code.is_none_or(|code| codes.contains(&code)), "{what}: {code:?}");
     // Whatever one client does, others are served.
     assert_eq!(proxy.client("web").ask(get("/", &[])).status, 200, "{what}");
+    code.is_none_or(|code| codes.contains(&code))
 }
 
 fn headers(stream: u32, flags: u8, fields: &[u8]) -> Vec<u8> {
@@ -34,6 +34,9 @@ fn headers(stream: u32, flags: u8, fields: &[u8]) -> Vec<u8> {
 }
 
 const WHOLE: u8 = END_HEADERS | END_STREAM;
+
+/// What is refused, but not by the name that the RFC gives it.
+const MISNAMED: [&str; 0] = [];
 
 // row: 164
 #[test]
@@ -52,9 +55,7 @@ fn frames_that_the_rfc_forbids_are_refused() {
         (
             "4.3 a block that no decoder takes",
             headers(1, WHOLE, &[0x40, 0xff, 0xff, 0xff, 0xff, 0xff]),
-            // The h2 crate closes the connection, as it must, but calls this (and DATA on a stream that is over)
-            // PROTOCOL_ERROR.
-            &[COMPRESSION_ERROR, PROTOCOL_ERROR],
+            &[COMPRESSION_ERROR],
         ),
         (
             "4.3 another frame inside of a block",
@@ -147,9 +148,13 @@ fn frames_that_the_rfc_forbids_are_refused() {
             &[PROTOCOL_ERROR],
         ),
     ];
-    for (what, bytes, codes) in &cases {
-        refused(what, bytes, codes);
-    }
+    let misnamed: Vec<&str> = cases
+        .iter()
+        .filter(|(what, bytes, codes)| !is_refused_as_named(what, bytes, codes))
+        .map(|(what, ..)| *what)
+        .collect();
+    // The h2 crate closes the connection for these too, as it must, but always says PROTOCOL_ERROR.
+    assert_eq!(misnamed, MISNAMED);
 }
 
 // row: 164
@@ -197,7 +202,7 @@ fn requests_that_the_rfc_forbids_are_refused() {
         ),
     ];
     for (what, bytes) in &cases {
-        refused(what, bytes, &[PROTOCOL_ERROR]);
+        assert!(is_refused_as_named(what, bytes, &[PROTOCOL_ERROR]), "{what}");
     }
 }
 

@@ -4,6 +4,7 @@ use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
 use super::reply;
+use super::secure_server;
 use super::tcp;
 use super::transaction::Transaction;
 use crate::net::{ConnectOptions, SocketTuning, connect};
@@ -379,20 +380,22 @@ async fn connection(
         return super::multiplex::connection(client, transaction, server, settings).await;
     }
     let worker = std::rc::Rc::clone(&client.worker);
+    let name = secure_server::name(client, transaction, server);
     if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
+        && private.name == name
         && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
         return Ok(*private);
     }
     if may_share(client, server, settings)
-        && let Some(connection) = IdlePool::take(&worker.idle, server).await
+        && let Some(connection) = IdlePool::take(&worker.idle, server, name.as_deref()).await
     {
         reused(client, transaction, server);
         return Ok(connection);
     }
-    open(client, transaction, server, settings).await
+    open(client, transaction, server, settings, name).await
 }
 
 /// Whether this request goes over HTTP/2.
@@ -466,6 +469,7 @@ pub async fn open(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
+    name: Option<Box<str>>,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
@@ -512,7 +516,17 @@ pub async fn open(
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
     })
     .await;
-    let stream = result?;
+    let mut stream = result?;
+    let mut facts = None;
+    let connector = secure_server::connector(client, server);
+    if let Some(connector) = &connector {
+        let mut greeting = Vec::new();
+        super::proxy_header::write(transaction, &server.settings, &mut greeting);
+        let name = name.as_deref();
+        let secured =
+            secure_server::connect(client, transaction, stream, connector, name, &greeting, abort).await?;
+        (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
+    }
     worker.shared.observe(server, checks::Observation::L4Ok);
     transaction.facts.times.connected = Some(Instant::now());
     let peer = match &target {
@@ -521,6 +535,8 @@ pub async fn open(
     };
     let mut connection = ServerConnection::new(stream, Arc::clone(server), peer);
     connection.local = connection.stream.local();
+    connection.announced = connector.is_some();
+    (connection.tls, connection.name) = (facts, name);
     Ok(connection)
 }
 

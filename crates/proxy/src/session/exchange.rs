@@ -103,12 +103,13 @@ pub async fn exchange(
     server.last_session_ms.store(now_ms, Relaxed);
     transaction.facts.server_dst = connection.peer;
     transaction.facts.server_src = connection.local;
+    transaction.facts.server_tls = connection.tls.clone();
 
     // The whole request that is here already, in one write.
     let framing = transaction.request.request_framing();
     let mut up = Flow::between(framing, &client.stream, &connection.stream, true);
     let fresh = !connection.is_reused();
-    if fresh && !connection.stream.is_http2() {
+    if fresh && !connection.announced && !connection.stream.is_http2() {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
     persist::prepare_request(transaction, settings);

@@ -1,7 +1,7 @@
 //! HTTP/2 with the client: one task moves the frames and accepts streams, and each stream runs its transaction in a task
 //! of its own, as a [`Client`] that has one request.
 
-use super::client::{Client, forget};
+use super::client::Client;
 use super::http1::{arrived, begin, run};
 use super::tracking::{self, Trackers};
 use super::transaction::Transaction;
@@ -18,7 +18,7 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http_types::Request;
 use rules::tls::TlsFacts;
-use rules::{ConnectionError, Peer, ProxyId, VariableSet, WallTime};
+use rules::{Peer, ProxyId, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -89,10 +89,9 @@ pub async fn serve(client: Client) {
         counted,
         trackers,
         proxy_header,
-        tls,
-        counted_tls,
-        error: _,
         variables,
+        tls,
+        error: _,
     } = client;
     let link = Link::new(stream);
     let session = Rc::new(Session {
@@ -124,7 +123,8 @@ pub async fn serve(client: Client) {
         streams(&session, connection, deadline, &control).await;
     }
     drop(session);
-    forget(&worker, &control, listener, counted_tls);
+    worker.sessions.borrow_mut().remove(&control);
+    worker.connection_ended(frontend, listener);
 }
 
 /// Exchanges the first SETTINGS.
@@ -307,10 +307,9 @@ impl Session {
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
-            tls: self.tls.clone(),
-            counted_tls: false,
-            error: ConnectionError::default(),
             variables: Some(Rc::clone(&self.variables)),
+            tls: self.tls.clone(),
+            error: rules::ConnectionError::default(),
         }
     }
 

@@ -30,6 +30,7 @@ mod response;
 mod route;
 mod rules;
 mod secure;
+mod secure_server;
 mod statistics;
 mod stick;
 mod tcp;

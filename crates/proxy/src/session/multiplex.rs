@@ -66,11 +66,14 @@ async fn start(
     settings: &model::Proxy,
 ) -> Result<Rc<Multiplexed>, Failure> {
     let worker = Rc::clone(&client.worker);
-    let opened = open(client, transaction, server, settings).await?;
+    let name = super::secure_server::name(client, transaction, server);
+    let opened = open(client, transaction, server, settings, name).await?;
     let failed = || Failure::Server(Stage::Connect { timed_out: false });
     let (mut stream, peer) = (opened.stream, opened.peer);
     let mut header = Pending::new();
-    proxy_header::write(transaction, &server.settings, header.buffer());
+    if !opened.announced {
+        proxy_header::write(transaction, &server.settings, header.buffer());
+    }
     poll_fn(|context| {
         while !header.is_empty() {
             match stream.poll_write(context, header.bytes()) {
