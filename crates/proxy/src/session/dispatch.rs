@@ -3,6 +3,7 @@
 use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
+use super::multiplex::{self, Speech};
 use super::reply;
 use super::secure_server;
 use super::tcp;
@@ -10,7 +11,7 @@ use super::transaction::Transaction;
 use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
-use haproxy_config::model::{self, HttpReuse, Protocol, ServerPort, WebSocketProtocol};
+use haproxy_config::model::{self, HttpReuse, ServerPort};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -376,8 +377,15 @@ async fn connection(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
-    if speaks_http2(transaction, server) {
-        return super::multiplex::connection(client, transaction, server, settings).await;
+    let speech = multiplex::speech(transaction, server, settings);
+    match speech {
+        Speech::Http1 => {}
+        Speech::Http2 => return multiplex::connection(client, transaction, server, settings).await,
+        Speech::Either => {
+            if let Some(connection) = multiplex::join(client, transaction, server, settings).await {
+                return Ok(connection);
+            }
+        }
     }
     let worker = std::rc::Rc::clone(&client.worker);
     let name = secure_server::name(client, transaction, server);
@@ -395,22 +403,11 @@ async fn connection(
         reused(client, transaction, server);
         return Ok(connection);
     }
-    open(client, transaction, server, settings, name).await
-}
-
-/// Whether this request goes over HTTP/2.
-fn speaks_http2(transaction: &Transaction, server: &ServerState) -> bool {
-    if server.settings.protocol == Protocol::Http2 || server.settings.websocket == WebSocketProtocol::Http2 {
-        let websocket = transaction.request.upgrades_to_websocket();
-        return match server.settings.websocket {
-            WebSocketProtocol::Http1 if websocket => false,
-            WebSocketProtocol::Http2 if websocket => true,
-            WebSocketProtocol::Auto | WebSocketProtocol::Http1 | WebSocketProtocol::Http2 => {
-                server.settings.protocol == Protocol::Http2
-            }
-        };
+    let opened = open(client, transaction, server, settings, name, speech).await?;
+    if speech == Speech::Either && opened.stream.alpn() == Some(b"h2") {
+        return multiplex::over(client, transaction, settings, opened).await;
     }
-    false
+    Ok(opened)
 }
 
 /// Whether this request may go over a connection that another client opened.
@@ -470,6 +467,7 @@ pub async fn open(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
     name: Option<Box<str>>,
+    speech: Speech,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
@@ -522,9 +520,11 @@ pub async fn open(
     if let Some(connector) = &connector {
         let mut greeting = Vec::new();
         super::proxy_header::write(transaction, &server.settings, &mut greeting);
-        let name = name.as_deref();
+        let (name, alpn) = (name.as_deref(), multiplex::alpn(server, settings, speech));
+        let (greeting, alpn) = (&greeting[..], alpn.as_deref());
         let secured =
-            secure_server::connect(client, transaction, stream, connector, name, &greeting, abort).await?;
+            secure_server::connect(client, transaction, stream, connector, name, greeting, alpn, abort)
+                .await?;
         (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
     }
     worker.shared.observe(server, checks::Observation::L4Ok);
