@@ -263,3 +263,119 @@ fn a_server_of_proto_h2_gets_the_request_as_haproxy_sends_it() {
         (over_http1, over_http2, backend.last().head())
     });
 }
+
+/// A server that grants WebSockets and echoes what comes then; other requests get 200.
+fn websocket_server() -> Backend {
+    Backend::raw(|connection, record| {
+        let Some(request) = connection.request()? else { return Ok(()) };
+        let granted = request.header("upgrade") == Some("websocket");
+        record(request.clone());
+        if !granted {
+            return connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
+        }
+        let key = request.header("sec-websocket-key").unwrap_or_default();
+        let accept = websocket_accept(key);
+        connection.send(format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        ))?;
+        while let Ok(bytes) = connection.exact(4) {
+            connection.send(bytes)?;
+        }
+        Ok(())
+    })
+}
+
+/// By openssl: what RFC 6455 §4.2.2 makes of a key.
+fn websocket_accept(key: &str) -> String {
+    let script = format!(
+        "printf %s '{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11' | openssl dgst -sha1 -binary | openssl base64"
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+// row: 164
+#[test]
+fn a_websocket_of_http2_reaches_a_server_of_http1() {
+    same(|program| {
+        let backend = websocket_server();
+        let proxy = logging_web(program, "", &backend);
+        let mut client = FrameClient::connect(proxy.port("web"));
+        let settings = client.until("SETTINGS", |frame| frame.kind == http2::SETTINGS);
+        let offered = settings.payload.chunks(6).any(|setting| setting == [0, 8, 0, 0, 0, 1]);
+        let fields = http2::request(
+            "CONNECT",
+            "/chat",
+            &[(":protocol", "websocket"), ("sec-websocket-version", "13"), ("origin", "http://o")],
+        );
+        client.send(&frame(HEADERS, END_HEADERS, 1, &fields));
+        let head = client.until("an answer", |frame| frame.kind == HEADERS);
+        client.send(&frame(DATA, 0, 1, b"ping"));
+        let echo = client.until("an echo", |frame| frame.kind == DATA);
+        client.send(&frame(DATA, END_STREAM, 1, b"last"));
+        let last = client.until("an echo", |frame| frame.kind == DATA);
+        let mut seen = backend.last().head();
+        seen.retain(|line| !line.starts_with("sec-websocket-key"));
+        // Where haproxy puts the fields of the upgrade has no meaning.
+        seen[1..].sort();
+        (offered, head.status(), echo.payload, last.payload, seen, traffic_line(&proxy, "/chat"))
+    });
+}
+
+// row: 164
+#[test]
+fn a_websocket_of_http1_crosses_http2_and_back() {
+    let text = "listen web\n bind 127.0.0.1:$(web)\n server s 127.0.0.1:$(far) proto h2 ws h2\n\
+                listen far\n bind 127.0.0.1:$(far) proto h2\n server s1 127.0.0.1:$(s1)\n";
+    same(|program| {
+        let backend = websocket_server();
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let mut client = proxy.client("web");
+        client.send(get(
+            "/chat",
+            &[
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            ],
+        ));
+        let head = client.response_to_head();
+        client.send("ping");
+        let echo = client.exact(4);
+        let seen = backend.last();
+        (
+            head.status,
+            head.header("upgrade").map(str::to_owned),
+            head.header("sec-websocket-accept").map(str::to_owned),
+            echo,
+            seen.target.clone(),
+            seen.header("sec-websocket-version").map(str::to_owned),
+        )
+    });
+}
+
+// row: 164
+#[test]
+fn connect_opens_a_tunnel_over_http2() {
+    same(|program| {
+        let backend = Backend::raw(|connection, record| {
+            let Some(request) = connection.request_head()? else { return Ok(()) };
+            record(request);
+            connection.send("HTTP/1.1 200 OK\r\n\r\n")?;
+            while let Ok(bytes) = connection.exact(4) {
+                connection.send(bytes)?;
+            }
+            Ok(())
+        });
+        let proxy = web(program, "", &backend);
+        let mut client = FrameClient::connect(proxy.port("web"));
+        let fields = http2::block(&[(":method", "CONNECT"), (":authority", "far.example:443")]);
+        client.send(&frame(HEADERS, END_HEADERS, 1, &fields));
+        let head = client.until("an answer", |frame| frame.kind == HEADERS);
+        client.send(&frame(DATA, 0, 1, b"ping"));
+        let echo = client.until("an echo", |frame| frame.kind == DATA && !frame.payload.is_empty());
+        (head.status(), echo.payload, backend.last().head())
+    });
+}

@@ -208,7 +208,9 @@ pub async fn exchange(
     let framing = transaction.response.response_framing(method);
     let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
     let old_client = transaction.request.version() == Version::Http10;
-    let mut down = Flow::between(framing, &connection.stream, &client.stream, !old_client);
+    // What follows a switch of protocols is no body: it goes as it comes.
+    let chunks = !old_client && !tunnels;
+    let mut down = Flow::between(framing, &connection.stream, &client.stream, chunks);
     let mode = connection_mode(front, settings);
     let server_lives = framing != Framing::UntilClose
         && !connection.stream.is_http2()

@@ -146,7 +146,8 @@ enum Event {
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
-    Flooded,
+    /// The client sent what it must not.
+    Refused,
     /// A stream has ended, or the process is to stop.
     Look,
 }
@@ -173,7 +174,7 @@ async fn streams(
                 Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
                 Poll::Pending if session.link.is_hung_up() => Event::Ended,
-                Poll::Pending if session.link.is_flooded() => Event::Flooded,
+                Poll::Pending if session.link.refusal().is_some() => Event::Refused,
                 Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
                 Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
             };
@@ -187,7 +188,10 @@ async fn streams(
             }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
-            Event::Flooded => return goodbye(connection, Reason::ENHANCE_YOUR_CALM).await,
+            Event::Refused => {
+                let reason = session.link.refusal().unwrap_or(Reason::PROTOCOL_ERROR);
+                return goodbye(connection, reason).await;
+            }
             Event::Look => {}
         }
         if !leaving && (worker.state().is_stopping() || left == Some(0)) {
