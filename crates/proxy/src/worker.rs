@@ -41,8 +41,8 @@ pub struct Shared {
     pub resolve: Resolve,
     pub caches: Caches,
     pub handover: Handover,
-    pub namespaces: Namespaces,
     pub tls: Arc<Tls>,
+    pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -147,6 +147,32 @@ impl Worker {
         if process.connections.decrement() + 1 >= maxconn && maxconn > 0 {
             process.room.notify_waiters();
         }
+    }
+}
+
+/// A place among the TLS connections of the process; given back when this is dropped.
+pub struct TlsSlot(Arc<Shared>);
+
+impl std::fmt::Debug for TlsSlot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TlsSlot")
+    }
+}
+
+impl TlsSlot {
+    /// `None`: all are taken.
+    pub fn take(shared: &Arc<Shared>) -> Option<TlsSlot> {
+        let process = &shared.state.process;
+        let max = process.max_tls_connections.load(Relaxed);
+        process.tls_connections.increment();
+        let slot = TlsSlot(Arc::clone(shared));
+        (max == 0 || process.tls_connections.get() <= max).then_some(slot)
+    }
+}
+
+impl Drop for TlsSlot {
+    fn drop(&mut self) {
+        self.0.state.process.tls_connections.decrement();
     }
 }
 
@@ -262,7 +288,6 @@ fn accepted_one(
         trackers: None,
         proxy_header: false,
         tls: None,
-        counted_tls: false,
         error: ConnectionError::default(),
         variables: None,
     };

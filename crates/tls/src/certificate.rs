@@ -2,13 +2,13 @@
 //! checked to belong together.
 
 use rules::tls::Chain;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -127,26 +127,19 @@ impl Certificate {
         let is_ecdsa = key.algorithm() != SignatureAlgorithm::RSA;
         // The certificate of the key comes first, wherever it stands in the file.
         let mut chain = parts.certificates;
-        let own = chain.iter().position(|certificate| {
-            CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key)).keys_match().is_ok()
-        });
+        let public = key.public_key();
+        let own = chain.iter().position(|certificate| public_key(certificate) == public.as_deref());
         match own {
             Some(own) => chain[..=own].rotate_right(1),
+            None if public_key(&chain[0]).is_none() => {
+                return Err(fault("its certificate cannot be read", "check it: openssl x509 -text -noout"));
+            }
             None => {
-                let single = CertifiedKey::new(chain.clone(), Arc::clone(&key));
-                return match single.keys_match() {
-                    Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(fault(
-                        format!("inconsistencies between private key and certificate loaded '{name}'"),
-                        "the key belongs to another certificate: compare openssl x509 -noout -pubkey and openssl pkey -pubout",
-                    )),
-                    Err(error) => Err(fault(
-                        format!("its certificate cannot be used: {error}"),
-                        "check it: openssl x509 -text -noout",
-                    )),
-                    Ok(()) => {
-                        Err(fault("its certificate cannot be used", "check it: openssl x509 -text -noout"))
-                    }
-                };
+                return Err(fault(
+                    format!("inconsistencies between private key and certificate loaded '{name}'"),
+                    "the key belongs to another certificate: compare `openssl x509 -noout -pubkey` of the one with \
+                     `openssl pkey -pubout` of the other",
+                ));
             }
         }
         if chain.len() == 1 {
@@ -196,6 +189,12 @@ pub fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
         }
     }
     names
+}
+
+/// The public key as it stands in a certificate (SubjectPublicKeyInfo, DER).
+pub fn public_key<'c>(certificate: &'c CertificateDer<'_>) -> Option<&'c [u8]> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.tbs_certificate.subject_pki.raw)
 }
 
 /// First and last second of validity, since 1970.

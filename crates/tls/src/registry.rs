@@ -6,8 +6,8 @@ use crate::files::Files;
 use crate::listener::{Listener, Surroundings};
 use diag::{Diagnostic, Severity, Span};
 use haproxy_config::Model;
-use haproxy_config::model::GlobalTls;
-use parking_lot::Mutex;
+use haproxy_config::model::{GlobalTls, ServerTls};
+use parking_lot::{Mutex, RwLock};
 use rules::ProxyId;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct Tls {
     /// By proxy and position of the `bind` line's address.
     listeners: HashMap<(ProxyId, usize), Arc<Listener>>,
     /// By proxy and position of the server.
-    connectors: HashMap<(ProxyId, usize), Arc<Connector>>,
+    connectors: RwLock<HashMap<(ProxyId, usize), Arc<Connector>>>,
 }
 
 /// Seconds of a day: a certificate that ends within so many is told.
@@ -94,7 +94,7 @@ impl Tls {
             }
         }
         found.extend(dates(&files));
-        (Tls { settings, files: Mutex::new(files), listeners, connectors }, found)
+        (Tls { settings, files: Mutex::new(files), listeners, connectors: RwLock::new(connectors) }, found)
     }
 
     /// The TLS of a `bind` line.
@@ -103,8 +103,21 @@ impl Tls {
     }
 
     /// The TLS of a server line.
-    pub fn connector(&self, proxy: ProxyId, server: usize) -> Option<&Arc<Connector>> {
-        self.connectors.get(&(proxy, server))
+    pub fn connector(&self, proxy: ProxyId, server: usize) -> Option<Arc<Connector>> {
+        self.connectors.read().get(&(proxy, server)).cloned()
+    }
+
+    /// The TLS of a server line that is not part of the configuration.
+    ///
+    /// # Errors
+    /// What is wrong with its files or settings.
+    pub fn prepare(&self, tls: &ServerTls) -> Result<Connector, Fault> {
+        Connector::new(tls, &mut self.files.lock(), &self.settings, &mut Vec::new())
+    }
+
+    /// Gives a server that was added at run time its TLS.
+    pub fn add_connector(&self, proxy: ProxyId, server: usize, connector: Connector) {
+        self.connectors.write().insert((proxy, server), Arc::new(connector));
     }
 
     /// Every `bind` line with TLS, once.
@@ -118,8 +131,8 @@ impl Tls {
         listeners
     }
 
-    pub(crate) fn each_connector(&self) -> impl Iterator<Item = &Arc<Connector>> {
-        self.connectors.values()
+    pub(crate) fn each_connector(&self) -> Vec<Arc<Connector>> {
+        self.connectors.read().values().cloned().collect()
     }
 }
 

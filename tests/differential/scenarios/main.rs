@@ -12,6 +12,8 @@ mod destinations;
 mod errors;
 mod external_checks;
 mod forwarding;
+mod http2;
+mod http2_conformance;
 mod limits;
 mod logs;
 mod old_rules;

@@ -3,7 +3,7 @@
 use super::environment::CheckEnvironment;
 use super::external;
 use super::outcome::Probe;
-use crate::net::{ConnectOptions, SocketTuning, Stream, connect};
+use crate::net::{ConnectOptions, SocketTuning, Stream, TlsStream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
@@ -122,6 +122,20 @@ async fn open(
                     None => return Wire::None,
                 }
             }
+            let connector = speaks_tls(server, probe, to)
+                .then(|| shared.tls.connector(server.id.proxy, server.id.index as usize))
+                .flatten();
+            if let Some(connector) = connector {
+                conversation.handle_handshaking(Instant::now());
+                match bounded(conversation, handshake(stream, server, to, &connector)).await {
+                    Some(Ok(secured)) => stream = secured,
+                    Some(Err(error)) => {
+                        conversation.handle_error(Instant::now(), &error);
+                        return Wire::None;
+                    }
+                    None => return Wire::None,
+                }
+            }
             conversation.handle_connected(Instant::now());
             Wire::Open(stream)
         }
@@ -201,6 +215,42 @@ async fn bounded<T>(conversation: &mut Conversation, future: impl Future<Output 
     }
 }
 
+/// As HAProxy: a check speaks TLS where requests do, unless it goes elsewhere; `check-ssl` and `connect ssl` ask for it.
+fn speaks_tls(server: &ServerState, probe: Probe, to: &ConnectTo) -> bool {
+    let Probe::Health = probe else { return false };
+    let settings = &server.settings;
+    let Some(check) = &settings.check else { return false };
+    let requests = settings.tls.is_some() && !settings.tls_checks_only;
+    let elsewhere = check.port.is_some() || check.addr.is_some();
+    to.tls || (to.use_server_defaults && (check.tls || (requests && !elsewhere)))
+}
+
+/// Does the handshake of a check; the error is HAProxy's word for it.
+async fn handshake(
+    stream: Stream,
+    server: &ServerState,
+    to: &ConnectTo,
+    connector: &tls::Connector,
+) -> Result<Stream, String> {
+    let check = server.settings.check.as_ref();
+    let name = to.sni.as_deref().or_else(|| check.and_then(|check| check.sni.as_deref()));
+    let own: Vec<Vec<u8>> = to.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let alpn = if own.is_empty() { check.and_then(|check| check.alpn.clone()) } else { Some(own) };
+    // Checks speak HTTP/1 or less: what requests offer is not for them.
+    let session =
+        connector.connect(name, Some(&alpn.unwrap_or_default())).map_err(|error| error.to_string())?;
+    let mut secured = TlsStream::new(stream);
+    secured.begin(session, &[]);
+    match poll_fn(|context| secured.poll_handshake(context)).await {
+        Ok(()) => Ok(Stream::Tls(Box::new(secured))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err("Connection closed during SSL handshake".to_owned())
+        }
+        Err(_) if secured.failure().is_some() => Err("SSL handshake failure".to_owned()),
+        Err(error) => Err(words(&error)),
+    }
+}
+
 async fn write_all(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
@@ -214,9 +264,6 @@ async fn write_all(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
 
 fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, Unreachable> {
     let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
-    if to.tls || check.is_some_and(|check| check.tls) {
-        return Err(Unreachable::Unsupported("TLS checks are not available"));
-    }
     let (address, port): (Option<IpAddr>, Option<u16>) = match probe {
         Probe::Health => (check.and_then(|check| check.addr), check.and_then(|check| check.port)),
         Probe::Agent => {

@@ -32,6 +32,7 @@ mod response;
 mod route;
 mod rules;
 mod secure;
+mod secure_server;
 mod service;
 mod spelling;
 mod statistics;

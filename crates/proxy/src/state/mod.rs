@@ -116,17 +116,17 @@ pub struct ProcessState {
     pub max_session_rate: AtomicU32,
     pub connections_rate: Rate,
     pub sessions_rate: Rate,
-    /// Bytes into the compressors and out of them.
-    pub compressed_in_rate: Rate,
-    pub compressed_out_rate: Rate,
-    /// `maxcomprate`: kilobytes per second into the compressors at most; 0: no limit.
-    pub max_compression_rate: AtomicU32,
     /// TLS connections of clients, and how many there may be; 0: no limit.
     pub tls_connections: Gauge,
     pub max_tls_connections: AtomicU32,
     /// Handshakes, and those that were not resumed.
     pub tls_rate: Rate,
     pub tls_keys_rate: Rate,
+    /// Bytes into the compressors and out of them.
+    pub compressed_in_rate: Rate,
+    pub compressed_out_rate: Rate,
+    /// `maxcomprate`: kilobytes per second into the compressors at most; 0: no limit.
+    pub max_compression_rate: AtomicU32,
     /// The end has been asked for.
     pub stopping: AtomicBool,
     /// No new connections; those that exist finish. Later than `stopping` by `grace`.
