@@ -25,6 +25,7 @@ mod sessions;
 mod stat;
 mod table;
 mod tables;
+mod tls;
 mod variables;
 mod workers;
 
