@@ -23,8 +23,6 @@ const READ_SIZE: usize = 4096;
 enum Unreachable {
     /// The server has no address now, or no port.
     NoAddress,
-    /// It asks for something that checks cannot do.
-    Unsupported(&'static str),
 }
 
 /// The connection of a check.
@@ -90,10 +88,6 @@ async fn open(
         Ok(target) => target,
         Err(Unreachable::NoAddress) => {
             conversation.handle_no_socket(Instant::now(), "No address");
-            return Wire::None;
-        }
-        Err(Unreachable::Unsupported(what)) => {
-            conversation.handle_no_socket(Instant::now(), what);
             return Wire::None;
         }
     };

@@ -29,6 +29,7 @@ mod stat;
 mod system;
 mod table;
 mod tables;
+mod tls;
 mod tracing;
 mod variables;
 mod workers;
