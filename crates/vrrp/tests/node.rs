@@ -335,6 +335,19 @@ fn a_group_of_owners_is_master_at_once_and_together() {
     assert_eq!(node.group_state(GROUP), State::Master);
 }
 
+// Found by the simulation: they stayed backups for ever.
+#[test]
+fn a_group_of_owners_that_starts_late_is_master_then() {
+    let mut config = grouped();
+    for router in &mut config.routers {
+        router.router.priority = 255;
+        router.router.start_delay = Duration::from_secs(5);
+    }
+    let mut node = started(config);
+    run_until(&mut node, at(5_000));
+    assert_eq!(node.group_state(GROUP), State::Master);
+}
+
 #[test]
 fn a_group_is_adopted_as_a_whole_or_not_at_all() {
     let adopt = Start::Adopt { silent_for: Some(Duration::ZERO) };

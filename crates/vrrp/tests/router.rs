@@ -655,6 +655,17 @@ fn a_master_that_slept_for_long_listens_before_it_claims_mastership() {
     assert_eq!(self::did(&mut router), [Did::Advert(100), Announce(5)]);
 }
 
+// Found by the simulation: it took itself for asleep again and again.
+#[test]
+fn a_master_that_listens_claims_its_place_against_a_lesser_one_even_if_it_is_told_not_to_answer() {
+    let mut router = Router::new(RouterConfig { lower_prio_no_advert: true, ..v2() });
+    router.start(at(0), Start::Adopt { silent_for: None });
+    drain(&mut router);
+    router.handle_advert(at(500_000), &advert(1, 50, 1000));
+    assert_eq!(did(&mut router)[0], Did::Advert(100));
+    assert_eq!(router.poll_timeout(), Some(at(1_500_000)));
+}
+
 // row: 262
 #[test]
 fn another_master_beside_an_established_one_is_a_split_brain_until_it_is_silent() {

@@ -65,13 +65,13 @@ impl Node {
             (State::Initialize | State::Backup | State::Master, State::Fault) => {
                 self.sync(now, group, id, State::Fault);
             }
-            (State::Backup, State::Backup) if self.members[id.0].router.is_ready() => {
-                self.promote_if_all_ready(now, group, id);
-            }
             (
                 State::Initialize | State::Backup | State::Master | State::Fault,
                 State::Initialize | State::Backup | State::Master | State::Fault,
             ) => {}
+        }
+        if self.members[id.0].router.is_ready() {
+            self.promote_if_all_ready(now, group, id);
         }
         self.settle(group);
     }

@@ -276,7 +276,7 @@ impl Router {
     }
 
     /// Its effective priority, from now on.
-    pub fn set_priority(&mut self, _now: Instant, priority: u8) {
+    pub fn set_priority(&mut self, now: Instant, priority: u8) {
         if priority == self.priority {
             return;
         }
@@ -289,7 +289,7 @@ impl Router {
         self.priority = priority;
         let after = self.skew();
         if self.resigned.is_none() {
-            self.down_at = self.down_at.map(|at| at + after - before);
+            self.down_at = self.down_at.map(|at| (at + after - before).max(now));
         }
         match self.state {
             State::Master => self.notify(NotifyEvent::MasterPriority),
