@@ -31,3 +31,4 @@ mod worker;
 pub use control::commands;
 pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, bind, worker_count};
+pub use tls::Tls;

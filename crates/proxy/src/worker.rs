@@ -5,7 +5,7 @@ use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
-use crate::net::{Deadline, Namespaces, Stream};
+use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
@@ -15,7 +15,7 @@ use crate::state::{FrontendStatus, ListenerState, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
 use rules::log_format::LogContext;
-use rules::{Peer, ProxyId};
+use rules::{ConnectionError, Peer, ProxyId};
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
@@ -23,6 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use tls::Tls;
 use tokio::net::{TcpListener, UnixListener};
 
 /// How long a listener rests when the process is out of descriptors or memory.
@@ -37,6 +38,7 @@ pub struct Shared {
     pub resolve: Resolve,
     pub handover: Handover,
     pub namespaces: Namespaces,
+    pub tls: Arc<Tls>,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -219,6 +221,10 @@ fn accepted_one(
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
     let dst = local.or_else(|| stream.local());
+    let stream = match worker.shared.tls.listener(frontend, index as usize) {
+        Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
+        None => stream,
+    };
     let id = state.process.next_session.fetch_add(1, Relaxed);
     let control = Control::new(id, frontend, Some(peer), now);
     worker.sessions.borrow_mut().insert(&control);
@@ -243,6 +249,9 @@ fn accepted_one(
         counted: false,
         trackers: None,
         proxy_header: false,
+        tls: None,
+        counted_tls: false,
+        error: ConnectionError::default(),
         variables: None,
     };
     tokio::task::spawn_local(serve(client));

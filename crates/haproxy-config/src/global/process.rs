@@ -15,8 +15,6 @@ use rules::{AclSet, Expr, Place, VariableName, VariableScope};
 use std::path::PathBuf;
 
 const LUA: crate::keywords::Status = Refused("Lua is not implemented");
-/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
-const TLS: crate::keywords::Status = Idle;
 const DEVICES: crate::keywords::Status = Refused("device detection is not implemented");
 
 /// Everything but `tune.*`.
@@ -26,12 +24,10 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("51degrees-property-name-list", DEVICES, words, "device detection"),
     row("51degrees-property-separator", DEVICES, words, "device detection"),
     row("busy-polling", NoEffect, words, "never sleep in the poller"),
-    row("ca-base", TLS, words, "directory of authorities"),
     row("chroot", Works, chroot, "change the root directory after the start"),
     row("close-spread-time", NoEffect, words, "time over which idle connections are closed when stopping"),
     row("cluster-secret", Idle, words, "secret shared by a cluster"),
     row("cpu-map", Works, cpu_map, "CPUs that threads run on"),
-    row("crt-base", TLS, words, "directory of certificates"),
     row("daemon", Works, daemon, "run in the background"),
     row("debug", NoEffect, words, "stay in the foreground"),
     row("default-path", Works, default_path, "where relative file names start"),
@@ -71,7 +67,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         assign!(global.insecure_setuid_wanted = true),
         "allow setuid programs",
     ),
-    row("issuers-chain-path", TLS, words, "directory of certificate chains"),
     row("localpeer", Works, read!(global.localpeer = Some(string)), "name of this peer"),
     row("log", Works, log_line, "where logs go"),
     row("log-send-hostname", Works, log_send_hostname, "host name in log headers"),
@@ -102,8 +97,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("maxconnrate", Works, read!(global.maxconnrate = limit), "most new connections a second"),
     row("maxpipes", Works, read!(global.maxpipes = limit), "most pipes for splicing"),
     row("maxsessrate", Works, read!(global.maxsessrate = limit), "most new sessions a second"),
-    row("maxsslconn", TLS, words, "most concurrent TLS connections"),
-    row("maxsslrate", TLS, words, "most TLS handshakes a second"),
     row("maxzlibmem", NoEffect, words, "memory limit of zlib"),
     row("mworker-max-reloads", Idle, words, "reloads a worker may survive"),
     row("nbproc", Works, nbproc, "old: processes"),
@@ -119,7 +112,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("noreuseport", Works, assign!(global.noreuseport = true), "one listening socket per address"),
     row("nosplice", Works, assign!(global.nosplice = true), "never splice"),
     row("numa-cpu-mapping", NoEffect, words, "stay on one NUMA node"),
-    row("ocsp-update.disable", TLS, words, "OCSP updates"),
     row("pidfile", Works, pidfile, "file that holds the process number"),
     row("pp2-never-send-local", Idle, words, "PROXY header of checks"),
     row("prealloc-fd", NoEffect, words, "grow the descriptor table at the start"),
@@ -136,24 +128,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("setcap", ParsedOnly("capabilities are kept as needed"), words, "capabilities kept"),
     row("setenv", Works, environment_pair, "set an environment variable"),
     row("spread-checks", Works, spread_checks, "spread of check intervals, percent"),
-    row("ssl-default-bind-ciphers", TLS, words, "TLS defaults"),
-    row("ssl-default-bind-ciphersuites", TLS, words, "TLS defaults"),
-    row("ssl-default-bind-curves", TLS, words, "TLS defaults"),
-    row("ssl-default-bind-options", TLS, words, "TLS defaults"),
-    row("ssl-default-server-ciphers", TLS, words, "TLS defaults"),
-    row("ssl-default-server-ciphersuites", TLS, words, "TLS defaults"),
-    row("ssl-default-server-options", TLS, words, "TLS defaults"),
-    row("ssl-dh-param-file", TLS, words, "Diffie-Hellman parameters"),
-    row("ssl-engine", TLS, words, "OpenSSL engine"),
-    row("ssl-load-extra-del-ext", TLS, words, "names of extra files"),
-    row("ssl-load-extra-files", TLS, words, "files beside a certificate"),
-    row("ssl-mode-async", TLS, words, "asynchronous engines"),
-    row("ssl-propquery", TLS, words, "OpenSSL providers"),
-    row("ssl-provider", TLS, words, "OpenSSL providers"),
-    row("ssl-provider-path", TLS, words, "OpenSSL providers"),
-    row("ssl-security-level", TLS, words, "OpenSSL security level"),
-    row("ssl-server-verify", TLS, words, "verification of servers"),
-    row("ssl-skip-self-issued-ca", TLS, words, "certificate chains"),
     row("stats", Works, stats, "runtime API: socket, timeout, maxconn"),
     row("strict-limits", Works, strict_limits, "refuse to start when limits cannot be raised"),
     row("thread-group", NoEffect, words, "threads of a group"),

@@ -1,6 +1,6 @@
 //! The `global` sections, merged.
 
-use super::{Address, Bind};
+use super::{Address, Bind, GlobalTls};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ pub struct Global {
     pub noreuseport: bool,
     pub nosplice: bool,
     pub tune: Tune,
+    pub tls: GlobalTls,
     /// `setenv`, `presetenv`, `resetenv`, `unsetenv` have been applied while reading; kept for scripts.
     pub environment: Vec<(String, String)>,
     /// `set-var proc.x` lines: name and constant expression are evaluated at start.

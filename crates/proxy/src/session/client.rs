@@ -10,11 +10,14 @@ use crate::registry::Control;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::{Mode, Protocol};
+use rules::ConnectionError;
 use rules::stick_table::Tracked;
+use rules::tls::TlsFacts;
 use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -50,6 +53,12 @@ pub struct Client {
     pub trackers: Option<Box<Trackers>>,
     /// The addresses are those of a PROXY protocol header.
     pub proxy_header: bool,
+    /// What is known of its TLS; also of one that failed.
+    pub tls: Option<Arc<TlsFacts>>,
+    /// It counts as a TLS connection of the process.
+    pub counted_tls: bool,
+    /// Why it failed before it became a session.
+    pub error: ConnectionError,
     /// `sess.*`; made by the first transaction.
     pub variables: Option<Rc<VariableSet>>,
 }
@@ -84,6 +93,8 @@ impl Client {
             handshake_done: self.handshake_done,
             request_index: self.requests,
             proxy_header: self.proxy_header,
+            tls: self.tls.clone(),
+            error: self.error,
         }
     }
 
@@ -230,8 +241,9 @@ pub async fn serve(mut client: Client) {
         let settings = worker.plan().settings(frontend);
         match settings.mode {
             Mode::Http => {
-                let agreed = settings.binds[client.listener as usize].protocol;
-                if agreed == Protocol::Http2 || http1::serve(&mut client).await == http1::Served::Http2 {
+                let agreed = settings.binds[client.listener as usize].protocol == Protocol::Http2
+                    || client.stream.alpn() == Some(b"h2");
+                if agreed || http1::serve(&mut client).await == http1::Served::Http2 {
                     // Boxed so that other connections' futures stay small.
                     return Box::pin(http2::serve(client)).await;
                 }
@@ -242,7 +254,7 @@ pub async fn serve(mut client: Client) {
     end(client);
 }
 
-/// The connection is over: it is forgotten, and others may have its place.
+/// The connection is over.
 fn end(mut client: Client) {
     if let Some(trackers) = &mut client.trackers {
         super::tracking::release(trackers);
@@ -253,8 +265,17 @@ fn end(mut client: Client) {
         client.stream.shutdown_write();
         client.stream.reset_on_close();
     }
-    worker.sessions.borrow_mut().remove(&client.control);
-    let (frontend, listener) = (client.frontend, client.listener);
+    let control = Rc::clone(&client.control);
+    let (listener, counted_tls) = (client.listener, client.counted_tls);
     drop(client);
-    worker.connection_ended(frontend, listener);
+    forget(&worker, &control, listener, counted_tls);
+}
+
+/// A connection that was closed is forgotten: others may have its place.
+pub fn forget(worker: &Worker, control: &Control, listener: u32, counted_tls: bool) {
+    worker.sessions.borrow_mut().remove(control);
+    if counted_tls {
+        worker.state().process.tls_connections.decrement();
+    }
+    worker.connection_ended(control.frontend, listener);
 }

@@ -410,8 +410,9 @@ pub fn may_share(client: &Client, server: &ServerState, settings: &model::Proxy)
     is_shareable(server)
         && match settings.http_reuse {
             HttpReuse::Never => false,
-            // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse.
-            HttpReuse::Safe => client.requests > 0,
+            // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse. A client
+            // of HTTP/2 sends its request again by itself.
+            HttpReuse::Safe => client.requests > 0 || client.stream.is_http2(),
             HttpReuse::Aggressive | HttpReuse::Always => true,
         }
 }

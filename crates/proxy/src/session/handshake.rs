@@ -1,4 +1,4 @@
-//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, session rules.
+//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, TLS, session rules.
 
 use super::client::{Client, Filled};
 use super::content::{self, Decision};
@@ -51,6 +51,11 @@ pub async fn handshake(client: &mut Client) -> bool {
         {
             return false;
         }
+    }
+    if let Some(listener) = worker.shared.tls.listener(client.frontend, client.listener as usize)
+        && !super::secure::accept(client, settings, listener).await
+    {
+        return false;
     }
     if !settings.tcp_request_session.is_empty() {
         let mut transaction = client.begin();

@@ -1,7 +1,7 @@
 //! HTTP/2 with the client: one task moves the frames and accepts streams, and each stream runs its transaction in a task
 //! of its own, as a [`Client`] that has one request.
 
-use super::client::Client;
+use super::client::{Client, forget};
 use super::http1::{arrived, begin, run};
 use super::tracking::{self, Trackers};
 use super::transaction::Transaction;
@@ -17,11 +17,13 @@ use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http_types::Request;
-use rules::{Peer, ProxyId, VariableSet, WallTime};
+use rules::tls::TlsFacts;
+use rules::{ConnectionError, Peer, ProxyId, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -45,6 +47,7 @@ struct Session {
     accept_wall: WallTime,
     handshake_done: Option<Instant>,
     proxy_header: bool,
+    tls: Option<Arc<TlsFacts>>,
     variables: Rc<VariableSet>,
     trackers: Option<Box<Trackers>>,
     /// Server connections that no other client may use.
@@ -86,6 +89,9 @@ pub async fn serve(client: Client) {
         counted,
         trackers,
         proxy_header,
+        tls,
+        counted_tls,
+        error: _,
         variables,
     } = client;
     let link = Link::new(stream);
@@ -100,6 +106,7 @@ pub async fn serve(client: Client) {
         accept_wall,
         handshake_done,
         proxy_header,
+        tls,
         variables: variables.unwrap_or_default(),
         trackers,
         private: RefCell::new(private.into_iter().collect()),
@@ -116,8 +123,8 @@ pub async fn serve(client: Client) {
     if let Some(connection) = handshake(&worker, wire, &mut deadline).await {
         streams(&session, connection, deadline, &control).await;
     }
-    worker.sessions.borrow_mut().remove(&control);
-    worker.connection_ended(frontend, listener);
+    drop(session);
+    forget(&worker, &control, listener, counted_tls);
 }
 
 /// Exchanges the first SETTINGS.
@@ -294,6 +301,9 @@ impl Session {
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
+            tls: self.tls.clone(),
+            counted_tls: false,
+            error: ConnectionError::default(),
             variables: Some(Rc::clone(&self.variables)),
         }
     }

@@ -29,6 +29,7 @@ mod reply;
 mod response;
 mod route;
 mod rules;
+mod secure;
 mod statistics;
 mod stick;
 mod tcp;

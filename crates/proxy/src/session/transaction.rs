@@ -7,8 +7,10 @@ use super::tracking::{self, TRACKERS, Trackers};
 use crate::worker::Worker;
 use haproxy_config::model::CompressionAlgorithm;
 use http::Head;
+use rules::tls::TlsFacts;
 use rules::{
-    Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet, WallTime,
+    ConnectionError, Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet,
+    WallTime,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -83,7 +85,7 @@ pub struct Transaction {
 }
 
 /// What is known when a transaction begins.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Origin {
     pub frontend: ProxyId,
     pub listener: u32,
@@ -94,6 +96,8 @@ pub struct Origin {
     pub handshake_done: Option<Instant>,
     pub request_index: u32,
     pub proxy_header: bool,
+    pub tls: Option<Arc<TlsFacts>>,
+    pub error: ConnectionError,
 }
 
 impl Transaction {
@@ -185,6 +189,8 @@ fn facts(origin: Origin) -> StreamFacts {
         listener: origin.listener,
         request_index: origin.request_index,
         proxy_header: origin.proxy_header,
+        client_tls: origin.tls,
+        client_error: origin.error,
         ..StreamFacts::new(
             origin.frontend,
             Times {

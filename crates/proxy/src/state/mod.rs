@@ -121,6 +121,12 @@ pub struct ProcessState {
     pub compressed_out_rate: Rate,
     /// `maxcomprate`: kilobytes per second into the compressors at most; 0: no limit.
     pub max_compression_rate: AtomicU32,
+    /// TLS connections of clients, and how many there may be; 0: no limit.
+    pub tls_connections: Gauge,
+    pub max_tls_connections: AtomicU32,
+    /// Handshakes, and those that were not resumed.
+    pub tls_rate: Rate,
+    pub tls_keys_rate: Rate,
     /// The end has been asked for.
     pub stopping: AtomicBool,
     /// No new connections; those that exist finish. Later than `stopping` by `grace`.
@@ -202,6 +208,10 @@ impl State {
                 max_connection_rate: AtomicU32::new(model.global.maxconnrate.unwrap_or(0)),
                 max_session_rate: AtomicU32::new(model.global.maxsessrate.unwrap_or(0)),
                 connections_rate: Rate::default(),
+                tls_connections: Gauge::default(),
+                max_tls_connections: AtomicU32::new(model.global.tls.maxsslconn.unwrap_or(0)),
+                tls_rate: Rate::default(),
+                tls_keys_rate: Rate::default(),
                 sessions_rate: Rate::default(),
                 compressed_in_rate: Rate::default(),
                 compressed_out_rate: Rate::default(),
