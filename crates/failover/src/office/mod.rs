@@ -1,0 +1,7 @@
+//! The ordinary side of failover: scripts, notices, mails, logs, dumps, the runtime socket. Nothing here may make an
+//! advert late: it runs beside the engine and talks to it through bounded queues alone.
+
+pub mod fifo;
+pub mod notify;
+pub mod programs;
+pub mod scripts;
