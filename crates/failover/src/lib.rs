@@ -14,3 +14,4 @@ pub mod interfaces;
 pub mod kernel;
 pub mod log;
 pub mod office;
+pub mod vmac;

@@ -2,6 +2,9 @@
 //! advert late: it runs beside the engine and talks to it through bounded queues alone.
 
 pub mod fifo;
+pub mod files;
+pub mod mail;
 pub mod notify;
+pub mod processes;
 pub mod programs;
 pub mod scripts;
