@@ -10,8 +10,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod channel;
+pub mod engine;
 pub mod interfaces;
 pub mod kernel;
 pub mod log;
 pub mod office;
+pub mod plan;
+pub mod snapshot;
 pub mod vmac;

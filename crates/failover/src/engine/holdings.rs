@@ -120,6 +120,38 @@ impl Holdings {
         failures
     }
 
+    /// Removes what `next` does not hold.
+    pub fn remove_except(&mut self, kernel: &mut Kernel, next: &Self) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for (rule, _) in self.rules.iter().filter(|(rule, _)| !next.rules.iter().any(|(other, _)| other == rule)) {
+            let result = gone_is_fine(kernel.request(|sequence| rule.remove(sequence)));
+            note(&mut failures, result, || format!("rule of table {}", rule.table));
+        }
+        for (route, _) in
+            self.routes.iter().filter(|(route, _)| !next.routes.iter().any(|(other, _)| other == route))
+        {
+            let result = gone_is_fine(kernel.request(|sequence| route.remove(sequence)));
+            note(&mut failures, result, || format!("route {:?}", route.destination));
+        }
+        let stays = |held: &Held| {
+            next.addresses.iter().any(|other| {
+                other.address.local == held.address.local
+                    && other.address.interface == held.address.interface
+                    && other.address.prefix_length == held.address.prefix_length
+            })
+        };
+        for held in self.addresses.iter().filter(|held| !stays(held)) {
+            let result = kernel.remove_address(&held.address);
+            note(&mut failures, result, || format!("address {}", held.address.local));
+        }
+        failures
+    }
+
+    /// Whether the addresses are the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.addresses.iter().map(|held| &held.address).eq(other.addresses.iter().map(|held| &held.address))
+    }
+
     /// Whether every advertised address is on the host, marked as failover's: a predecessor left it.
     pub fn is_in_place(&self, interfaces: &Interfaces) -> bool {
         !self.addresses.is_empty()
