@@ -132,7 +132,9 @@ impl<T> AsFd for Receiving<T> {
     }
 }
 
-fn queue<T>(length_max: usize) -> io::Result<(Sending<T>, Receiving<T>)> {
+/// # Errors
+/// What `eventfd(2)` says.
+pub fn queue<T>(length_max: usize) -> io::Result<(Sending<T>, Receiving<T>)> {
     let (sender, receiver) = sync_channel(length_max);
     let bell = Bell::new()?;
     let lost = Arc::new(AtomicU64::new(0));
