@@ -65,6 +65,16 @@ pub fn end_by(signal: Signal) {
     let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
 }
 
+/// Sends a signal by number: real-time signals have no names.
+///
+/// # Errors
+/// What `kill(2)` says.
+pub fn send_number(process: rustix::process::Pid, number: i32) -> io::Result<()> {
+    // SAFETY: takes integers only; a positive process id names one process.
+    let status = unsafe { libc::kill(process.as_raw_pid(), number) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn signal_set(signals: &[Signal]) -> libc::sigset_t {
     number_set(signals.iter().map(|signal| signal.as_raw()))
 }
