@@ -1,9 +1,9 @@
 //! The words of a `bind` line (configuration manual §5.1) and of `stats socket`, which takes the same ones.
 
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{Idle, NoEffect, Refused, Works};
+use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{self, Keyword, assign, flag, read, row};
-use crate::model::{Address, Bind, BindTls, Level, SeverityOutput};
+use crate::model::{Address, Bind, BindTls, Level, Protocol, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use crate::users;
 
@@ -63,7 +63,7 @@ const TLS: crate::keywords::Status = Idle;
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row(
         "accept-netscaler-cip",
-        Refused("NetScaler's client address header is not implemented: use the PROXY protocol"),
+        Works,
         netscaler,
         "expect NetScaler's client address header with this magic number",
     ),
@@ -102,7 +102,12 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     row("mss", Works, mss, "largest TCP segment"),
     row("name", Works, read!(name = Some(string)), "name in statistics and logs"),
     row("namespace", Works, read!(namespace = Some(string)), "network namespace to listen in"),
-    row("nice", NoEffect, nice, "priority of this listener's connections"),
+    row(
+        "nice",
+        ParsedOnly("all connections are served alike"),
+        nice,
+        "priority of this listener's connections",
+    ),
     flag("no-alpn", TLS, tls_flag, "offer no protocol by ALPN"),
     flag("no-ca-names", TLS, tls_flag, "do not send the names of authorities"),
     flag("no-sslv3", TLS, tls_flag, "no SSLv3"),
@@ -199,9 +204,8 @@ fn severity(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>)
     Ok(())
 }
 
-fn nice(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.nice = Some(arguments.integer(-1024..=1024)? as i32);
-    Ok(())
+fn nice(_: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+    arguments.integer(-1024..=1024).map(drop)
 }
 
 fn mss(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
@@ -221,7 +225,7 @@ fn tcp_user_timeout(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Cont
 }
 
 fn netscaler(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.netscaler_cip = Some(arguments.integer(0..=i64::from(u32::MAX))? as u32);
+    bind.netscaler_cip = Some(arguments.integer(1..=i64::from(u32::MAX))? as u32);
     Ok(())
 }
 
@@ -231,8 +235,12 @@ fn expose(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -
     Ok(())
 }
 
+/// The words of `proto`.
+pub(crate) const PROTOCOLS: &[(&str, Protocol)] =
+    &[("h2", Protocol::Http2), ("h1", Protocol::Http1), ("none", Protocol::Negotiated)];
+
 fn proto(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.http2_prior_knowledge = arguments.choice(&[("h2", true), ("h1", false), ("none", false)])?;
+    bind.protocol = arguments.choice(PROTOCOLS)?;
     Ok(())
 }
 

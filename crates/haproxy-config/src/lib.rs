@@ -18,6 +18,7 @@
 
 mod address;
 mod bind;
+mod files;
 mod global;
 mod keywords;
 pub mod language;

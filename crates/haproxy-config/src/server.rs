@@ -9,7 +9,8 @@ use crate::address::{self, Port, Wanted};
 use crate::keywords;
 use crate::language::{SectionKind, Word};
 use crate::model::{
-    Address, AgentCheck, InitAddress, OnError, ResolveOptions, Server, ServerCheck, ServerPort,
+    Address, AgentCheck, InitAddress, OnError, Protocol, ResolveOptions, Server, ServerCheck, ServerPort,
+    WebSocketProtocol,
 };
 use crate::names::template_range;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
@@ -42,6 +43,14 @@ pub(crate) struct ServerDraft {
     pub proxy: ProxyId,
 }
 
+/// The server that stands for `dispatch` or `transparent`.
+pub(crate) fn implied(span: diag::Span, proxy: ProxyId) -> Server {
+    let mut server = ServerDraft::new(span, proxy).server;
+    server.name = "<NOSRV>".to_owned();
+    server.is_implied = true;
+    server
+}
+
 impl ServerDraft {
     /// A server with every setting at its default.
     pub fn new(span: diag::Span, proxy: ProxyId) -> Self {
@@ -71,7 +80,6 @@ impl ServerDraft {
                 on_marked_up_shutdown_backup_sessions: false,
                 send_proxy: None,
                 pool_max_conn: -1,
-                pool_low_conn: 0,
                 pool_purge_delay: Duration::from_secs(5),
                 max_reuse: None,
                 source: None,
@@ -84,10 +92,12 @@ impl ServerDraft {
                 tfo: false,
                 mss: None,
                 namespace: None,
+                socks4: None,
+                is_implied: false,
                 non_stick: false,
-                http2_prior_knowledge: false,
+                protocol: Protocol::Negotiated,
+                websocket: WebSocketProtocol::Auto,
                 tls: None,
-                log_proto: None,
             },
             check_enabled: false,
             check: ServerCheck {

@@ -6,9 +6,11 @@
 //!                                               └─► control thread: checks, name resolution, runtime API, clocks
 //! ```
 
+mod busy;
 mod control;
 mod handover;
 mod health;
+mod http2;
 mod listen;
 mod logs;
 mod net;

@@ -1,10 +1,11 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
+use crate::busy::BusyMeter;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
-use crate::net::{Deadline, Stream};
+use crate::net::{Deadline, Namespaces, Stream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
@@ -35,6 +36,7 @@ pub struct Shared {
     pub health: Health,
     pub resolve: Resolve,
     pub handover: Handover,
+    pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -51,6 +53,7 @@ pub struct Worker {
     /// The thread's log sockets; `None` when they could not be made.
     pub log: RefCell<Option<syslog::Scratch>>,
     pub log_context: RefCell<LogContext>,
+    busy: BusyMeter,
 }
 
 impl Worker {
@@ -68,6 +71,7 @@ impl Worker {
             text: RefCell::default(),
             log,
             log_context,
+            busy: BusyMeter::default(),
         }
     }
 
@@ -92,6 +96,20 @@ impl Worker {
             self.counters.grow(slot as usize + 1);
         }
         &self.counters.servers[slot as usize]
+    }
+
+    /// How much of the last half second or more this thread was busy.
+    pub fn busy_percent(&self) -> u32 {
+        self.busy.percent()
+    }
+
+    /// Whether a connection to a server may be kept idle: not while the descriptors in use reach
+    /// `tune.pool-high-fd-ratio`. Counts two for each client, and for idle ones takes all threads to be like this one.
+    pub fn has_room_for_idle(&self) -> bool {
+        let process = &self.state().process;
+        let idle = self.idle.borrow().len() as u64 * self.state().workers.len() as u64;
+        process.idle_descriptors_max == 0
+            || 2 * u64::from(process.connections.get()) + idle < process.idle_descriptors_max
     }
 
     /// Milliseconds of the process clock.
@@ -220,6 +238,8 @@ fn accepted_one(
         requests: 0,
         closed: false,
         private: None,
+        multiplexed: None,
+        prefers_last_server: false,
         counted: false,
         trackers: None,
         proxy_header: false,

@@ -40,6 +40,8 @@ pub struct Scope<'a> {
     /// true in HTTP rules. While it is false, expressions may ask to be evaluated again ([`Fetched`](crate::Fetched)).
     pub payload_final: bool,
     pub host: &'a dyn Host,
+    /// `None`: there is no client.
+    pub client: Option<&'a dyn ClientSocket>,
     pub variables: &'a dyn Variables,
     /// Keys tracked by `track-sc0` and its like, by number: the stream's, then those of its connection. May be shorter
     /// than what rules name.
@@ -224,6 +226,12 @@ pub enum TcpNumber {
     Reordering,
 }
 
+/// The client's connection, as far as rules ask the system about it.
+pub trait ClientSocket {
+    /// `None`: not TCP, or the kernel does not say.
+    fn tcp(&self, which: TcpNumber) -> Option<i64>;
+}
+
 /// Where a rule is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RulePlace {
@@ -367,8 +375,6 @@ pub trait Host {
     fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration>;
     fn backend_by_name(&self, name: &[u8]) -> Option<ProxyId>;
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
-    /// `None`: not TCP, or the kernel does not say.
-    fn tcp(&self, stream: &StreamFacts, which: TcpNumber) -> Option<i64>;
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>>;
     /// Soft stop is on.
     fn is_stopping(&self) -> bool;

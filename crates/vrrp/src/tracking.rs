@@ -3,8 +3,8 @@
 //!
 //! | weight | up | down | not known yet |
 //! |---|---|---|---|
-//! | 0 | | fault | |
-//! | 0 reverse | fault | | |
+//! | 0 | | fault | no start |
+//! | 0 reverse | fault | | no start |
 //! | +w | priority + w | | |
 //! | +w reverse | priority - w | | |
 //! | -w | | priority - w | |
@@ -23,7 +23,8 @@ const PRIORITY_MAX: i64 = 254;
 /// What is known of a tracked thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing yet: a script that did not end for the first time. Neither counts nor faults.
+    /// Nothing yet: a script that did not end for the first time. It does not count; what it could put to fault does not
+    /// start before it is known.
     #[default]
     Unknown,
     /// It works.
@@ -46,6 +47,8 @@ pub struct Effect {
 /// What tracked things do to a priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// It must not start yet.
+    Hold,
     /// It must go to fault.
     Fault,
     /// This is added to the priority, -253 to 253.
@@ -58,6 +61,7 @@ impl Effect {
         let sign = if self.reverse { -1 } else { 1 };
         let weight = i64::from(self.weight) * sign;
         match (status, self.weight) {
+            (Status::Unknown, 0) => Outcome::Hold,
             (Status::Unknown, _) => Outcome::Weight(0),
             (Status::Value(value), 0) if (value != 0) != self.reverse => Outcome::Fault,
             (Status::Value(_), 0) => Outcome::Weight(0),
@@ -102,7 +106,7 @@ mod tests {
     fn without_a_weight_what_is_down_is_a_fault() {
         assert_eq!(effect(0).of(Status::Down), Outcome::Fault);
         assert_eq!(effect(0).of(Status::Up), Outcome::Weight(0));
-        assert_eq!(effect(0).of(Status::Unknown), Outcome::Weight(0));
+        assert_eq!(effect(0).of(Status::Unknown), Outcome::Hold);
         assert_eq!(reversed(0).of(Status::Up), Outcome::Fault);
         assert_eq!(reversed(0).of(Status::Down), Outcome::Weight(0));
     }

@@ -11,7 +11,8 @@ mod server;
 pub use address::{Address, Network};
 pub use bind::*;
 pub use global::{
-    CpuMap, Global, Level, LogFormatKind, LogTarget, LogTargetAddress, ProcessValue, StatsSocket,
+    CpuMap, Global, Http2Override, Http2Side, Level, LogFormatKind, LogTarget, LogTargetAddress,
+    ProcessValue, StatsSocket, Tune,
 };
 pub use proxy::*;
 pub use sections::*;

@@ -5,13 +5,14 @@ use crate::address::{self, Wanted};
 use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, flag, read, row};
 use crate::language::Word;
-use crate::model::{Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source};
+use crate::model::{
+    Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source, WebSocketProtocol,
+};
 use crate::parse::{Arguments, Context, Outcome, fail};
 use std::net::IpAddr;
 
 /// Settings of TLS: without `ssl`, which is refused, they mean nothing.
 const TLS: crate::keywords::Status = Idle;
-const SOCKS: crate::keywords::Status = Refused("connections through SOCKS proxies are not implemented");
 
 /// Every keyword of a server line.
 pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
@@ -38,7 +39,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     flag("check-ssl", Refused("TLS is not implemented yet"), check_ssl, "health checks speak TLS"),
     flag(
         "check-via-socks4",
-        SOCKS,
+        Works,
         assign!(check.via_socks4 = true),
         "health checks go through a SOCKS4 proxy",
     ),
@@ -62,13 +63,18 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("id", Works, id, "number of the server in statistics and on the hash ring"),
     row("init-addr", Works, init_addr, "how the address is found at the start"),
     row("inter", Works, read!(check.inter = interval), "time between two health checks"),
-    row("log-proto", Works, log_proto, "framing of log messages: legacy or octet-count"),
+    row(
+        "log-proto",
+        ParsedOnly("logs are not sent to servers of rings"),
+        log_proto,
+        "framing of log messages: legacy or octet-count",
+    ),
     row("max-reuse", Works, max_reuse, "requests over one connection"),
     row("maxconn", Works, read!(server.maxconn = count), "most concurrent requests"),
     row("maxqueue", Works, read!(server.maxqueue = count), "most requests in the server's queue"),
     row("minconn", Works, read!(server.minconn = count), "limit under low load; grows up to `maxconn`"),
     row("mss", Works, mss, "largest TCP segment"),
-    row("namespace", Works, read!(server.namespace = Some(string)), "network namespace to connect in"),
+    row("namespace", Works, namespace, "network namespace to connect in"),
     flag("no-agent-check", Works, assign!(agent_enabled = false), "undo `agent-check` of a default"),
     flag("no-backup", Works, assign!(server.backup = false), "undo `backup` of a default"),
     flag("no-check", Works, assign!(check_enabled = false), "undo `check` of a default"),
@@ -101,8 +107,9 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("on-marked-up", Works, on_marked_up, "what happens to sessions on backups when the server comes up"),
     row(
         "pool-low-conn",
-        Works,
-        read!(server.pool_low_conn = count),
+        // No thread takes idle connections of another.
+        NoEffect,
+        skip_count,
         "idle connections below which none is taken over",
     ),
     row("pool-max-conn", Works, pool_max_conn, "most idle connections; -1 is no limit"),
@@ -154,7 +161,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
         "time to reach full weight after coming up",
     ),
     row("sni", TLS, tls_word, "server name sent"),
-    row("socks4", SOCKS, skip_word, "SOCKS4 proxy to connect through"),
+    row("socks4", Works, socks4, "SOCKS4 proxy to connect through"),
     row("source", Works, source, "address to connect from"),
     flag(
         "ssl",
@@ -174,7 +181,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("verify", TLS, verify, "whether the server's certificate is checked"),
     row("verifyhost", TLS, tls_word, "name the certificate must have"),
     row("weight", Works, weight, "share of the load, 0..=256"),
-    row("ws", ParsedOnly("WebSocket runs over HTTP/1.1"), skip_word, "protocol of WebSocket"),
+    row("ws", Works, websocket, "protocol of WebSocket"),
     flag(
         "check-reuse-pool",
         ParsedOnly("checks open their own connections"),
@@ -189,6 +196,10 @@ type Words<'a, 'l> = &'a mut Arguments<'l>;
 
 fn skip_word(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     arguments.expect("a value").map(drop)
+}
+
+fn skip_count(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.count().map(drop)
 }
 
 fn tls_word(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -240,7 +251,7 @@ fn agent_send(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context
 }
 
 fn cookie(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.server.cookie = Some(arguments.expect("a value")?.value.clone());
+    draft.server.cookie = Some(arguments.expect("a value")?.value.as_str().into());
     Ok(())
 }
 
@@ -292,10 +303,32 @@ fn max_reuse(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<
     Ok(())
 }
 
-fn log_proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    let name = arguments.choice(&[("legacy", "legacy"), ("octet-count", "octet-count")])?;
-    draft.server.log_proto = Some(name.to_owned());
+fn namespace(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("the name of a network namespace")?;
+    if word.value == "*" {
+        return fail(word.span, "`namespace *` is not supported: name the namespace");
+    }
+    draft.server.namespace = Some(word.value.clone());
     Ok(())
+}
+
+fn socks4(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("an address and port")?;
+    let wanted =
+        Wanted { port_required: true, port_range: false, port_offset: false, datagram: false, stream: true };
+    match address::endpoint(word, context.environment, wanted)?.expand().first() {
+        Some(Address::Inet { ip, port }) => {
+            draft.server.socks4 = Some((*ip, *port).into());
+            Ok(())
+        }
+        Some(Address::Host { .. } | Address::Unix(_) | Address::Abstract(_) | Address::Fd(_)) | None => {
+            fail(word.span, format!("expected an IP address and a port, found `{}`", word.value))
+        }
+    }
+}
+
+fn log_proto(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.choice(&[("legacy", ()), ("octet-count", ())])
 }
 
 fn tcp_user_timeout(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -303,16 +336,20 @@ fn tcp_user_timeout(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut C
     Ok(())
 }
 
-fn proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    let span = arguments.peek().map_or(arguments.span(), |word| word.span);
-    match arguments.choice(&[("h1", 1), ("h2", 2), ("none", 0), ("fcgi", 9)])? {
-        9 => return fail(span, "FastCGI servers are not implemented"),
-        2 => draft.server.http2_prior_knowledge = true,
-        _ => draft.server.http2_prior_knowledge = false,
+fn proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    if arguments.peek().is_some_and(|word| word.value == "fcgi") {
+        return fail(arguments.span(), "FastCGI servers are not implemented");
     }
-    if draft.server.http2_prior_knowledge {
-        context.warn(span, "HTTP/2 to servers is read but not spoken yet: HTTP/1.1 is used");
-    }
+    draft.server.protocol = arguments.choice(crate::bind::PROTOCOLS)?;
+    Ok(())
+}
+
+fn websocket(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.server.websocket = arguments.choice(&[
+        ("auto", WebSocketProtocol::Auto),
+        ("h1", WebSocketProtocol::Http1),
+        ("h2", WebSocketProtocol::Http2),
+    ])?;
     Ok(())
 }
 

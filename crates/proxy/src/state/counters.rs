@@ -193,6 +193,12 @@ impl Rate {
         rate
     }
 
+    /// Many events at once, such as bytes. Their maximum is not kept.
+    pub fn add_many(&self, now_ms: u64, count: u64) {
+        self.rotate(now_ms);
+        self.current.fetch_add(count as u32, Relaxed);
+    }
+
     pub fn get(&self, now_ms: u64) -> u32 {
         self.rotate(now_ms);
         let elapsed = (now_ms % 1000) as u32;

@@ -431,8 +431,8 @@ pub fn server_row(state: &State, server: &ServerState, options: RowOptions) -> R
     row.small(Field::NeedConnEst, server.served.max());
     if options.legends {
         row.text(Field::Addr, &server_address(server));
-        if let Some(cookie) = &settings.cookie {
-            row.text(Field::Cookie, cookie);
+        if let Some(cookie) = state.backend(server.id.proxy).cookie_of(server) {
+            row.text(Field::Cookie, &cookie);
         }
     }
     row.tls();

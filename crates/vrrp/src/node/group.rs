@@ -61,17 +61,17 @@ impl Node {
         let Some(group) = self.members[id.0].group else { return };
         let after = self.members[id.0].router.state();
         match (before, after) {
-            (State::Master, State::Backup) => self.sync(now, group, id, State::Backup),
+            (State::Master | State::Fault, State::Backup) => self.sync(now, group, id, State::Backup),
             (State::Initialize | State::Backup | State::Master, State::Fault) => {
                 self.sync(now, group, id, State::Fault);
-            }
-            (State::Backup, State::Backup) if self.members[id.0].router.is_ready() => {
-                self.promote_if_all_ready(now, group, id);
             }
             (
                 State::Initialize | State::Backup | State::Master | State::Fault,
                 State::Initialize | State::Backup | State::Master | State::Fault,
             ) => {}
+        }
+        if self.members[id.0].router.is_ready() {
+            self.promote_if_all_ready(now, group, id);
         }
         self.settle(group);
     }
@@ -110,14 +110,18 @@ impl Node {
             .copied()
             .filter(|id| *id != first && self.members[id.0].router.state() != state)
             .collect();
-        if self.groups[group.0].state != state {
+        if !others.is_empty() {
             self.actions.push_back(NodeAction::GroupLog(group, GroupNotice::Syncing(state)));
         }
         for id in others {
             let router = &mut self.members[id.0].router;
             match state {
                 State::Master => router.promote(now),
-                State::Backup => router.demote(now),
+                State::Backup => {
+                    router.demote(now);
+                    // Its own fault or the group's would have kept the first one from leaving.
+                    router.set_fault(now, false);
+                }
                 State::Fault => router.set_fault(now, true),
                 State::Initialize => {}
             }

@@ -129,6 +129,10 @@ struct Member {
     group: Option<GroupId>,
     /// Taken out of service by its operator.
     in_maintenance: bool,
+    /// It starts as soon as all that may put it to fault is known.
+    start: Option<Start>,
+    /// Whether it was at fault itself, not by its group, when that was last looked at.
+    own_fault: bool,
     /// Priority before anything is tracked, when the operator set another than the file.
     priority_override: Option<u8>,
 }
@@ -176,7 +180,14 @@ impl Node {
     }
 
     fn start_one(&mut self, now: Instant, id: RouterId, start: Start) {
+        let must_wait = self.tracks_of(id).any(|track| self.outcome(track) == Outcome::Hold);
+        // Who goes on as master does not wait for the first run of a script.
+        if must_wait && start == Start::Fresh {
+            self.members[id.0].start = Some(start);
+            return;
+        }
         let at_fault = self.is_at_fault(id) || self.is_group_at_fault(id);
+        self.members[id.0].own_fault = self.is_at_fault(id);
         let priority = self.tracked_priority(id);
         let router = &mut self.members[id.0].router;
         // Before it starts nothing is announced: these are its first values.
@@ -189,6 +200,7 @@ impl Node {
     /// Stops every virtual router.
     pub fn stop(&mut self, now: Instant) {
         for id in self.ids() {
+            self.members[id.0].start = None;
             self.members[id.0].router.stop(now);
             self.collect(id);
         }
@@ -242,9 +254,12 @@ impl Node {
             Some(group) => self.groups[group.0].members.clone(),
             None => vec![id],
         };
+        // Each says that it leaves; by following the first one the others would go silently.
         for id in members {
-            self.with(now, id, |router| router.hand_over(now));
+            self.members[id.0].router.hand_over(now);
+            self.collect(id);
         }
+        self.settle_groups(now);
     }
 
     /// Takes a virtual router out of service, which is a fault, or puts it back.
@@ -323,15 +338,30 @@ impl Node {
             let priority = self.tracked_priority(id);
             self.with(now, id, |router| router.set_priority(now, priority));
         }
-        // Who has the fault itself goes first; its group follows it.
-        let (first, rest): (Vec<RouterId>, Vec<RouterId>) = self.ids().partition(|id| self.is_at_fault(*id));
+        // Whose own fault it is goes first; its group follows it.
+        let (first, rest): (Vec<RouterId>, Vec<RouterId>) =
+            self.ids().partition(|id| self.is_at_fault(*id) != self.members[id.0].own_fault);
+        for id in first.iter().copied() {
+            self.members[id.0].own_fault = self.is_at_fault(id);
+        }
         for id in first.into_iter().chain(rest) {
             let at_fault = self.is_at_fault(id) || self.is_group_at_fault(id);
             if at_fault != self.members[id.0].router.is_at_fault() {
                 self.with(now, id, |router| router.set_fault(now, at_fault));
             }
         }
+        for id in self.ids() {
+            if let Some(start) = self.members[id.0].start.take() {
+                self.start_one(now, id, start);
+            }
+        }
         self.settle_groups(now);
+    }
+
+    /// What may put a virtual router to fault, by itself or by its group.
+    fn tracks_of(&self, id: RouterId) -> impl Iterator<Item = &Track> {
+        let group = self.members[id.0].group.map(|group| &self.groups[group.0]);
+        self.members[id.0].tracks.iter().chain(group.into_iter().flat_map(|group| &group.tracks))
     }
 
     fn outcome(&self, track: &Track) -> Outcome {
@@ -362,7 +392,7 @@ impl Node {
             .iter()
             .chain(shared)
             .map(|track| match self.outcome(track) {
-                Outcome::Fault => 0,
+                Outcome::Hold | Outcome::Fault => 0,
                 Outcome::Weight(weight) => weight,
             })
             .sum();
@@ -382,6 +412,8 @@ impl Member {
             tracks: config.tracks,
             group: None,
             in_maintenance: false,
+            start: None,
+            own_fault: false,
             priority_override: None,
         }
     }

@@ -160,6 +160,11 @@ pub enum Notice {
         /// From now on.
         to: u8,
     },
+    /// The priority changed while it plays no part.
+    EffectivePrioritySet {
+        /// From now on.
+        to: u8,
+    },
     /// A lesser master is let be for this long.
     PreemptDelayStarted {
         /// How long.
@@ -254,6 +259,7 @@ impl fmt::Display for Notice {
             Notice::EffectivePriority { from, to } => {
                 write!(out, "Changing effective priority from {from} to {to}")
             }
+            Notice::EffectivePrioritySet { to } => write!(out, "Setting effective priority to {to}"),
             Notice::PreemptDelayStarted { delay } => {
                 write!(out, "start preempt delay ({}.{:06})", delay.as_secs(), delay.subsec_micros())
             }

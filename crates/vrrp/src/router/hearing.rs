@@ -135,7 +135,8 @@ impl Router {
         if !self.may_answer(now) {
             return;
         }
-        let answered = !self.config.lower_prio_no_advert;
+        // Who only listened so far claims its place now: the other has not heard it for long.
+        let answered = !self.config.lower_prio_no_advert || self.is_listening;
         let (from, priority, ours) = (advert.source, advert.priority, self.priority);
         self.log(Notice::LowerPriority { from, priority, ours, answered });
         self.is_listening = false;

@@ -259,7 +259,6 @@ impl Router {
     /// Leaves every state for Initialize: a master says so first.
     pub fn stop(&mut self, now: Instant) {
         self.start_at = None;
-        self.resign(now);
         self.enter(now, State::Initialize, false);
         self.notify(NotifyEvent::Stop);
     }
@@ -269,10 +268,7 @@ impl Router {
         self.at_fault = at_fault;
         match (self.state, at_fault) {
             (State::Backup, true) => self.enter(now, State::Fault, false),
-            (State::Master, true) => {
-                self.resign(now);
-                self.enter(now, State::Fault, false);
-            }
+            (State::Master, true) => self.enter(now, State::Fault, false),
             (State::Fault, false) => self.begin(now, false),
             (State::Initialize | State::Fault, true) => {}
             (State::Initialize | State::Backup | State::Master, false) => {}
@@ -280,17 +276,20 @@ impl Router {
     }
 
     /// Its effective priority, from now on.
-    pub fn set_priority(&mut self, _now: Instant, priority: u8) {
+    pub fn set_priority(&mut self, now: Instant, priority: u8) {
         if priority == self.priority {
             return;
         }
-        self.log(Notice::EffectivePriority { from: self.priority, to: priority });
+        self.log(match self.state {
+            State::Backup | State::Master => Notice::EffectivePriority { from: self.priority, to: priority },
+            State::Initialize | State::Fault => Notice::EffectivePrioritySet { to: priority },
+        });
         // The part of the wait that is the skew changes with the priority, the rest goes on.
         let before = self.skew();
         self.priority = priority;
         let after = self.skew();
         if self.resigned.is_none() {
-            self.down_at = self.down_at.map(|at| at + after - before);
+            self.down_at = self.down_at.map(|at| (at + after - before).max(now));
         }
         match self.state {
             State::Master => self.notify(NotifyEvent::MasterPriority),
@@ -314,6 +313,7 @@ impl Router {
         match self.state {
             State::Master => {
                 self.resign(now);
+                self.log(Notice::SentPriorityZero);
                 self.enter(now, State::Backup, false);
                 self.has_yielded = true;
             }
@@ -442,6 +442,15 @@ impl Router {
     /// The one place where the state changes, but for [`Router::adopt`].
     fn enter(&mut self, now: Instant, next: State, initial: bool) {
         let before = self.state;
+        // Who stops or fails says so before anything else, who yields does not.
+        let resigns = match (before, next) {
+            (State::Master, State::Initialize | State::Fault) => true,
+            (State::Master, State::Backup | State::Master)
+            | (State::Initialize | State::Backup | State::Fault, _) => false,
+        };
+        if resigns {
+            self.resign(now);
+        }
         self.state = next;
         match before {
             State::Master => self.leave_master(),
@@ -449,7 +458,13 @@ impl Router {
             State::Initialize | State::Fault => {}
         }
         match next {
-            State::Initialize => self.discard_memory(),
+            State::Initialize => {
+                if resigns {
+                    self.log(Notice::SentPriorityZero);
+                }
+                self.remove_addresses(before, initial);
+                self.discard_memory();
+            }
             State::Backup => {
                 self.log(Notice::Entering { state: next, initial });
                 self.remove_addresses(before, initial);
@@ -468,13 +483,13 @@ impl Router {
             }
             State::Fault => {
                 self.log(Notice::Entering { state: next, initial });
+                if resigns {
+                    self.log(Notice::SentPriorityZero);
+                }
                 self.remove_addresses(before, initial);
                 self.discard_memory();
                 self.notify(NotifyEvent::Fault);
             }
-        }
-        if next == State::Initialize {
-            self.remove_addresses(before, false);
         }
     }
 
@@ -522,19 +537,14 @@ impl Router {
         self.last_answer = None;
     }
 
-    /// Sends priority 0, if we are master.
+    /// Tells the others that we leave. Twice: a backup that hears the second one needs not wait, all others see the
+    /// same again.
     fn resign(&mut self, now: Instant) {
-        match self.state {
-            State::Master => {}
-            State::Initialize | State::Backup | State::Fault => return,
-        }
-        // Who only heard about us when we last spoke takes the second one for what it is; all others see the same twice.
         let times = if self.config.fast_hand_over { 2 } else { 1 };
         for _ in 0..times {
             self.statistics.count(Counter::PriorityZeroSent);
             self.send_advert(now, PRIORITY_RESIGN);
         }
-        self.log(Notice::SentPriorityZero);
     }
 
     fn send_advert(&mut self, now: Instant, priority: u8) {
