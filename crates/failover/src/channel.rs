@@ -38,19 +38,36 @@ pub enum Notice {
 #[derive(Debug)]
 pub enum Order {
     /// News of a tracked thing, for the plan of that generation.
-    Track { generation: u64, tracker: TrackerId, status: Status },
+    Track {
+        generation: u64,
+        tracker: TrackerId,
+        status: Status,
+    },
     Reload(Box<Plan>),
     /// Asks for a [`Notice::Snapshot`].
     Snapshot,
     ClearStatistics,
     /// A master leaves.
-    HandOver { instance: String },
-    Maintenance { instance: String, on: bool },
-    Priority { instance: String, priority: Option<u8> },
+    HandOver {
+        instance: String,
+    },
+    Maintenance {
+        instance: String,
+        on: bool,
+    },
+    Priority {
+        instance: String,
+        priority: Option<u8>,
+    },
     /// Whether a witness answers.
-    Witness { instance: String, answers: bool },
+    Witness {
+        instance: String,
+        answers: bool,
+    },
     /// Stops everything; without `release`, addresses stay (`-V`).
-    Stop { release: bool },
+    Stop {
+        release: bool,
+    },
 }
 
 /// Wakes the other side.

@@ -230,16 +230,14 @@ fn interval(instance: &model::Instance) -> Result<Interval, PlanError> {
 
 fn router_config(model: &Model, instance: &model::Instance) -> Result<RouterConfig, PlanError> {
     let garp = &instance.garp;
-    let mut config =
-        RouterConfig::new(&instance.name, version(instance), vrid(instance)?, instance.priority);
+    let mut config = RouterConfig::new(&instance.name, version(instance), vrid(instance)?, instance.priority);
     config.family = family(instance);
     config.interval = interval(instance)?;
     config.initial_state = match instance.state {
         model::WantedState::Master => InitialState::Master,
         model::WantedState::Backup => InitialState::Backup,
     };
-    config.preempt =
-        if instance.preempt { Preempt::After(instance.preempt_delay) } else { Preempt::Never };
+    config.preempt = if instance.preempt { Preempt::After(instance.preempt_delay) } else { Preempt::Never };
     config.down_timer_adverts = u32::from(instance.down_timer_adverts);
     config.accept = instance.accept == model::Accept::Yes;
     config.lower_prio_no_advert = instance.lower_priority_no_advert;
@@ -258,8 +256,7 @@ fn router_config(model: &Model, instance: &model::Instance) -> Result<RouterConf
 }
 
 fn wire_config(_model: &Model, instance: &model::Instance) -> Result<WireConfig, PlanError> {
-    let addresses: Vec<IpAddr> =
-        instance.addresses.iter().map(|address| address.prefix.address).collect();
+    let addresses: Vec<IpAddr> = instance.addresses.iter().map(|address| address.prefix.address).collect();
     let mut config = WireConfig::new(version(instance), vrid(instance)?, interval(instance)?, addresses);
     config.family = family(instance);
     match &instance.authentication {

@@ -199,7 +199,10 @@ fn hawser() -> PathBuf {
 }
 
 /// Runs `inside` on a thread that is on that host.
-pub fn thread_on<T: Send + 'static>(host: &str, inside: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+pub fn thread_on<T: Send + 'static>(
+    host: &str,
+    inside: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
     let path = format!("/run/netns/{host}");
     std::thread::spawn(move || {
         let namespace = File::open(path).expect("the host is there");

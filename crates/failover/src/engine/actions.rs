@@ -115,7 +115,8 @@ impl Engine {
             match self.filter.set(&mut self.kernel, &locals, true) {
                 Ok(()) => slot.filtered = true,
                 Err(error) => {
-                    let line = format!("({name}) cannot make nftables drop packets to its addresses: {error}");
+                    let line =
+                        format!("({name}) cannot make nftables drop packets to its addresses: {error}");
                     self.notices.send(Notice::Log(Level::Error, line));
                 }
             }

@@ -67,7 +67,13 @@ impl Announcer {
     ///
     /// # Errors
     /// The first thing the socket said; the others were tried all the same.
-    pub fn announce(&mut self, now: Instant, instance: usize, places: &[Place], rounds: u32) -> io::Result<()> {
+    pub fn announce(
+        &mut self,
+        now: Instant,
+        instance: usize,
+        places: &[Place],
+        rounds: u32,
+    ) -> io::Result<()> {
         let mut first = Ok(());
         for _ in 0..rounds {
             for place in places {

@@ -123,7 +123,9 @@ impl Holdings {
     /// Removes what `next` does not hold.
     pub fn remove_except(&mut self, kernel: &mut Kernel, next: &Self) -> Vec<Failure> {
         let mut failures = Vec::new();
-        for (rule, _) in self.rules.iter().filter(|(rule, _)| !next.rules.iter().any(|(other, _)| other == rule)) {
+        for (rule, _) in
+            self.rules.iter().filter(|(rule, _)| !next.rules.iter().any(|(other, _)| other == rule))
+        {
             let result = gone_is_fine(kernel.request(|sequence| rule.remove(sequence)));
             note(&mut failures, result, || format!("rule of table {}", rule.table));
         }

@@ -44,7 +44,8 @@ impl Memory {
         let words = self.words.as_ref()?;
         let start = usize::try_from(key).unwrap_or(0) % INSTANCES_MAX;
         let places = (0..INSTANCES_MAX).map(|step| (start + step) % INSTANCES_MAX * WORDS);
-        let mut places = places.filter(|place| matches!(words.load(*place), found if found == key || found == 0));
+        let mut places =
+            places.filter(|place| matches!(words.load(*place), found if found == key || found == 0));
         let place = places.next()?;
         words.store(place, key);
         Some(place)

@@ -192,7 +192,8 @@ impl Engine {
         for (name, tracker) in &self.plan.interfaces {
             let running =
                 self.kernel.interfaces.by_name(name).is_some_and(|interface| interface.link.is_running());
-            if running != (self.node.tracker(*tracker) == Status::Up) && self.node.tracker(*tracker) != Status::Unknown
+            if running != (self.node.tracker(*tracker) == Status::Up)
+                && self.node.tracker(*tracker) != Status::Unknown
             {
                 let word = if running { "up" } else { "down" };
                 self.notices.send(Notice::Log(Level::Info, format!("Netlink reports {name} {word}")));
@@ -241,7 +242,8 @@ impl Engine {
                 match Mouth::open(family, interface, multicast) {
                     Ok(mouth) => Some(mouth),
                     Err(error) => {
-                        let line = format!("({}) cannot open a socket to send by: {error}", slot.plan.model.name);
+                        let line =
+                            format!("({}) cannot open a socket to send by: {error}", slot.plan.model.name);
                         self.notices.send(Notice::Log(Level::Error, line));
                         None
                     }
@@ -367,7 +369,11 @@ impl Engine {
             for (index, slot) in slots.iter_mut().enumerate() {
                 if slot.holdings.loses(event) && lost.len() < LOST_MAX {
                     if let netlink::Event::AddressGone(gone) = event {
-                        let line = format!("Netlink reflector reports IP {} removed from {}", gone.local, slot.plan.model.interface.as_deref().unwrap_or("?"));
+                        let line = format!(
+                            "Netlink reflector reports IP {} removed from {}",
+                            gone.local,
+                            slot.plan.model.interface.as_deref().unwrap_or("?")
+                        );
                         notices.send(Notice::Log(Level::Info, line));
                     }
                     lost.push(index);

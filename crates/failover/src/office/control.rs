@@ -18,13 +18,23 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    Status { json: bool },
+    Status {
+        json: bool,
+    },
     Metrics,
     Reload,
-    HandOver { instance: String },
-    Maintenance { instance: String, on: bool },
+    HandOver {
+        instance: String,
+    },
+    Maintenance {
+        instance: String,
+        on: bool,
+    },
     /// `None`: the configuration's again.
-    Priority { instance: String, priority: Option<u8> },
+    Priority {
+        instance: String,
+        priority: Option<u8>,
+    },
     /// With what is wrong with it.
     Unknown(String),
 }
@@ -135,7 +145,8 @@ impl Control {
                 Err(error) => error.kind() != io::ErrorKind::WouldBlock,
             };
             let end = client.input.iter().position(|byte| *byte == b'\n');
-            let end = end.or((closed || client.input.len() >= REQUEST_LENGTH_MAX).then_some(client.input.len()));
+            let end =
+                end.or((closed || client.input.len() >= REQUEST_LENGTH_MAX).then_some(client.input.len()));
             match end {
                 Some(0) if closed => false,
                 Some(end) => {

@@ -38,7 +38,11 @@ pub struct View<'a> {
 }
 
 /// Writes a dump to its file (mode 0600). The word for the log, and what failed.
-pub fn write(dump: Dump, view: &View<'_>, directory: &Path) -> (&'static str, Result<(), (PathBuf, io::Error)>) {
+pub fn write(
+    dump: Dump,
+    view: &View<'_>,
+    directory: &Path,
+) -> (&'static str, Result<(), (PathBuf, io::Error)>) {
     let global = &view.model.global;
     let (word, name, wanted, text) = match dump {
         Dump::Data | Dump::Log => ("data", "keepalived.data", &global.state_dump_file, data(view)),

@@ -655,7 +655,9 @@ impl Office {
                     self.reload();
                     self.control.answer(client, "reloading\n");
                 }
-                Request::HandOver { instance } => self.command(client, &instance.clone(), Order::HandOver { instance }),
+                Request::HandOver { instance } => {
+                    self.command(client, &instance.clone(), Order::HandOver { instance })
+                }
                 Request::Maintenance { instance, on } => {
                     self.command(client, &instance.clone(), Order::Maintenance { instance, on });
                 }

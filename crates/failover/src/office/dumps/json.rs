@@ -14,7 +14,8 @@ const COUNTERS: usize = 14;
 pub fn json(model: &Model, snapshot: &Snapshot) -> String {
     let instances = model.instances.iter().zip(&snapshot.instances);
     let array: Vec<Value> = instances.map(|(wanted, one)| instance(model, wanted, one)).collect();
-    let document = if model.global.json_version == 2 { json!({ "vrrp": array }) } else { Value::Array(array) };
+    let document =
+        if model.global.json_version == 2 { json!({ "vrrp": array }) } else { Value::Array(array) };
     document.to_string()
 }
 
@@ -59,7 +60,13 @@ fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> Value {
     put("preempt_delay", seconds(wanted.preempt_delay));
     put("state", json!(one.state.number()));
     put("wantstate", json!(wanted_state(wanted).number()));
-    put("version", json!(match wanted.version { Version::V2 => 2, Version::V3 => 3 }));
+    put(
+        "version",
+        json!(match wanted.version {
+            Version::V2 => 2,
+            Version::V3 => 3,
+        }),
+    );
     put("smtp_alert", json!(wanted.notify.smtp_alert));
     put("notify_deleted", json!(wanted.notify.deleted_event));
     let scripts = [
@@ -88,10 +95,11 @@ fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> Value {
         put("track_ifp", json!(names));
     }
     if !wanted.tracking.scripts.is_empty() {
-        let command = |tracked: &keepalived_config::model::Tracked<keepalived_config::model::ScriptId>| -> String {
-            let script: &Command = &model.scripts[tracked.what.index()].command;
-            command_line(script)
-        };
+        let command =
+            |tracked: &keepalived_config::model::Tracked<keepalived_config::model::ScriptId>| -> String {
+                let script: &Command = &model.scripts[tracked.what.index()].command;
+                command_line(script)
+            };
         put("track_script", json!(wanted.tracking.scripts.iter().map(command).collect::<Vec<_>>()));
     }
     let (kind, secret) = match &wanted.authentication {
@@ -105,9 +113,8 @@ fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> Value {
         put("auth_data", json!(String::from_utf8_lossy(&secret[..end])));
     }
     let counts = Counter::ALL.iter().take(COUNTERS);
-    let stats: Map<String, Value> = counts
-        .map(|counter| (counter.name().to_owned(), json!(one.statistics.get(*counter))))
-        .collect();
+    let stats: Map<String, Value> =
+        counts.map(|counter| (counter.name().to_owned(), json!(one.statistics.get(*counter)))).collect();
     json!({ "data": data, "stats": stats })
 }
 

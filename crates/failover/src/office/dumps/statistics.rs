@@ -50,31 +50,54 @@ pub fn metrics(model: &Model, snapshot: &Snapshot) -> String {
     };
     let labels = |name: &str, vrid: u8| format!("{{instance=\"{}\",vrid=\"{vrid}\"}}", label(name));
     let states = "State: 0 init, 1 backup, 2 master, 3 fault";
-    gauge("state", states, &mut instances().map(|(model, one)| {
-        (labels(&one.name, model.virtual_router_id), f64::from(one.state.number()))
-    }));
-    gauge("priority", "Effective priority", &mut instances().map(|(model, one)| {
-        (labels(&one.name, model.virtual_router_id), f64::from(one.priority))
-    }));
-    gauge("split_brain", "1 while another master is heard", &mut instances().map(|(model, one)| {
-        (labels(&one.name, model.virtual_router_id), f64::from(u8::from(one.split_with.is_some())))
-    }));
-    gauge("maintenance", "1 while out of service", &mut instances().map(|(model, one)| {
-        (labels(&one.name, model.virtual_router_id), f64::from(u8::from(one.in_maintenance)))
-    }));
-    gauge("last_transition_seconds", "When the state changed", &mut instances().map(|(model, one)| {
-        (labels(&one.name, model.virtual_router_id), one.last_transition.as_secs_f64())
-    }));
-    gauge("lateness_max_seconds", "Latest wake-up behind its deadline", &mut std::iter::once((
-        String::new(),
-        snapshot.lateness_max.as_secs_f64(),
-    )));
+    gauge(
+        "state",
+        states,
+        &mut instances()
+            .map(|(model, one)| (labels(&one.name, model.virtual_router_id), f64::from(one.state.number()))),
+    );
+    gauge(
+        "priority",
+        "Effective priority",
+        &mut instances()
+            .map(|(model, one)| (labels(&one.name, model.virtual_router_id), f64::from(one.priority))),
+    );
+    gauge(
+        "split_brain",
+        "1 while another master is heard",
+        &mut instances().map(|(model, one)| {
+            (labels(&one.name, model.virtual_router_id), f64::from(u8::from(one.split_with.is_some())))
+        }),
+    );
+    gauge(
+        "maintenance",
+        "1 while out of service",
+        &mut instances().map(|(model, one)| {
+            (labels(&one.name, model.virtual_router_id), f64::from(u8::from(one.in_maintenance)))
+        }),
+    );
+    gauge(
+        "last_transition_seconds",
+        "When the state changed",
+        &mut instances().map(|(model, one)| {
+            (labels(&one.name, model.virtual_router_id), one.last_transition.as_secs_f64())
+        }),
+    );
+    gauge(
+        "lateness_max_seconds",
+        "Latest wake-up behind its deadline",
+        &mut std::iter::once((String::new(), snapshot.lateness_max.as_secs_f64())),
+    );
     for counter in Counter::ALL {
         let name = counter.name();
         let _ = writeln!(text, "# TYPE hawser_vrrp_{name}_total counter");
         for (model, one) in instances() {
             let value = Statistics::get(&one.statistics, counter);
-            let _ = writeln!(text, "hawser_vrrp_{name}_total{} {value}", labels(&one.name, model.virtual_router_id));
+            let _ = writeln!(
+                text,
+                "hawser_vrrp_{name}_total{} {value}",
+                labels(&one.name, model.virtual_router_id)
+            );
         }
     }
     let _ = writeln!(text, "# TYPE hawser_vrrp_send_errors_total counter");
@@ -84,8 +107,10 @@ pub fn metrics(model: &Model, snapshot: &Snapshot) -> String {
 
 /// The table of `hawser vrrp status`.
 pub fn status(model: &Model, snapshot: &Snapshot) -> String {
-    let mut text =
-        format!("{:20} {:>4} {:8} {:>8} {:12} {:24} NOTES\n", "INSTANCE", "VRID", "STATE", "PRIORITY", "INTERFACE", "MASTER");
+    let mut text = format!(
+        "{:20} {:>4} {:8} {:>8} {:12} {:24} NOTES\n",
+        "INSTANCE", "VRID", "STATE", "PRIORITY", "INTERFACE", "MASTER"
+    );
     for (model, one) in model.instances.iter().zip(&snapshot.instances) {
         let interface = one.own_interface.as_deref().or(one.interface.as_deref()).unwrap_or("-");
         let master = match (one.state, one.master_address) {

@@ -27,7 +27,8 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let namespace = settings.namespace.clone().or_else(|| model.global.net_namespace.clone());
     if let Some(name) = &namespace {
         let path = PathBuf::from("/run/netns").join(name);
-        let file = File::open(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+        let file =
+            File::open(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
     }
     write_pid_file(&settings.vrrp_pid_file)
