@@ -30,7 +30,7 @@ pub fn lab(name: &str, inside: impl FnOnce()) {
         .args(user)
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
         .arg(std::env::current_exe().expect("the test's binary"))
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(INSIDE, name)
         .status()
         .expect("unshare is installed");

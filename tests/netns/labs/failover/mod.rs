@@ -1,6 +1,7 @@
 //! Failover in labs of three hosts: `a` and `b` hold an address between them, `c` is their client.
 
 mod interop;
+mod outage;
 
 /// The part of a configuration that every lab shares, one instance and what it says beside its defaults.
 pub fn configuration(priority: u8, address: &str, more: &str) -> String {
