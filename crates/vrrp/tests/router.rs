@@ -581,6 +581,11 @@ fn who_handed_over_does_not_take_back_while_a_lesser_master_works() {
     let silent = router.poll_timeout().expect("it waits");
     router.handle_timeout(silent);
     assert_eq!(router.state(), State::Master);
+    // That was all: from now on it preempts again.
+    router.handle_advert(silent, &advert(2, 200, 1000));
+    let down = router.poll_timeout();
+    router.handle_advert(silent + secs(1), &advert(1, 50, 1000));
+    assert_eq!(router.poll_timeout(), down);
 }
 
 #[test]
