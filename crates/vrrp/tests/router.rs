@@ -405,6 +405,13 @@ fn point_35_a_master_answers_a_lesser_one_at_once_and_tells_neighbours() {
     let (did, said) = drain(&mut router);
     let heard = Notify(NotifyEvent::MasterRxLowerPriority);
     assert_eq!(did, [Did::Advert(100), Announce(5), heard]);
+    let again = now + AnnounceConfig::default().lower_priority_delay;
+    while router.poll_timeout().is_some_and(|at| at < again) {
+        router.handle_timeout(router.poll_timeout().expect("it is master"));
+    }
+    drain(&mut router);
+    router.handle_timeout(again);
+    assert!(self::did(&mut router).contains(&Announce(5)), "and once more later");
     let line = "Received advert from 10.9.0.1 with lower priority 50, ours 100, forcing new election";
     assert_eq!(said.last().map(Notice::to_string).as_deref(), Some(line));
 
@@ -639,6 +646,8 @@ fn a_backup_that_slept_through_its_timer_gives_the_master_another_chance() {
     heard.handle_timeout(woke);
     heard.handle_advert(woke + secs(1), &advert(1, 200, 1000));
     assert_eq!(heard.poll_timeout(), Some(woke + secs(1) + Duration::from_micros(3_609_375)));
+    heard.handle_timeout(woke + secs(30));
+    assert_eq!(heard.state(), State::Backup, "it spoke, so it has a chance again");
     router.handle_timeout(woke + secs(30));
     assert_eq!(router.state(), State::Master, "late again: the master had its chance");
 }

@@ -417,9 +417,13 @@ impl Router {
 
     /// The first state after a start or a fault.
     fn begin(&mut self, now: Instant, initial: bool) {
+        let is_master = self.config.starts_as_master() && !self.in_group && !self.at_fault;
+        if initial && !is_master {
+            self.clear();
+        }
         if self.at_fault {
             self.enter(now, State::Fault, initial);
-        } else if self.config.starts_as_master() && !self.in_group {
+        } else if is_master {
             self.enter(now, State::Master, initial);
         } else {
             self.enter(now, State::Backup, initial);
@@ -467,12 +471,12 @@ impl Router {
                 if resigns {
                     self.log(Notice::SentPriorityZero);
                 }
-                self.remove_addresses(before, initial);
+                self.remove_addresses(before);
                 self.discard_memory();
             }
             State::Backup => {
                 self.log(Notice::Entering { state: next, initial });
-                self.remove_addresses(before, initial);
+                self.remove_addresses(before);
                 self.wait_for_master(now);
                 self.notify(NotifyEvent::Backup);
             }
@@ -491,18 +495,17 @@ impl Router {
                 if resigns {
                     self.log(Notice::SentPriorityZero);
                 }
-                self.remove_addresses(before, initial);
+                self.remove_addresses(before);
                 self.discard_memory();
                 self.notify(NotifyEvent::Fault);
             }
         }
     }
 
-    fn remove_addresses(&mut self, before: State, initial: bool) {
-        if before == State::Master {
-            self.push(Action::RemoveAddresses);
-        } else if initial {
-            self.clear();
+    fn remove_addresses(&mut self, before: State) {
+        match before {
+            State::Master => self.push(Action::RemoveAddresses),
+            State::Initialize | State::Backup | State::Fault => {}
         }
     }
 
