@@ -55,6 +55,9 @@ pub(crate) fn read(
 ) -> Outcome<Entry<Address>> {
     let span = arguments.node.span();
     let first = arguments.word("an address")?;
+    if matches!(first.value.as_str(), "default" | "default6" | "any" | "all") {
+        return fail(first.span, format!("`{}` is not an IP address", first.value));
+    }
     let written = prefix(&first, None)?;
     let mut draft = Draft {
         address: Address {
@@ -155,11 +158,19 @@ fn label(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Out
     Ok(())
 }
 
-fn peer(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
+fn peer(draft: &mut Draft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {
     let word = arguments.word("the peer's address")?;
     let peer = prefix(&word, None)?;
     if peer.address.is_ipv4() != draft.address.prefix.address.is_ipv4() {
         return fail(word.span, "the peer is of the other address family");
+    }
+    let most = if peer.address.is_ipv4() { 32 } else { 128 };
+    if draft.address.prefix.length != most {
+        context.adjust(
+            word.span,
+            "with a peer, the mask belongs to the peer's address: that of the own one is ignored",
+        );
+        draft.address.prefix.length = most;
     }
     draft.address.peer = Some(peer);
     Ok(())

@@ -220,7 +220,11 @@ fn via(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outco
 }
 
 /// `or ADDRESS`: the second next hop of very old files, made a multipath route.
-fn second_hop(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
+fn second_hop(draft: &mut Draft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    context.problem(
+        Diagnostic::warning(arguments.end(), "`or` is an old form")
+            .with_help("write `nexthop via … nexthop via …`"),
+    );
     let word = arguments.word("a second next hop")?;
     let second = address(&word)?;
     let Some(first) = draft.route.via.take() else {
@@ -438,16 +442,12 @@ fn finish(draft: &mut Draft, span: Span, context: &mut Context<'_>) -> Outcome {
         return fail(span, "a route has either `via` or next hops");
     }
     let multipath = !draft.route.next_hops.is_empty();
-    let reject = matches!(
-        draft.route.kind,
-        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
-    );
     for (name, span) in &draft.interfaces {
         if context.host.interface(name).is_none() {
             missing_interface(name, *span, context);
         }
     }
-    if draft.route.interface.is_none() && draft.route.track && !reject {
+    if draft.route.interface.is_none() && draft.route.track {
         // Its loss cannot be told from that of another route; keepalived gives up tracking here too.
         draft.route.track = false;
         let help =

@@ -159,7 +159,10 @@ pub(super) static HMAC: &[Keyword<HmacDraft>] = &[
                 "permissive" => HmacMode::Permissive,
                 "receive-only" => HmacMode::ReceiveOnly,
                 other => {
-                    return fail(word.span, format!("`{other}` is none of enforce, permissive, receive-only"));
+                    return fail(
+                        word.span,
+                        format!("`{other}` is none of enforce, permissive, receive-only"),
+                    );
                 }
             });
             Ok(())

@@ -100,6 +100,7 @@ fn resolve<T>(
                 weight: entry.weight.unwrap_or(*weight),
                 reverse: entry.reverse.unwrap_or(*reverse),
             }),
+            None if context.dropped_scripts.contains(&entry.name.value) => {}
             None => {
                 let error = crate::keywords::unknown(
                     what,
@@ -680,10 +681,8 @@ fn group(
         }
     }
     match members.len() {
-        0 => {
-            if context.report.alerts() == 0 {
-                context.adjust(at, format!("sync group `{name}` has no instances: it does nothing"));
-            }
+        0 if context.report.alerts() == 0 => {
+            context.adjust(at, format!("sync group `{name}` has no instances: it does nothing"));
         }
         1 => {
             context.adjust(at, format!("sync group `{name}` has one instance only: nothing is synchronised"))
