@@ -42,7 +42,8 @@ enum Kind {
     LoadTime { backends: usize },
 }
 
-const HTTP: Setup = Setup { mode: Mode::Http, log: false, servers: 1, balance: "roundrobin" };
+const HTTP: Setup =
+    Setup { mode: Mode::Http, log: false, servers: 1, balance: "roundrobin", compress: false };
 const TCP: Setup = Setup { mode: Mode::Tcp, ..HTTP };
 
 const fn traffic(
@@ -75,6 +76,14 @@ const WORKLOADS: &[Workload] = &[
         64,
         Setup { log: true, ..HTTP },
         Some(0.90),
+    ),
+    traffic(
+        "gzip-100k",
+        "HTTP keep-alive, 100 KB of HTML, compression algo gzip",
+        "/html",
+        16,
+        Setup { compress: true, ..HTTP },
+        Some(1.0),
     ),
     traffic(
         "roundrobin-500",

@@ -75,8 +75,8 @@ pub(crate) struct Draft {
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
-    /// `dynamic-cookie-key`, wherever `cookie` stands.
-    pub dynamic_cookie_key: Option<String>,
+    /// Rules made of old lines, which ran before and after all rules of today.
+    pub old_rules: legacy::OldRules,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
 }
@@ -152,7 +152,7 @@ impl Draft {
             stick_spans: Vec::new(),
             latest_turn: None,
             error_sections: Vec::new(),
-            dynamic_cookie_key: None,
+            old_rules: legacy::OldRules::default(),
             spans: Spans::default(),
         }
     }

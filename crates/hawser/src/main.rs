@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod doctor;
 mod haproxy;
 mod personality;
 mod version;
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
         Ok(Personality::Demo) => demo::run(),
+        Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());
             ExitCode::SUCCESS

@@ -7,6 +7,7 @@ use std::path::Path;
 pub enum Personality {
     Haproxy,
     Demo,
+    Doctor,
     Help,
     Version,
 }
@@ -31,6 +32,11 @@ const NAMES: &[Name] = &[
         name: "demo",
         personality: Some(Personality::Demo),
         help: "three backends and the proxy before them, on loopback, to try",
+    },
+    Name {
+        name: "doctor",
+        personality: Some(Personality::Doctor),
+        help: "what this machine needs to carry the load, measured and explained",
     },
     Name { name: "--help", personality: Some(Personality::Help), help: "this text" },
     Name { name: "--version", personality: Some(Personality::Version), help: "the version" },

@@ -6,9 +6,11 @@
 //!                                               └─► control thread: checks, name resolution, runtime API, clocks
 //! ```
 
+mod busy;
 mod control;
 mod handover;
 mod health;
+mod http2;
 mod listen;
 mod logs;
 mod net;
@@ -29,3 +31,4 @@ mod worker;
 pub use control::commands;
 pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, bind, worker_count};
+pub use tls::Tls;

@@ -16,6 +16,7 @@ pub fn set(state: &State) {
     for (name, value) in &state.model.global.process_variables {
         let facts = StreamFacts::new(ProxyId(0), times(now, wall));
         let scope = Scope {
+            client: None,
             direction: Direction::Request,
             stream: &facts,
             request: None,

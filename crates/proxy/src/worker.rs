@@ -1,10 +1,11 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
+use crate::busy::BusyMeter;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
-use crate::net::{Deadline, Stream};
+use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
@@ -14,7 +15,7 @@ use crate::state::{FrontendStatus, ListenerState, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
 use rules::log_format::LogContext;
-use rules::{Peer, ProxyId};
+use rules::{ConnectionError, Peer, ProxyId};
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
@@ -22,6 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use tls::Tls;
 use tokio::net::{TcpListener, UnixListener};
 
 /// How long a listener rests when the process is out of descriptors or memory.
@@ -35,6 +37,8 @@ pub struct Shared {
     pub health: Health,
     pub resolve: Resolve,
     pub handover: Handover,
+    pub namespaces: Namespaces,
+    pub tls: Arc<Tls>,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -51,6 +55,7 @@ pub struct Worker {
     /// The thread's log sockets; `None` when they could not be made.
     pub log: RefCell<Option<syslog::Scratch>>,
     pub log_context: RefCell<LogContext>,
+    busy: BusyMeter,
 }
 
 impl Worker {
@@ -68,6 +73,7 @@ impl Worker {
             text: RefCell::default(),
             log,
             log_context,
+            busy: BusyMeter::default(),
         }
     }
 
@@ -92,6 +98,20 @@ impl Worker {
             self.counters.grow(slot as usize + 1);
         }
         &self.counters.servers[slot as usize]
+    }
+
+    /// How much of the last half second or more this thread was busy.
+    pub fn busy_percent(&self) -> u32 {
+        self.busy.percent()
+    }
+
+    /// Whether a connection to a server may be kept idle: not while the descriptors in use reach
+    /// `tune.pool-high-fd-ratio`. Counts two for each client, and for idle ones takes all threads to be like this one.
+    pub fn has_room_for_idle(&self) -> bool {
+        let process = &self.state().process;
+        let idle = self.idle.borrow().len() as u64 * self.state().workers.len() as u64;
+        process.idle_descriptors_max == 0
+            || 2 * u64::from(process.connections.get()) + idle < process.idle_descriptors_max
     }
 
     /// Milliseconds of the process clock.
@@ -201,6 +221,10 @@ fn accepted_one(
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
     let dst = local.or_else(|| stream.local());
+    let stream = match worker.shared.tls.listener(frontend, index as usize) {
+        Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
+        None => stream,
+    };
     let id = state.process.next_session.fetch_add(1, Relaxed);
     let control = Control::new(id, frontend, Some(peer), now);
     worker.sessions.borrow_mut().insert(&control);
@@ -220,9 +244,14 @@ fn accepted_one(
         requests: 0,
         closed: false,
         private: None,
+        multiplexed: None,
+        prefers_last_server: false,
         counted: false,
         trackers: None,
         proxy_header: false,
+        tls: None,
+        counted_tls: false,
+        error: ConnectionError::default(),
         variables: None,
     };
     tokio::task::spawn_local(serve(client));

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod descriptor;
 pub mod environment;
 pub mod filesystem;
+pub mod namespace;
 pub mod process;
 pub mod signals;
 pub mod socket_options;

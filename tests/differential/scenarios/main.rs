@@ -2,12 +2,15 @@
 
 mod balance;
 mod browser;
+mod compression;
 mod configuration;
 mod cookies;
+mod destinations;
 mod errors;
 mod forwarding;
 mod limits;
 mod logs;
+mod old_rules;
 mod process;
 mod proxy_protocol;
 mod retries;
@@ -15,6 +18,7 @@ mod rules;
 mod runtime_api;
 mod servers;
 mod smuggling;
+mod sockets;
 mod state;
 mod stats_page;
 mod stick;

@@ -30,6 +30,8 @@ pub struct Measured {
     pub cpu_us: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    /// Bytes of a response as it came, head and framing included.
+    pub bytes: f64,
 }
 
 /// Before each measurement: pools fill, buffers are faulted in.
@@ -56,6 +58,7 @@ pub fn run(proxy: &Proxy, load: &Load<'_>) -> Result<Measured, String> {
         cpu_us: cpu.as_secs_f64() * 1e6 / counted.requests as f64,
         p50_us: counted.p50_us,
         p99_us: counted.p99_us,
+        bytes: counted.bytes as f64 / counted.requests as f64,
     })
 }
 
@@ -65,6 +68,7 @@ struct Counted {
     seconds: f64,
     p50_us: f64,
     p99_us: f64,
+    bytes: u64,
 }
 
 /// Starts this binary as the generator and reads its one line.
@@ -77,12 +81,13 @@ fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, Strin
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     match numbers.as_slice() {
-        [requests, errors, seconds, p50_us, p99_us] => Ok(Counted {
+        [requests, errors, seconds, p50_us, p99_us, bytes] => Ok(Counted {
             requests: *requests as u64,
             errors: *errors as u64,
             seconds: *seconds,
             p50_us: *p50_us,
             p99_us: *p99_us,
+            bytes: *bytes as u64,
         }),
         _ => Err(format!("the load generator said {text:?} {}", String::from_utf8_lossy(&output.stderr))),
     }
@@ -109,6 +114,8 @@ struct Connection {
     head: Vec<u8>,
     /// Bytes of the body still to come, once the head is known.
     remaining: Option<usize>,
+    /// The end of the response, when the body comes in chunks.
+    tail: Option<Vec<u8>>,
 }
 
 struct Generator {
@@ -120,6 +127,7 @@ struct Generator {
     next_key: u64,
     latencies: Latencies,
     errors: u64,
+    bytes: u64,
 }
 
 enum Step {
@@ -131,7 +139,9 @@ enum Step {
 impl Generator {
     fn new(port: u16, path: &str, close: bool) -> Result<Self, String> {
         let connection = if close { "Connection: close\r\n" } else { "" };
-        let mut request = format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\n{connection}X-Pad: ");
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: bench.example\r\n{connection}Accept-Encoding: gzip\r\nX-Pad: "
+        );
         // Requests have 128 bytes, so that TCP mode carries 128 each way.
         while request.len() < 128 - 4 {
             request.push('x');
@@ -149,6 +159,7 @@ impl Generator {
             next_key: 0,
             latencies,
             errors: 0,
+            bytes: 0,
         })
     }
 
@@ -164,7 +175,8 @@ impl Generator {
         self.next_key += 1;
         epoll::add(&self.poll, &stream, epoll::EventData::new_u64(key), epoll::EventFlags::IN)
             .map_err(|error| error.to_string())?;
-        self.connections.insert(key, Connection { stream, sent, head: Vec::new(), remaining: None });
+        self.connections
+            .insert(key, Connection { stream, sent, head: Vec::new(), remaining: None, tail: None });
         Ok(())
     }
 
@@ -182,7 +194,7 @@ impl Generator {
             for event in &events {
                 let key = event.data.u64();
                 let Some(connection) = self.connections.get_mut(&key) else { continue };
-                match connection.advance(&mut buffer) {
+                match connection.advance(&mut buffer, &mut self.bytes) {
                     Step::Waits => {}
                     Step::Answered if self.close => {
                         self.latencies.add(connection.sent.elapsed());
@@ -204,7 +216,7 @@ impl Generator {
         }
         let seconds = start.elapsed().as_secs_f64();
         let (p50, p99) = (self.latencies.quantile(0.50), self.latencies.quantile(0.99));
-        println!("{} {} {seconds} {p50} {p99}", self.latencies.count, self.errors);
+        println!("{} {} {seconds} {p50} {p99} {}", self.latencies.count, self.errors, self.bytes);
         Ok(())
     }
 
@@ -216,20 +228,41 @@ impl Generator {
 }
 
 impl Connection {
-    fn advance(&mut self, buffer: &mut [u8]) -> Step {
+    fn advance(&mut self, buffer: &mut [u8], total: &mut u64) -> Step {
         let length = match self.stream.read(buffer) {
             Ok(0) => return Step::Over,
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waits,
             Err(_) => return Step::Over,
         };
+        *total += length as u64;
         let mut bytes = &buffer[..length];
+        if let Some(tail) = &mut self.tail {
+            return if ends(tail, bytes) {
+                self.tail = None;
+                self.remaining = Some(0);
+                Step::Answered
+            } else {
+                Step::Waits
+            };
+        }
         if self.remaining.is_none_or(|remaining| remaining == 0) {
             self.remaining = None;
             self.head.extend_from_slice(bytes);
             let Some(end) = self.head.windows(4).position(|window| window == b"\r\n\r\n") else {
                 return Step::Waits;
             };
+            if is_chunked(&self.head[..end]) {
+                let body = self.head.split_off(end);
+                self.head.clear();
+                let mut tail = Vec::new();
+                if ends(&mut tail, &body) {
+                    self.remaining = Some(0);
+                    return Step::Answered;
+                }
+                self.tail = Some(tail);
+                return Step::Waits;
+            }
             let Some(body) = content_length(&self.head[..end]) else { return Step::Over };
             let surplus = self.head.len() - (end + 4);
             bytes = &bytes[length - surplus..];
@@ -240,6 +273,20 @@ impl Connection {
         self.remaining = Some(remaining);
         if remaining == 0 { Step::Answered } else { Step::Waits }
     }
+}
+
+/// Whether the response has come to the end of its last chunk; `tail` keeps what may be the beginning of that.
+fn ends(tail: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    const END: &[u8] = b"\r\n0\r\n\r\n";
+    tail.extend_from_slice(&bytes[bytes.len().saturating_sub(END.len())..]);
+    let surplus = tail.len().saturating_sub(END.len());
+    tail.drain(..surplus);
+    tail == END
+}
+
+fn is_chunked(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    text.starts_with("http/1.1 200 ") && text.contains("\r\ntransfer-encoding: chunked")
 }
 
 /// The length of the body of a 200 response.

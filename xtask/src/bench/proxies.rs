@@ -43,6 +43,7 @@ pub struct Setup {
     pub log: bool,
     pub servers: usize,
     pub balance: &'static str,
+    pub compress: bool,
 }
 
 /// A program to compare.
@@ -193,6 +194,9 @@ fn haproxy_configuration(setup: &Setup, port: u16, backend: u16, sink: u16) -> S
     if setup.mode == Mode::Http {
         text.push_str(" http-reuse always\n");
     }
+    if setup.compress {
+        text.push_str(" compression algo gzip\n compression type text/html\n");
+    }
     if setup.log {
         let _ = writeln!(text, " log 127.0.0.1:{sink} local0\n option httplog");
     }
@@ -213,6 +217,7 @@ fn nginx_configuration(folder: &Path, port: u16, backend: u16, sink: u16) -> Str
          client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n\
          uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n\
          upstream b {{ server 127.0.0.1:{backend}; keepalive 512; keepalive_requests 1000000000; }}\n\
+         gzip on; gzip_comp_level 1; gzip_proxied any; gzip_http_version 1.1;\n\
          server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://b; proxy_http_version 1.1;\n\
          proxy_set_header Connection \"\"; proxy_max_temp_file_size 0; }} }} }}\n"
     )

@@ -2,7 +2,7 @@
 
 use super::environment::CheckEnvironment;
 use super::outcome::Probe;
-use crate::net::{ConnectOptions, Stream, connect};
+use crate::net::{ConnectOptions, SocketTuning, Stream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
@@ -63,7 +63,7 @@ pub(super) async fn probe(
             }
             Some(Action::Send(bytes)) => send(&mut conversation, &mut wire, &bytes).await,
             Some(Action::Close { linger }) => {
-                if let Wire::Open(stream) = std::mem::replace(&mut wire, Wire::None)
+                if let Wire::Open(mut stream) = std::mem::replace(&mut wire, Wire::None)
                     && !linger
                 {
                     stream.reset_on_close();
@@ -96,7 +96,12 @@ async fn open(
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(proxy.source.as_ref()),
-        delayed_ack: to.is_silent,
+        tuning: SocketTuning { delayed_ack: to.is_silent, ..SocketTuning::default() },
+        socks4: server.settings.socks4.filter(|_| {
+            let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
+            to.via_socks4 || check.is_some_and(|check| check.via_socks4)
+        }),
+        namespace: server.settings.namespace.as_deref().map(|name| (&shared.namespaces, name)),
         ..ConnectOptions::default()
     };
     match bounded(conversation, connect(&target, options)).await {
@@ -206,9 +211,6 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
     let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
     if to.tls || check.is_some_and(|check| check.tls) {
         return Err(Unreachable::Unsupported("TLS checks are not available"));
-    }
-    if to.via_socks4 || check.is_some_and(|check| check.via_socks4) {
-        return Err(Unreachable::Unsupported("SOCKS4 checks are not available"));
     }
     let (address, port): (Option<IpAddr>, Option<u16>) = match probe {
         Probe::Health => (check.and_then(|check| check.addr), check.and_then(|check| check.port)),

@@ -65,6 +65,10 @@ impl Pending {
         &self.bytes[self.start..]
     }
 
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;

@@ -6,13 +6,14 @@ use super::http1::After;
 use super::reply;
 use super::tcp;
 use super::transaction::Transaction;
-use crate::net::{ConnectOptions, connect};
+use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
-use haproxy_config::model::{self, HttpReuse, ServerPort};
+use haproxy_config::model::{self, HttpReuse, Protocol, ServerPort, WebSocketProtocol};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -103,7 +104,9 @@ pub async fn with_server(
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
-    let mut wanted = super::choice::wanted_server(client, transaction, backend);
+    let mut wanted = super::choice::wanted_server(client, transaction, backend)
+        .or_else(|| live.implied())
+        .or_else(|| super::choice::last_server(client, settings, live));
     let mut avoid = None;
     let http = settings.mode == model::Mode::Http;
     loop {
@@ -232,7 +235,7 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
         if client.deadline.poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if abort && client_left(client, context) {
+        if client_left(client, context, abort) {
             return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'C' }));
         }
         Poll::Pending
@@ -240,9 +243,10 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
     .await
 }
 
-/// Whether the client closed while we wait for something else (`option abortonclose`).
-pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
-    client.poll_left(context) != Left::No
+/// Whether the client left while we wait for something else: it closed, if that counts (`option abortonclose`), or it has
+/// reset its stream, which always does.
+pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>, abort_on_close: bool) -> bool {
+    (abort_on_close || client.stream.is_http2()) && client.poll_left(context) != Left::No
 }
 
 /// Takes a slot of a server: the wanted one if it is usable, else the one the algorithm picks; waits in the queue when
@@ -342,7 +346,7 @@ async fn wait_in_queue(
         if let Poll::Ready(grant) = ticket.waiter.poll(context) {
             return Poll::Ready(Ok(grant));
         }
-        if abort && client_left(client, context) {
+        if client_left(client, context, abort) {
             return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'Q' }));
         }
         client.deadline.poll(context).map(|()| Err(Abort { status: Some(503), cause: b's', phase: b'Q' }))
@@ -366,6 +370,9 @@ async fn connection(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
+    if speaks_http2(transaction, server) {
+        return super::multiplex::connection(client, transaction, server, settings).await;
+    }
     let worker = std::rc::Rc::clone(&client.worker);
     if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
@@ -374,14 +381,7 @@ async fn connection(
         reused(client, transaction, server);
         return Ok(*private);
     }
-    let may_share = match settings.http_reuse {
-        HttpReuse::Never => false,
-        // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse.
-        HttpReuse::Safe => client.requests > 0,
-        HttpReuse::Aggressive | HttpReuse::Always => true,
-    };
-    if may_share
-        && is_shareable(server)
+    if may_share(client, server, settings)
         && let Some(connection) = IdlePool::take(&worker.idle, server).await
     {
         reused(client, transaction, server);
@@ -390,7 +390,35 @@ async fn connection(
     open(client, transaction, server, settings).await
 }
 
-fn reused(client: &Client, transaction: &mut Transaction, server: &ServerState) {
+/// Whether this request goes over HTTP/2.
+fn speaks_http2(transaction: &Transaction, server: &ServerState) -> bool {
+    if server.settings.protocol == Protocol::Http2 || server.settings.websocket == WebSocketProtocol::Http2 {
+        let websocket = transaction.request.upgrades_to_websocket();
+        return match server.settings.websocket {
+            WebSocketProtocol::Http1 if websocket => false,
+            WebSocketProtocol::Http2 if websocket => true,
+            WebSocketProtocol::Auto | WebSocketProtocol::Http1 | WebSocketProtocol::Http2 => {
+                server.settings.protocol == Protocol::Http2
+            }
+        };
+    }
+    false
+}
+
+/// Whether this request may go over a connection that another client opened.
+pub fn may_share(client: &Client, server: &ServerState, settings: &model::Proxy) -> bool {
+    is_shareable(server)
+        && match settings.http_reuse {
+            HttpReuse::Never => false,
+            // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse. A client
+            // of HTTP/2 sends its request again by itself.
+            HttpReuse::Safe => client.requests > 0 || client.stream.is_http2(),
+            HttpReuse::Aggressive | HttpReuse::Always => true,
+        }
+}
+
+/// Counts that a request goes over a connection that was there.
+pub fn reused(client: &Client, transaction: &mut Transaction, server: &ServerState) {
     client.worker.backend_counters(server.id.proxy).reused.add(1);
     client.worker.server_counters(server.slot).reused.add(1);
     let times = &mut transaction.facts.times;
@@ -408,6 +436,13 @@ pub fn is_shareable(server: &ServerState) -> bool {
 /// Where `server` is for this client: a relative port follows the client's.
 pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
     let target = server.target.read().clone()?;
+    // The unspecified address is the one that the client meant, or that `set-dst` made of it.
+    let target = match (target, dst) {
+        (Target::Inet(address), Some(Peer::Inet(dst))) if address.ip().is_unspecified() => {
+            Target::Inet(SocketAddr::new(dst.ip(), address.port()))
+        }
+        (target, _) => target,
+    };
     match (target, server.settings.port, dst) {
         // A port that came later (an SRV record, the runtime API) is meant as it is.
         (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst)))
@@ -433,13 +468,23 @@ pub async fn open(
     let Some(target) = target_of(server, transaction.facts.dst) else {
         return Err(Failure::Server(Stage::Connect { timed_out: false }));
     };
+    let tune = &worker.plan().model.global.tune;
+    let has_data = settings.mode == model::Mode::Http || !client.input.is_empty();
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(settings.source.as_ref()),
         client: transaction.facts.src,
-        keepalive: settings.options.srvtcpka,
-        mss: server.settings.mss,
-        user_timeout_ms: server.settings.tcp_user_timeout_ms,
-        delayed_ack: false,
+        tuning: SocketTuning {
+            keepalive: settings.options.srvtcpka.then_some(settings.server_keepalive),
+            receive_buffer: tune.rcvbuf_server,
+            send_buffer: tune.sndbuf_server,
+            mss: server.settings.mss,
+            user_timeout_ms: server.settings.tcp_user_timeout_ms,
+            delayed_ack: settings.options.tcp_smart_connect && has_data,
+        },
+        fast_open: server.settings.tfo && has_data,
+        no_linger: settings.options.nolinger,
+        socks4: server.settings.socks4,
+        namespace: server.settings.namespace.as_deref().map(|name| (&worker.shared.namespaces, name)),
     };
     let now = Instant::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);
@@ -456,7 +501,7 @@ pub async fn open(
                 }
             }));
         }
-        if abort && client_left(client, context) {
+        if client_left(client, context, abort) {
             return Poll::Ready(Err(Failure::Abort(Abort { status: Some(503), cause: b'C', phase: b'C' })));
         }
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::http1::After;
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
-use super::{body, content, reply};
+use super::{body, compress, content, reply};
 use haproxy_config::model::{
     AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy, RestrictNames,
 };
@@ -71,6 +71,9 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
         return Route::Answered(reply::answer_error(client, transaction, 403).await);
     }
     prepare(transaction, front, back);
+    compress::prepare(transaction, front, back);
+    transaction.request_compression =
+        compress::request(client, &transaction.request, transaction.request.request_framing(), back);
     Route::Backend(backend)
 }
 
@@ -155,7 +158,10 @@ fn choose(client: &Client, transaction: &Transaction, front: &Proxy) -> Option<P
 /// `monitor-uri`: 200, or 503 when a `monitor fail` condition holds. Not logged as a request of anybody.
 async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Proxy) -> Option<After> {
     let uri = front.monitor_uri.as_deref()?;
-    if transaction.request.uri() != uri {
+    let request = &transaction.request;
+    // Over HTTP/2 the URI is absolute, and what is meant is its path.
+    let asked = if request.version() == Version::Http2 { request.path_and_query() } else { request.uri() };
+    if asked != uri {
         return None;
     }
     let failing =

@@ -202,7 +202,7 @@ async fn tarpit(client: &mut Client, settings: &Proxy) {
     let timeout = client.worker.plan().proxy(settings.id).timeouts.tarpit;
     client.expect_within(timeout, Instant::now());
     poll_fn(|context| {
-        if super::dispatch::client_left(client, context) {
+        if super::dispatch::client_left(client, context, true) {
             return Poll::Ready(());
         }
         client.deadline.poll(context)
@@ -319,10 +319,12 @@ pub fn stream(
         StreamAction::SetNice(_) => {}
         StreamAction::SetTos(tos) => {
             let is_ipv6 = matches!(client.dst, Some(Peer::Inet(address)) if address.is_ipv6());
-            let _ = sys::socket_options::set_type_of_service(&client.stream, *tos, is_ipv6);
+            let _ = client
+                .stream
+                .with_socket(|socket| sys::socket_options::set_type_of_service(&socket, *tos, is_ipv6));
         }
         StreamAction::SetMark(mark) => {
-            let _ = sys::socket_options::set_mark(&client.stream, *mark);
+            let _ = client.stream.with_socket(|socket| sys::socket_options::set_mark(&socket, *mark));
         }
         StreamAction::SetTimeout { which, value } => {
             let timeout = match value {

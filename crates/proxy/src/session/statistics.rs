@@ -42,6 +42,7 @@ pub async fn serve(
     }
     worker.frontend_counters(client.frontend).intercepted.add(1);
     answered_here(client, transaction, settings);
+    super::compress::prepare(transaction, worker.plan().settings(client.frontend), settings);
     if transaction.request.method_kind() == Method::Post {
         let time = worker.plan().proxy(client.frontend).timeouts.http_request.unwrap_or(FORM_TIME_MAX);
         if let Some(status) = body::wait(client, transaction, time, None).await {
@@ -84,7 +85,8 @@ fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Prox
 /// The whole body in `bytes`; `None` when it did not fit the buffer.
 fn form(framing: Framing, bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     match framing {
-        Framing::None | Framing::UntilClose => Some(Cow::Borrowed(b"")),
+        Framing::None => Some(Cow::Borrowed(b"")),
+        Framing::UntilClose => Some(Cow::Borrowed(bytes)),
         Framing::Length(length) => bytes.get(..usize::try_from(length).ok()?).map(Cow::Borrowed),
         Framing::Chunked => {
             let mut decoder = ChunkDecoder::new();

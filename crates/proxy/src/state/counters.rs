@@ -74,6 +74,9 @@ counters! {
         compressed_out,
         compressed_bypass,
         compressed_responses,
+        tls_sessions,
+        tls_resumed,
+        tls_failed,
     }
 }
 
@@ -103,6 +106,9 @@ counters! {
         compressed_out,
         compressed_bypass,
         compressed_responses,
+        tls_sessions,
+        tls_resumed,
+        tls_failed,
     }
 }
 
@@ -125,6 +131,9 @@ counters! {
         reused,
         failed_rewrites,
         internal_errors,
+        tls_sessions,
+        tls_resumed,
+        tls_failed,
     }
 }
 
@@ -137,6 +146,7 @@ pub struct WorkerCounters {
     /// By `ServerState::slot`; grows when servers are added at run time.
     pub servers: boxcar::Vec<ServerCounters>,
     pub connections: Counter,
+    pub tls_connections: Counter,
     pub requests: Counter,
     pub bytes_out: Counter,
 }
@@ -148,6 +158,7 @@ impl WorkerCounters {
             backends: (0..proxies).map(|_| BackendCounters::default()).collect(),
             servers: boxcar::Vec::with_capacity(servers),
             connections: Counter::default(),
+            tls_connections: Counter::default(),
             requests: Counter::default(),
             bytes_out: Counter::default(),
         };
@@ -191,6 +202,12 @@ impl Rate {
             self.max.store(rate, Relaxed);
         }
         rate
+    }
+
+    /// Many events at once, such as bytes. Their maximum is not kept.
+    pub fn add_many(&self, now_ms: u64, count: u64) {
+        self.rotate(now_ms);
+        self.current.fetch_add(count as u32, Relaxed);
     }
 
     pub fn get(&self, now_ms: u64) -> u32 {

@@ -4,7 +4,7 @@ use super::{ServerState, State, WEIGHT_SCALE};
 use haproxy_config::model::{Password, User};
 use rules::{
     BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
-    StreamFacts, StreamTimeout, TableId, TcpNumber, UserlistId,
+    StreamFacts, StreamTimeout, TableId, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
@@ -154,11 +154,6 @@ impl Host for State {
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId> {
         let name = std::str::from_utf8(name).ok()?;
         State::backend(self, backend).server_by_name(name).map(|server| server.id)
-    }
-
-    /// Streams do not carry their descriptor yet, so the kernel cannot be asked.
-    fn tcp(&self, _stream: &StreamFacts, _which: TcpNumber) -> Option<i64> {
-        None
     }
 
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>> {

@@ -270,8 +270,9 @@ fn restore_place(shared: &Shared, server: &ServerState, saved: &Saved) {
     }
     if saved.port > 0
         && server.settings.port == ServerPort::Fixed
-        && let Some(Target::Inet(address)) = &mut *server.target.write()
+        && let Some(Target::Inet(address)) = server.target.read().clone()
     {
-        *address = SocketAddr::new(address.ip(), saved.port);
+        let target = Target::Inet(SocketAddr::new(address.ip(), saved.port));
+        shared.state.backend(server.id.proxy).move_server(server, Some(target));
     }
 }

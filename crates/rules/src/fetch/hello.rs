@@ -215,5 +215,5 @@ fn version<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn over_tls<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::bool(scope.stream.tls)
+    Fetched::bool(scope.stream.client_tls.is_some())
 }

@@ -386,7 +386,7 @@ fn put_alias(
 
 fn put_transport_name(scope: &Scope<'_>, flags: Flags, out: &mut Vec<u8>) {
     let name = scope.host.proxy_name(scope.stream.frontend).as_bytes();
-    if !scope.stream.tls {
+    if scope.stream.client_tls.is_none() {
         return put_text(Some(name), flags, out);
     }
     let quote: &[u8] = if flags.has(Flags::QUOTE) { b"\"" } else { b"" };

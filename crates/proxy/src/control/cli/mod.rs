@@ -6,6 +6,7 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod dynamic_cookies;
 mod errors;
 mod frontends;
 mod help;

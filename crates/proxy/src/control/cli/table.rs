@@ -2,8 +2,8 @@
 
 use super::session::{Outcome, Reply, Session};
 use super::{
-    errors, frontends, help, info, list_servers, modes, patterns, process, resolvers, runtime_servers,
-    server, sessions, stat, tables, variables,
+    dynamic_cookies, errors, frontends, help, info, list_servers, modes, patterns, process, resolvers,
+    runtime_servers, server, sessions, stat, tables, variables,
 };
 use haproxy_config::model::Level;
 
@@ -58,10 +58,12 @@ commands! {
     User ["del" "map"] ("del map <map> [<key>|#<ref>]", "delete map entries matching <key>") => patterns::delete;
     Admin ["del" "server"] ("del server <bk>/<srv>", "remove a dynamically added server") => runtime_servers::delete;
     Admin ["disable" "agent"] ("disable agent", "disable agent checks") => server::disable_agent;
+    Admin ["disable" "dynamic-cookie" "backend"] ("disable dynamic-cookie backend <bk>", "disable dynamic cookies on a specific backend") => dynamic_cookies::disable;
     Admin ["disable" "frontend"] ("disable frontend <frontend>", "temporarily disable specific frontend") => frontends::disable;
     Admin ["disable" "health"] ("disable health", "disable health checks") => server::disable_health;
     Admin ["disable" "server"] ("disable server (DEPRECATED)", "disable a server for maintenance (use 'set server' instead)") => server::disable;
     Admin ["enable" "agent"] ("enable agent", "enable agent checks") => server::enable_agent;
+    Admin ["enable" "dynamic-cookie" "backend"] ("enable dynamic-cookie backend <bk>", "enable dynamic cookies on a specific backend") => dynamic_cookies::enable;
     Admin ["enable" "frontend"] ("enable frontend <frontend>", "re-enable specific frontend") => frontends::enable;
     Admin ["enable" "health"] ("enable health", "enable health checks") => server::enable_health;
     Admin ["enable" "server"] ("enable server  (DEPRECATED)", "enable a disabled server (use 'set server' instead)") => server::enable;
@@ -77,6 +79,7 @@ commands! {
     User ["prepare" "map"] ("prepare map <acl>", "prepare a new version for atomic map replacement") => patterns::prepare;
     User ["prompt"] => modes::prompt;
     User ["quit"] => modes::quit;
+    Admin ["set" "dynamic-cookie-key" "backend"] ("set dynamic-cookie-key backend <bk> <k>", "change a backend secret key for dynamic cookies") => dynamic_cookies::set_key;
     User ["set" "map"] ("set map <map> [<key>|#<ref>] <value>", "modify a map entry") => patterns::set;
     Admin ["set" "maxconn" "frontend"] ("set maxconn frontend <frontend> <value>", "change a frontend's maxconn setting") => frontends::set_maxconn;
     Admin ["set" "maxconn" "global"] ("set maxconn global <value>", "change the per-process maxconn setting") => frontends::set_maxconn_global;

@@ -6,6 +6,7 @@ use crate::control::Control;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
+use crate::net::Namespaces;
 use crate::plan::Plan;
 use crate::resolve::Resolve;
 use crate::run::Stage;
@@ -52,6 +53,8 @@ fn session(level: Level) -> Session {
         health: Health::new(&state),
         resolve: Resolve::new(&model),
         handover: Handover::default(),
+        namespaces: Namespaces::default(),
+        tls: Arc::new(tls::Tls::load(&model).0),
         startup_log: "[WARNING]  (1) : careful\n".to_owned(),
         plan: Plan::new(model),
         state,
