@@ -8,6 +8,8 @@ pub mod environment;
 pub mod filesystem;
 pub mod namespace;
 pub mod process;
+pub mod raw;
+pub mod realtime;
 pub mod signals;
 pub mod socket_options;
 pub mod transfer;
