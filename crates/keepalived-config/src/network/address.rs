@@ -12,6 +12,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
 
+/// RT_SCOPE_UNIVERSE
+const SCOPE_GLOBAL: u8 = 0;
+
 struct Draft {
     address: Address,
     place: Place,
@@ -63,7 +66,7 @@ pub(crate) fn read(
         address: Address {
             prefix: written,
             interface: None,
-            scope: default_scope(written.address),
+            scope: SCOPE_GLOBAL,
             broadcast: None,
             label: None,
             peer: None,
@@ -110,16 +113,6 @@ pub(crate) fn missing_interface(name: &str, span: Span, context: &mut Context<'_
             Diagnostic::warning(span, format!("interface `{name}` is not there"))
                 .with_help("set `dynamic_interfaces` in global_defs if it comes later"),
         );
-    }
-}
-
-/// Loopback addresses are of host scope, link-local ones of link scope in IPv6.
-fn default_scope(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(address) if address.is_loopback() => 254,
-        IpAddr::V6(address) if address.is_loopback() => 254,
-        IpAddr::V6(address) if address.is_unicast_link_local() => 253,
-        IpAddr::V4(_) | IpAddr::V6(_) => 0,
     }
 }
 

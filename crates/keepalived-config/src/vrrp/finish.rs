@@ -606,7 +606,11 @@ fn garp(draft: &InstanceDraft, global: &Global, strict: bool) -> Garp {
         master_repeat: draft.garp_master_repeat.unwrap_or(default.master_repeat),
         refresh: draft.garp_refresh.unwrap_or(default.refresh),
         refresh_repeat: draft.garp_refresh_repeat.unwrap_or(default.refresh_repeat),
-        lower_priority_delay: draft.garp_lower_delay.unwrap_or(default.lower_priority_delay),
+        lower_priority_delay: if strict {
+            Duration::ZERO
+        } else {
+            draft.garp_lower_delay.unwrap_or(default.lower_priority_delay)
+        },
         lower_priority_repeat: if strict { 0 } else { lower_repeat.unwrap_or(default.lower_priority_repeat) },
         extra_interface: draft.garp_extra.unwrap_or(default.extra_interface),
     }
