@@ -11,6 +11,7 @@ use super::processes::{self, Tracked};
 use super::programs::{Ended, Programs};
 use super::scripts::{Change, Course, Standing};
 use crate::channel::{self, Notice, Order, Receiving, Sending};
+use crate::engine::confine;
 use crate::engine::memory::{self, Memory};
 use crate::engine::{Engine, Setup};
 use crate::kernel::Kernel;
@@ -191,7 +192,8 @@ impl Office {
         let realtime = office.options.model.global.vrrp_process.realtime_priority;
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
             become_punctual(realtime);
-            engine.run()
+            let confined = confine::confine();
+            engine.run(confined)
         })?;
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
