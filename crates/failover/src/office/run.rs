@@ -115,7 +115,10 @@ struct Office {
     control: Control,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
+    /// Told to stop: by then it ends, whatever still runs.
     stopped: Option<Instant>,
+    /// The engine has sent its last.
+    engine_stopped: bool,
     notices_lost: u64,
 }
 
@@ -183,6 +186,7 @@ impl Office {
             control: Control::open(options.control.as_deref())?,
             reloading: None,
             stopped: None,
+            engine_stopped: false,
             notices_lost: 0,
             plan,
             options,
@@ -219,7 +223,7 @@ impl Office {
                 fifo.flush();
             }
             if let Some(at) = self.stopped
-                && (at <= now || self.queues.values().all(Queue::is_idle))
+                && (at <= now || (self.engine_stopped && self.queues.values().all(Queue::is_idle)))
             {
                 return Ok(());
             }
@@ -309,7 +313,10 @@ impl Office {
                 }
                 Notice::Told(told) => self.told(&told, now),
                 Notice::Snapshot(snapshot) => self.show(&snapshot),
-                Notice::Stopped => self.stopped = Some(now + FAREWELL),
+                Notice::Stopped => {
+                    self.engine_stopped = true;
+                    self.stopped = Some(now + FAREWELL);
+                }
                 Notice::Reloaded(result) => self.reloaded(result),
             }
         }
