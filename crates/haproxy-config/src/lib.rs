@@ -18,6 +18,7 @@
 
 mod address;
 mod bind;
+mod files;
 mod global;
 mod keywords;
 pub mod language;
@@ -31,6 +32,7 @@ mod proxy;
 mod scope;
 mod sections;
 mod server;
+pub mod tls;
 mod units;
 mod users;
 

@@ -75,8 +75,8 @@ pub(crate) struct Draft {
     pub latest_turn: Option<rulesets::Turn>,
     /// `errorfiles`: position of an http-errors section, and which statuses of it (none: all).
     pub error_sections: Vec<(u32, Vec<u16>)>,
-    /// `dynamic-cookie-key`, wherever `cookie` stands.
-    pub dynamic_cookie_key: Option<String>,
+    /// Rules made of old lines, which ran before and after all rules of today.
+    pub old_rules: legacy::OldRules,
     /// Where settings stand that [`finish`] may have something to say about.
     pub spans: Spans,
 }
@@ -85,6 +85,10 @@ pub(crate) struct Draft {
 #[derive(Debug, Clone)]
 pub(crate) struct DraftChecks {
     pub kind: checks::CheckKind,
+    /// `external-check` lines.
+    pub command: Option<String>,
+    pub path: Option<String>,
+    pub external_line: Option<Span>,
     /// The request of `option httpchk`.
     pub request: Option<::checks::HttpSend>,
     pub http: ::checks::Ruleset,
@@ -101,6 +105,9 @@ impl Default for DraftChecks {
     fn default() -> Self {
         DraftChecks {
             kind: checks::CheckKind::default(),
+            command: None,
+            path: None,
+            external_line: None,
             request: None,
             http_line: None,
             tcp_line: None,
@@ -152,7 +159,7 @@ impl Draft {
             stick_spans: Vec::new(),
             latest_turn: None,
             error_sections: Vec::new(),
-            dynamic_cookie_key: None,
+            old_rules: legacy::OldRules::default(),
             spans: Spans::default(),
         }
     }
@@ -267,6 +274,7 @@ impl ProxyReader {
         draft.latest_turn = None;
         (draft.checks.inherits_http, draft.checks.inherits_tcp) = (true, true);
         (draft.checks.http_line, draft.checks.tcp_line) = (None, None);
+        draft.checks.external_line = None;
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = name.as_ref().filter(|_| !draft.is_defaults()) {

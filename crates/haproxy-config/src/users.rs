@@ -3,6 +3,9 @@
 use crate::parse::{Arguments, Outcome, fail};
 use std::path::Path;
 
+/// Bytes of either file that are looked at.
+const FILE_LENGTH_MAX: usize = 16 << 20;
+
 /// The number of a user.
 pub(crate) fn user(name: &str) -> Option<u32> {
     lookup(Path::new("/etc/passwd"), name)
@@ -26,7 +29,7 @@ pub(crate) fn expect_group(arguments: &mut Arguments<'_>) -> Outcome<u32> {
 }
 
 fn lookup(path: &Path, name: &str) -> Option<u32> {
-    let text = std::fs::read(path).ok()?;
+    let text = crate::files::read_at_most(path, FILE_LENGTH_MAX).ok()?;
     number_of(&String::from_utf8_lossy(&text), name)
 }
 

@@ -176,11 +176,11 @@ fn cookies_have_modes_and_attributes() {
         "dynamic-cookie-key secret",
         "cookie SRV insert indirect nocache httponly maxidle 30m domain .x.com attr SameSite=Lax",
     ]);
+    assert_eq!(proxy.dynamic_cookie_key.as_deref(), Some("secret"));
     let cookie = proxy.cookie.unwrap();
     assert_eq!((cookie.name.as_str(), cookie.mode), ("SRV", CookieMode::Insert));
     assert!(cookie.indirect && cookie.nocache && cookie.httponly && !cookie.secure);
     assert_eq!((cookie.max_idle, cookie.domains), (secs(1800), vec![".x.com".to_owned()]));
-    assert_eq!(cookie.dynamic_key.as_deref(), Some("secret"));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod doctor;
 mod haproxy;
 mod ipvsadm;
+mod keepalived;
 mod personality;
 mod version;
 
@@ -17,7 +19,9 @@ fn main() -> ExitCode {
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
+        Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Demo) => demo::run(),
+        Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());
             ExitCode::SUCCESS

@@ -7,7 +7,9 @@ use std::path::Path;
 pub enum Personality {
     Haproxy,
     Ipvsadm,
+    Keepalived,
     Demo,
+    Doctor,
     Help,
     Version,
 }
@@ -26,7 +28,11 @@ const NAMES: &[Name] = &[
         personality: Some(Personality::Haproxy),
         help: "the proxy, with HAProxy's command line (also as a symlink `haproxy`)",
     },
-    Name { name: "keepalived", personality: None, help: "virtual addresses, with keepalived's command line" },
+    Name {
+        name: "keepalived",
+        personality: Some(Personality::Keepalived),
+        help: "virtual addresses, with keepalived's command line",
+    },
     Name {
         name: "ipvsadm",
         personality: Some(Personality::Ipvsadm),
@@ -36,6 +42,11 @@ const NAMES: &[Name] = &[
         name: "demo",
         personality: Some(Personality::Demo),
         help: "three backends and the proxy before them, on loopback, to try",
+    },
+    Name {
+        name: "doctor",
+        personality: Some(Personality::Doctor),
+        help: "what this machine needs to carry the load, measured and explained",
     },
     Name { name: "--help", personality: Some(Personality::Help), help: "this text" },
     Name { name: "--version", personality: Some(Personality::Version), help: "the version" },
@@ -106,8 +117,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_said_by_name() {
-        for refused in [chosen("keepalived", &[]), chosen("hawser", &["keepalived"])] {
-            assert_eq!(refused, Err("hawser: keepalived is not in this build yet".to_owned()));
+        for refused in [chosen("ipvsadm", &[]), chosen("hawser", &["ipvsadm"])] {
+            assert_eq!(refused, Err("hawser: ipvsadm is not in this build yet".to_owned()));
         }
     }
 

@@ -14,10 +14,12 @@
 
 mod connection;
 mod edit;
+mod framed;
 mod framing;
 mod target;
 
 pub use connection::ConnectionTokens;
+pub use framed::RequestLine;
 pub use framing::Framing;
 pub(crate) use framing::{Body, Refused};
 
@@ -105,6 +107,8 @@ pub struct Head {
     pub(crate) kinds: u64,
     pub(crate) body: framing::Body,
     pub(crate) cursor: Cursor,
+    /// The URI was put together from pseudo-header fields: on an HTTP/1 wire it is a path and a `Host` again.
+    pub(crate) assembled: bool,
     /// Spare buffers for edits that compute a line, and a value in it.
     scratch: Vec<u8>,
     scratch_value: Vec<u8>,
@@ -129,6 +133,7 @@ impl Head {
         self.kinds = 0;
         self.body = framing::Body::default();
         self.cursor = Cursor::default();
+        self.assembled = false;
     }
 
     /// Bytes of memory that the head keeps: to decide whether a pooled head is worth keeping.

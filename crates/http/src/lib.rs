@@ -25,7 +25,7 @@ mod verdict;
 
 pub use chunk::{ChunkDecoder, Step, write_chunk_header};
 pub use error::{ErrorKind, ParseError};
-pub use head::{ConnectionTokens, Framing, Head, NAME_LEN_MAX, Version};
+pub use head::{ConnectionTokens, Framing, Head, NAME_LEN_MAX, RequestLine, Version};
 pub use kind::FieldKind;
 pub use list::Values;
 pub use method::Method;

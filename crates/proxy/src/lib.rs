@@ -6,9 +6,12 @@
 //!                                               └─► control thread: checks, name resolution, runtime API, clocks
 //! ```
 
+mod busy;
+mod cache;
 mod control;
 mod handover;
 mod health;
+mod http2;
 mod listen;
 mod logs;
 mod net;
@@ -26,6 +29,7 @@ pub mod syslog;
 mod upstream;
 mod worker;
 
-pub use control::commands;
+pub use control::{commands, mapped_code};
 pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, bind, worker_count};
+pub use tls::Tls;

@@ -1,5 +1,6 @@
 //! Opens listening sockets, while the process still has its privileges.
 
+use crate::net::{Namespaces, SocketTuning};
 use crate::worker::OpenListener;
 use haproxy_config::model::{Address, Bind};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -9,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// What concerns all listeners.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ListenOptions {
     /// One socket for each of these threads.
     pub workers: usize,
@@ -17,8 +18,8 @@ pub struct ListenOptions {
     pub noreuseport: bool,
     /// Used where a line gives no `backlog`.
     pub backlog: u32,
-    /// `option clitcpka`.
-    pub keepalive: bool,
+    /// What connections inherit; the line's own words come on top.
+    pub tuning: SocketTuning,
 }
 
 /// Opens the sockets of one `bind` line: at least one for each worker; more when more were inherited, for each has
@@ -30,6 +31,7 @@ pub fn open(
     bind: &Bind,
     inherited: Vec<OwnedFd>,
     options: ListenOptions,
+    namespaces: &Namespaces,
 ) -> Result<Vec<OpenListener>, String> {
     let describe = |error: io::Error| format!("cannot bind {}: {error}", display(&bind.address));
     if !inherited.is_empty() {
@@ -40,7 +42,8 @@ pub fn open(
         Address::Fd(number) => sys::descriptor::duplicate(*number)
             .and_then(adopt)
             .and_then(|listener| share(listener, options.workers)),
-        Address::Inet { ip, port } => open_tcp(SocketAddr::new(*ip, *port), bind, options),
+        Address::Inet { ip, port } => namespaces
+            .within(bind.namespace.as_deref(), || open_tcp(SocketAddr::new(*ip, *port), bind, options)),
         Address::Unix(path) => open_unix(path, bind).and_then(|listener| share(listener, options.workers)),
         Address::Abstract(name) => open_abstract(name).and_then(|listener| share(listener, options.workers)),
         Address::Host { name, .. } => {
@@ -104,9 +107,8 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit these: one syscall here instead of one for each connection.
     socket.set_tcp_nodelay(true)?;
-    if options.keepalive {
-        socket.set_keepalive(true)?;
-    }
+    let own = SocketTuning { mss: bind.mss, user_timeout_ms: bind.tcp_user_timeout_ms, ..options.tuning };
+    own.apply(&socket2::SockRef::from(&socket))?;
     if address.is_ipv6() {
         socket.set_only_v6(bind.v6only || !bind.v4v6)?;
     }
@@ -115,12 +117,6 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
     }
     if let Some(interface) = &bind.interface {
         socket.bind_device(Some(interface.as_bytes()))?;
-    }
-    if let Some(mss) = bind.mss {
-        socket.set_tcp_mss(mss.unsigned_abs())?;
-    }
-    if let Some(timeout) = bind.tcp_user_timeout_ms {
-        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(timeout.into())))?;
     }
     if bind.defer_accept {
         sys::socket_options::set_tcp_defer_accept(&socket, 1)?;

@@ -106,7 +106,9 @@ impl ProxyPlan {
                 .iter()
                 .enumerate()
                 .rev() // the first server with a value wins
-                .filter_map(|(index, server)| Some((server.cookie.clone()?.into_bytes(), index as u32)))
+                .filter_map(|(index, server)| {
+                    Some((server.cookie.as_ref()?.as_bytes().to_vec(), index as u32))
+                })
                 .collect(),
             captures: reads_request_line(proxy, model),
         }

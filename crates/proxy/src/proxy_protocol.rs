@@ -113,9 +113,23 @@ impl ParseError {
 }
 
 /// HAProxy's log texts for a connection that ends before its header is whole.
-pub const LOG_CLOSED: &str = "Connection closed while waiting for PROXY protocol header";
-pub const LOG_TIMEOUT: &str = "Timeout while waiting for PROXY protocol header";
-pub const LOG_TRUNCATED: &str = "Truncated PROXY protocol header received";
+#[derive(Debug, Clone, Copy)]
+pub struct LogTexts {
+    pub closed: &'static str,
+    pub timeout: &'static str,
+    pub truncated: &'static str,
+}
+
+pub const PROXY_TEXTS: LogTexts = LogTexts {
+    closed: "Connection closed while waiting for PROXY protocol header",
+    timeout: "Timeout while waiting for PROXY protocol header",
+    truncated: "Truncated PROXY protocol header received",
+};
+pub const NETSCALER_TEXTS: LogTexts = LogTexts {
+    closed: "Connection closed while waiting for NetScaler Client IP header",
+    timeout: "Timeout while waiting for a NetScaler Client IP header",
+    truncated: "Truncated NetScaler Client IP header received",
+};
 
 impl<'a> Header<'a> {
     const LOCAL: Header<'static> = Header { endpoints: None, tlvs: &[] };

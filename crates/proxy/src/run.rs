@@ -1,10 +1,12 @@
 //! From a model to running threads, and back to silence.
 
+use crate::cache::Caches;
 use crate::control;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::net::{Namespaces, SocketTuning, pipe};
 use crate::plan::Plan;
 use crate::process_variables;
 use crate::registry::Phase;
@@ -12,6 +14,7 @@ use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
 use crate::state_file::StateFiles;
 use crate::worker::{self, OpenListener, Shared, Worker};
+use diag::Severity;
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
 use rules::ProxyId;
@@ -24,6 +27,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tls::Tls;
 use tokio::sync::{mpsc, watch};
 
 /// Connections the process takes when neither the configuration nor the descriptor limit says otherwise.
@@ -64,7 +68,7 @@ pub enum Stage {
 }
 
 /// What the process gives to [`bind`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct BindOptions {
     /// Listening sockets of a process that is being replaced, by their address as `listen::display` writes it.
     pub inherited: Vec<(String, OwnedFd)>,
@@ -72,6 +76,8 @@ pub struct BindOptions {
     pub maxconn: Option<u32>,
     /// What was told while starting: `show startup-logs`.
     pub startup_log: String,
+    /// The TLS of the configuration, when it is loaded already.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
@@ -109,6 +115,20 @@ pub fn worker_count(model: &Model) -> usize {
     wanted.clamp(1, WORKERS_MAX)
 }
 
+/// How many pipes may be open: `maxpipes`, else a quarter of the connections where a proxy asks for splicing.
+fn pipes(model: &Model, maxconn: u32) -> usize {
+    let global = &model.global;
+    let mut options = model.proxies.iter().map(|proxy| &proxy.options);
+    let is_asked =
+        options.any(|options| options.splice_auto || options.splice_request || options.splice_response);
+    match global.maxpipes {
+        _ if global.nosplice => 0,
+        Some(pipes) => pipes as usize,
+        None if is_asked => maxconn as usize / 4,
+        None => pipe::OPEN_UNASKED,
+    }
+}
+
 /// Opens listeners, log targets and the sockets of the runtime API.
 ///
 /// # Errors
@@ -118,8 +138,10 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let mut errors = Vec::new();
     let mut inherited = options.inherited;
     let handover = Handover::default();
+    let namespaces = Namespaces::open(&model, &mut errors);
     let mut listeners: Vec<Vec<PlacedListener>> = (0..workers).map(|_| Vec::new()).collect();
     let maxconn = model.global.maxconn.or(options.maxconn).unwrap_or(MAXCONN_DEFAULT);
+    pipe::limit(pipes(&model, maxconn));
     for proxy in model.proxies.iter().filter(|proxy| !proxy.disabled) {
         for (index, bind) in proxy.binds.iter().enumerate() {
             let name = listen::display(&bind.address);
@@ -130,9 +152,15 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
                 workers,
                 noreuseport: model.global.noreuseport,
                 backlog: proxy.backlog.or(proxy.maxconn).unwrap_or(maxconn),
-                keepalive: proxy.options.clitcpka,
+                tuning: SocketTuning {
+                    keepalive: proxy.options.clitcpka.then_some(proxy.client_keepalive),
+                    receive_buffer: model.global.tune.rcvbuf_client,
+                    send_buffer: model.global.tune.sndbuf_client,
+                    delayed_ack: proxy.options.tcp_smart_accept,
+                    ..SocketTuning::default()
+                },
             };
-            match listen::open(bind, adopted, settings) {
+            match listen::open(bind, adopted, settings, &namespaces) {
                 Ok(sockets) => {
                     for (place, socket) in sockets.into_iter().enumerate() {
                         handover.keep(Some(proxy.id), bind, &socket);
@@ -147,7 +175,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
             }
         }
     }
-    let cli = control::open_cli(&model, &mut errors);
+    let cli = control::open_cli(&model, &namespaces, &mut errors);
     cli.iter().for_each(|open| handover.keep(None, &open.bind, &open.socket));
     let logs = match Logs::open(&model) {
         Ok(logs) => Some(logs),
@@ -156,6 +184,12 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
             None
         }
     };
+    let tls = options.tls.unwrap_or_else(|| {
+        let (tls, found) = Tls::load(&model);
+        let alerts = found.into_iter().filter(|found| found.severity == Severity::Alert);
+        errors.extend(alerts.map(|found| found.message));
+        Arc::new(tls)
+    });
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
@@ -167,13 +201,17 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
+    let caches = Caches::new(&model.caches);
     let shared = Arc::new(Shared {
         plan: Plan::new(model),
         state,
         logs,
         health,
         resolve,
+        caches,
         handover,
+        tls,
+        namespaces,
         startup_log: options.startup_log,
     });
     let warnings = files.apply(&shared);
@@ -247,25 +285,40 @@ fn supervise(
     clients: &mpsc::Sender<UnixStream>,
 ) {
     const LOOK_AGAIN: Duration = Duration::from_millis(20);
+    let global = &shared.plan.model.global;
     let mut deadline: Option<Instant> = None;
+    // The end of `grace`: until then everything goes on, only that `stopping` is true.
+    let mut grace: Option<Instant> = None;
+    let stop = |deadline: &mut Option<Instant>| {
+        shared.stop_accepting();
+        *deadline = global.hard_stop_after.map(|after| Instant::now() + after);
+        let _ = stage.send(Stage::Stopping);
+    };
     loop {
         if threads.iter().all(JoinHandle::is_finished) {
             return;
         }
-        let stopping = *stage.borrow() != Stage::Running;
+        if grace.is_some_and(|grace| Instant::now() >= grace) {
+            grace = None;
+            stop(&mut deadline);
+        }
+        let stopping = *stage.borrow() != Stage::Running || grace.is_some();
         let received = if stopping {
             commands.recv_timeout(LOOK_AGAIN)
         } else {
             commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
         match received {
-            Ok(Command::SoftStop) if !stopping => {
-                shared.stop_accepting();
-                deadline = shared.plan.model.global.hard_stop_after.map(|after| Instant::now() + after);
-                let _ = stage.send(Stage::Stopping);
-            }
+            Ok(Command::SoftStop) if !stopping => match global.grace {
+                Some(delay) if !delay.is_zero() => {
+                    shared.state.process.stopping.store(true, Relaxed);
+                    grace = Some(Instant::now() + delay);
+                }
+                Some(_) | None => stop(&mut deadline),
+            },
             Ok(Command::SoftStop) => {}
             Ok(Command::HardStop) => {
+                grace = None;
                 shared.stop_accepting();
                 let _ = stage.send(Stage::Stopped);
             }
@@ -360,10 +413,12 @@ fn pin_to_cpus(index: usize, maps: &[CpuMap]) {
     }
 }
 
-/// Ends the connections that wait for a next request: nothing is lost with them.
+/// Ends the connections that wait for a next request: nothing is lost with them. With `option idle-close-on-response`
+/// a client may be sending one right now: it gets its response, and then the end.
 fn close_idle(worker: &Worker) {
     for control in worker.sessions.borrow().iter() {
-        if control.phase.get() == Phase::Idle {
+        let waits = worker.plan().settings(control.frontend).options.idle_close_on_response;
+        if control.phase.get() == Phase::Idle && !waits {
             control.kill();
         }
     }
@@ -379,6 +434,7 @@ impl Shared {
 impl State {
     fn stop_accepting(&self) {
         self.process.stopping.store(true, Relaxed);
+        self.process.closing.store(true, Relaxed);
         self.set_all_frontends(FrontendStatus::Stopped);
     }
 

@@ -24,6 +24,7 @@ mod suggest;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod units;
 mod value;
 mod variable_name;
@@ -43,9 +44,9 @@ pub use pattern::{Entry, ListKind, MatchMethod, PatternList, PatternStore};
 pub use place::{Place, PlaceSet, Section};
 pub use regex::{Regex, expand as expand_groups};
 pub use scope::{
-    BackendNumber, ConnectionError, Direction, FrontendNumber, Host, NoVariables, Peer, ProcessNumber,
-    RulePlace, Scope, ServerNumber, StreamFacts, StreamTimeout, TcpNumber, Termination, Times, Variables,
-    WallTime,
+    BackendNumber, ClientSocket, ConnectionError, Direction, FrontendNumber, Host, NoVariables, Peer,
+    ProcessNumber, RulePlace, Scope, ServerNumber, StreamFacts, StreamTimeout, TcpNumber, Termination, Times,
+    Variables, WallTime,
 };
 pub use stick_table::{StickTable, StickTableConfig, Tracked};
 pub use suggest::hint as suggest;

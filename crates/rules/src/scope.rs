@@ -1,5 +1,6 @@
 //! What a rule sees while it runs: borrowed, read-only facts of one connection, one stream and its messages.
 
+use crate::tls::TlsFacts;
 use crate::{ProxyId, ServerId, StickTable, TableId, Tracked, UserlistId, Value, VariableName};
 use http::{Head, Version};
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +41,8 @@ pub struct Scope<'a> {
     /// true in HTTP rules. While it is false, expressions may ask to be evaluated again ([`Fetched`](crate::Fetched)).
     pub payload_final: bool,
     pub host: &'a dyn Host,
+    /// `None`: there is no client.
+    pub client: Option<&'a dyn ClientSocket>,
     pub variables: &'a dyn Variables,
     /// Keys tracked by `track-sc0` and its like, by number: the stream's, then those of its connection. May be shorter
     /// than what rules name.
@@ -122,7 +125,9 @@ pub struct StreamFacts {
     pub priority_offset: i32,
     /// File and line of the last rule that ended a rule set.
     pub last_rule: Option<RulePlace>,
-    pub tls: bool,
+    /// TLS with the client, and with the server.
+    pub client_tls: Option<Arc<TlsFacts>>,
+    pub server_tls: Option<Arc<TlsFacts>>,
     /// The stream carries HTTP messages, not raw bytes.
     pub is_http: bool,
 }
@@ -172,7 +177,8 @@ impl StreamFacts {
             priority_class: 0,
             priority_offset: 0,
             last_rule: None,
-            tls: false,
+            client_tls: None,
+            server_tls: None,
             is_http: false,
             applet: None,
         }
@@ -222,6 +228,12 @@ pub enum TcpNumber {
     Retransmitted,
     ForwardAcknowledged,
     Reordering,
+}
+
+/// The client's connection, as far as rules ask the system about it.
+pub trait ClientSocket {
+    /// `None`: not TCP, or the kernel does not say.
+    fn tcp(&self, which: TcpNumber) -> Option<i64>;
 }
 
 /// Where a rule is written.
@@ -367,8 +379,6 @@ pub trait Host {
     fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration>;
     fn backend_by_name(&self, name: &[u8]) -> Option<ProxyId>;
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId>;
-    /// `None`: not TCP, or the kernel does not say.
-    fn tcp(&self, stream: &StreamFacts, which: TcpNumber) -> Option<i64>;
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>>;
     /// Soft stop is on.
     fn is_stopping(&self) -> bool;

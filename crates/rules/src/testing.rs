@@ -9,7 +9,7 @@ use crate::{
     Condition, Expr, LoadError, Names, ParseContext, PatternStore, PlaceSet, ProxyId, Section, ServerId,
     TableId, UserlistId, Value, VariableName, Word,
 };
-use crate::{StickTable, TcpNumber, Tracked};
+use crate::{StickTable, Tracked};
 use diag::{FileId, Span};
 use http::Head;
 use std::cell::RefCell;
@@ -136,10 +136,6 @@ impl Host for FixedHost {
     fn server_by_name(&self, proxy: ProxyId, name: &[u8]) -> Option<ServerId> {
         let index = [b"a", b"b"].iter().position(|known| *known == name)?;
         Some(ServerId { proxy, index: index as u32 })
-    }
-
-    fn tcp(&self, _: &StreamFacts, _: TcpNumber) -> Option<i64> {
-        None
     }
 
     fn table(&self, _: TableId) -> Option<&Arc<StickTable>> {
@@ -285,6 +281,7 @@ impl World {
 
     pub(crate) fn scope(&self) -> Scope<'_> {
         Scope {
+            client: None,
             direction: self.direction,
             stream: &self.stream,
             request: self.request.as_ref(),

@@ -1,4 +1,4 @@
-//! Local calendar time. The C library owns the time zone data; std has none.
+//! Wall clocks: local calendar time (the C library owns the time zone data; std has none), and whether the clock is kept right.
 
 /// A moment of local calendar time, as log headers print it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,4 +76,27 @@ mod tests {
     fn seconds_beyond_the_calendar_do_not_panic() {
         assert_eq!(local_time(i64::MAX).year, 1970);
     }
+}
+
+/// What the kernel knows of the wall clock's rightness, kept up by the program that sets it (chrony, ntpd).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Synchronisation {
+    pub is_synchronised: bool,
+    /// How far off the clock may be at most; grows while nobody sets it.
+    pub error_max: std::time::Duration,
+}
+
+/// Asks the kernel whether the wall clock is being kept right. Changes nothing.
+///
+/// # Errors
+/// What `adjtimex(2)` says.
+pub fn synchronisation() -> std::io::Result<Synchronisation> {
+    // SAFETY: all zeros is a valid `timex`; `modes` of zero only reads.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live, writable `timex`.
+    if unsafe { libc::adjtimex(&raw mut timex) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    let error_max = std::time::Duration::from_micros(u64::try_from(timex.maxerror).unwrap_or(u64::MAX));
+    Ok(Synchronisation { is_synchronised: timex.status & libc::STA_UNSYNC == 0, error_max })
 }

@@ -87,13 +87,8 @@ fn cookie_modes_and_options_read_and_write_as_haproxy_does() {
 
 // row: 168
 #[test]
-fn dynamic_cookies_and_lifetimes_carry_the_same_values() {
+fn cookies_with_lifetimes_carry_dates() {
     let cookies = same(|program| {
-        // The address is part of a dynamic cookie's key, so it must not change between the programs.
-        let text = "listen web\n bind 127.0.0.1:$(web)\n cookie SRV insert dynamic\n dynamic-cookie-key secret\n \
-                    http-request return status 200 if { path /none }\n server s1 127.0.0.1:7\n server s2 127.0.0.2:7 cookie own\n";
-        let proxy = program.http(text).start();
-        let keys = proxy.cli("show servers state web").lines().count();
         let backend = Backend::named("s1");
         let text = "listen web\n bind 127.0.0.1:$(web)\n cookie SRV insert maxidle 10m maxlife 1h\n \
                     server s1 127.0.0.1:$(s1) cookie one\n";
@@ -105,9 +100,55 @@ fn dynamic_cookies_and_lifetimes_carry_the_same_values() {
             .client("web")
             .ask(get("/", &[&format!("Cookie: {}", cookie.split(';').next().unwrap_or(""))]));
         let expired = dated.client("web").ask(get("/", &["Cookie: SRV=one|AAAAA|AAAAA"]));
-        (keys, shape, again.header("set-cookie").is_some(), expired.header("set-cookie").is_some())
+        (shape, again.header("set-cookie").is_some(), expired.header("set-cookie").is_some())
     });
-    assert_eq!(cookies.1[0], "SRV=one".len());
+    assert_eq!(cookies.0[0], "SRV=one".len());
+}
+
+// row: 168
+#[test]
+fn dynamic_cookies_have_the_values_of_haproxy_and_follow_addresses_and_keys() {
+    // The port is part of the value, so both programs share the backends.
+    let [first, second] = ["s1", "s2"].map(Backend::named);
+    let seen = same(|program| {
+        let text = "listen web\n bind 127.0.0.1:$(web)\n cookie SRV insert dynamic\n dynamic-cookie-key secret\n \
+                    stats enable\n stats show-legends\n server s1 127.0.0.1:$(s1)\n server s2 127.0.0.1:$(s2)\n \
+                    server own 127.0.0.1:$(s1) cookie own disabled\n\
+                    listen later\n bind 127.0.0.1:$(later)\n cookie SRV insert\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.http(text).with("s1", first.port()).with("s2", second.port()).start();
+        let set_by = |name: &str, cookie: &str| {
+            let response = proxy.client(name).ask(get("/", &[&format!("Cookie: {cookie}")]));
+            (response.body.clone(), response.header("set-cookie").map(str::to_owned))
+        };
+        let mut seen = vec![set_by("web", "a=b"), set_by("web", "a=b")];
+        for cookie in [seen[0].1.clone(), seen[1].1.clone()].into_iter().flatten() {
+            let pair = cookie.split(';').next().unwrap_or_default().to_owned();
+            seen.extend([set_by("web", &pair), set_by("web", &pair)]);
+        }
+        proxy.cli("set server web/s1 addr 127.0.0.2");
+        seen.extend([set_by("web", "a=b"), set_by("web", "a=b")]);
+        let mut told = Vec::new();
+        for command in [
+            "enable dynamic-cookie backend",
+            "enable dynamic-cookie backend nobody",
+            "set dynamic-cookie-key backend later",
+            "set dynamic-cookie-key backend nobody k",
+            "set dynamic-cookie-key backend later k",
+            "enable dynamic-cookie backend later",
+            "set dynamic-cookie-key backend web other",
+        ] {
+            told.push(proxy.cli(command));
+            seen.extend([set_by("web", "a=b"), set_by("web", "a=b"), set_by("later", "a=b")]);
+        }
+        told.push(proxy.cli("disable dynamic-cookie backend web"));
+        seen.extend([set_by("web", "a=b"), set_by("web", "a=b")]);
+        let rows = proxy.cli("show stat web -1 4");
+        told.push(rows.lines().filter(|line| line.starts_with("web,")).count().to_string());
+        (seen, told)
+    });
+    let value = |at: usize| seen.0[at].1.as_deref().map_or(0, str::len);
+    assert_eq!(value(0), "SRV=0123456789abcdef; path=/".len());
+    assert_eq!(seen.0[2], (seen.0[0].0.clone(), None), "the cookie is known again");
 }
 
 // row: 169

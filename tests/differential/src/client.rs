@@ -124,6 +124,11 @@ impl Client {
         (String::from_utf8_lossy(&bytes).into_owned(), end)
     }
 
+    /// Waits until at least so many bytes of a body have come behind the head; takes nothing.
+    pub fn peek_body(&mut self, length: usize) -> bool {
+        self.reader.has_body(length)
+    }
+
     /// Half-closes: no more bytes from here, reading goes on.
     pub fn finish_sending(&mut self) -> &mut Self {
         // A program that already reset the connection is the scenario's matter, seen at the next read.

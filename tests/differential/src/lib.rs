@@ -12,6 +12,7 @@
 
 mod backend;
 mod client;
+pub mod http2;
 pub mod normalise;
 mod port;
 mod program;
@@ -23,7 +24,7 @@ pub use client::Client;
 pub use port::{ReservedPort, SaturatedPort};
 pub use program::{Exit, Instance, Launch, Program};
 pub use sink::Sink;
-pub use wire::{Headers, Request, Response};
+pub use wire::{Coding, Headers, Request, Response};
 
 use std::fmt::Debug;
 use std::thread;

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
+
 /// No test sends a message longer than this.
 const MESSAGE_LENGTH_MAX: usize = 64 << 20;
 
@@ -30,6 +32,8 @@ pub struct Request {
     pub headers: Headers,
     /// Decoded if it came in chunks.
     pub body: String,
+    /// The compressed format that the body was in, where `content-encoding` announced one.
+    pub coding: Option<Coding>,
     pub trailers: Headers,
 }
 
@@ -41,8 +45,40 @@ pub struct Response {
     pub reason: String,
     /// Names in lower case, values as received, in order.
     pub headers: Headers,
+    /// Decoded if it came in chunks, and from the compressed format.
     pub body: String,
+    /// The compressed format that the body was in, where `content-encoding` announced one.
+    pub coding: Option<Coding>,
     pub trailers: Headers,
+}
+
+/// What the bytes of a body are, whatever `content-encoding` calls them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    Gzip,
+    Zlib,
+    RawDeflate,
+    /// Announced, and not there or not whole.
+    Broken,
+}
+
+/// Finds out which format the body is in, and decodes it.
+fn decoded(headers: &[(String, String)], body: Vec<u8>) -> (Vec<u8>, Option<Coding>) {
+    let announced = find(headers, "content-encoding").is_some_and(|coding| coding != "identity");
+    if !announced || body.is_empty() {
+        return (body, None);
+    }
+    let gzip = || read_whole(GzDecoder::new(&body[..])).map(|plain| (plain, Some(Coding::Gzip)));
+    let zlib = || read_whole(ZlibDecoder::new(&body[..])).map(|plain| (plain, Some(Coding::Zlib)));
+    let raw = || read_whole(DeflateDecoder::new(&body[..])).map(|plain| (plain, Some(Coding::RawDeflate)));
+    let found = gzip().or_else(|_| zlib()).or_else(|_| raw());
+    found.unwrap_or_else(|_| (body.clone(), Some(Coding::Broken)))
+}
+
+fn read_whole(mut decoder: impl Read) -> io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    decoder.read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -94,6 +130,9 @@ impl fmt::Debug for Response {
         writeln!(formatter, "{} {} {}", self.version, self.status, self.reason)?;
         for (name, value) in &self.headers {
             writeln!(formatter, "{name}: {value}")?;
+        }
+        if let Some(coding) = self.coding {
+            writeln!(formatter, "({coding:?})")?;
         }
         write!(formatter, "\n{}", self.body)?;
         for (name, value) in &self.trailers {
@@ -152,6 +191,19 @@ impl Reader {
             }
         }
         Ok(self.pending.drain(..length).collect())
+    }
+
+    /// Reads until so many bytes have come behind an empty line; false when the stream ends or fails before.
+    pub fn has_body(&mut self, length: usize) -> bool {
+        loop {
+            let head = self.pending.windows(4).position(|window| window == b"\r\n\r\n");
+            if head.is_some_and(|head| self.pending.len() >= head + 4 + length) {
+                return true;
+            }
+            if !matches!(self.fill(), Ok(true)) {
+                return false;
+            }
+        }
     }
 
     /// Up to and with the delimiter; `None` when the stream ended before its first byte.
@@ -219,7 +271,7 @@ impl Reader {
         let mut word = || words.next().unwrap_or_default();
         let (method, target, version) = (word(), word(), word());
         let (body, trailers) = (String::new(), Vec::new());
-        Ok(Some(Request { connection, method, target, version, headers, body, trailers }))
+        Ok(Some(Request { connection, method, target, version, headers, body, coding: None, trailers }))
     }
 
     /// Reads the body that the head announces into the request.
@@ -236,7 +288,9 @@ impl Reader {
             Some(Err(error)) => return Err(io::Error::other(error)),
             None => Vec::new(),
         };
+        let (body, coding) = decoded(&request.headers, body);
         request.body = String::from_utf8_lossy(&body).into_owned();
+        request.coding = coding;
         Ok(())
     }
 
@@ -262,8 +316,9 @@ impl Reader {
             end?;
             body
         };
+        let (body, coding) = decoded(&headers, body);
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Some(Response { version, status, reason, headers, body, trailers }))
+        Ok(Some(Response { version, status, reason, headers, body, coding, trailers }))
     }
 }
 

@@ -6,8 +6,8 @@ use rules::log_format::Zone;
 use rules::{
     AclSet, BackendNumber, Direction, FrontendNumber, Host, LoadError, LogContext, Names, ParseContext,
     PatternStore, Peer, Place, PlaceSet, ProcessNumber, ProxyId, Scope, Section, ServerId, ServerNumber,
-    StickTable, StickTableConfig, StreamFacts, StreamTimeout, StreamVariables, TableId, TcpNumber, Times,
-    UserlistId, VariableLimits, WallTime, Word,
+    StickTable, StickTableConfig, StreamFacts, StreamTimeout, StreamVariables, TableId, Times, UserlistId,
+    VariableLimits, WallTime, Word,
 };
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -114,6 +114,7 @@ impl World {
 
     pub fn scope(&self) -> Scope<'_> {
         Scope {
+            client: None,
             direction: self.direction,
             stream: &self.facts,
             request: self.request.as_ref(),
@@ -262,10 +263,6 @@ impl Host for FixedHost {
 
     fn process(&self, _: ProcessNumber) -> i64 {
         1
-    }
-
-    fn tcp(&self, _: &StreamFacts, _: TcpNumber) -> Option<i64> {
-        Some(12_345)
     }
 
     fn timeout(&self, _: &StreamFacts, _: StreamTimeout) -> Option<Duration> {

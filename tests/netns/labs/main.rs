@@ -2,5 +2,6 @@
 
 mod director_packets;
 mod director_traffic;
+mod failover;
 mod privileges;
 mod tutorial;

@@ -88,6 +88,33 @@ fn add(
     epoll::add(poll, socket, epoll::EventData::new_u64(key), flags).map_err(|error| error.to_string())
 }
 
+/// 100 KB of a page of made-up words, some of which come often, as words do; always the same.
+fn page() -> String {
+    const LENGTH: usize = 100 * 1024;
+    const SYLLABLES: [&str; 16] =
+        ["ha", "ws", "er", "mo", "or", "tow", "li", "ne", "st", "and", "ro", "pe", "an", "ch", "in", "g"];
+    let mut state = 42_u64;
+    let mut next = |limit: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % limit
+    };
+    let words: Vec<String> =
+        (0..1_500).map(|_| (0..next(4) + 1).map(|_| SYLLABLES[next(16) as usize]).collect()).collect();
+    let mut page = "<!DOCTYPE html>\n<html><head><title>Bench</title></head><body>\n".to_owned();
+    while page.len() < LENGTH {
+        let class = next(40);
+        page.push_str(&format!("<div class=\"c{class}\"><a href=\"/page/{}\">", next(100_000)));
+        for _ in 0..next(25) + 3 {
+            // The smaller of two numbers: words at the front come more often.
+            page.push_str(&words[next(1_500).min(next(1_500)) as usize]);
+            page.push(' ');
+        }
+        page.push_str("</a></div>\n");
+    }
+    page.truncate(LENGTH);
+    page
+}
+
 fn responses() -> HashMap<Vec<u8>, Rc<[u8]>> {
     let mut responses = HashMap::new();
     for size in SIZES {
@@ -95,6 +122,12 @@ fn responses() -> HashMap<Vec<u8>, Rc<[u8]>> {
         text.resize(text.len() + size, b'x');
         responses.insert(format!("/{size}").into_bytes(), Rc::from(text));
     }
+    let page = page();
+    let mut html =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", page.len())
+            .into_bytes();
+    html.extend_from_slice(page.as_bytes());
+    responses.insert(b"/html".to_vec(), Rc::from(html));
     // Fixed point of head and body: the head has the same length for two-digit lengths.
     let head_length = "HTTP/1.1 200 OK\r\nContent-Length: 00\r\n\r\n".len();
     let body_length = EXACT_LENGTH - head_length;

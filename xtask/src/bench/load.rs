@@ -6,11 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
+use rustls::ClientConfig;
 
 use super::proxies::{Proxy, other_cpu, pin};
+use super::wire::{Security, Wire};
 
 /// What to send and how.
 pub struct Load<'a> {
@@ -18,6 +21,9 @@ pub struct Load<'a> {
     pub connections: usize,
     /// A new connection for each request.
     pub close: bool,
+    /// HTTP/2 without TLS, by h2load, with so many streams on each connection.
+    pub streams: Option<usize>,
+    pub security: Security,
     pub time: Duration,
 }
 
@@ -30,6 +36,8 @@ pub struct Measured {
     pub cpu_us: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    /// Bytes of a response as it came, head and framing included.
+    pub bytes: f64,
 }
 
 /// Before each measurement: pools fill, buffers are faulted in.
@@ -56,6 +64,7 @@ pub fn run(proxy: &Proxy, load: &Load<'_>) -> Result<Measured, String> {
         cpu_us: cpu.as_secs_f64() * 1e6 / counted.requests as f64,
         p50_us: counted.p50_us,
         p99_us: counted.p99_us,
+        bytes: counted.bytes as f64 / counted.requests as f64,
     })
 }
 
@@ -65,38 +74,85 @@ struct Counted {
     seconds: f64,
     p50_us: f64,
     p99_us: f64,
+    bytes: u64,
 }
 
 /// Starts this binary as the generator and reads its one line.
 fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, String> {
+    if let Some(streams) = load.streams {
+        return generate_streams(port, load, streams, time);
+    }
     let output = Command::new(super::OWN)
         .args(["bench", "__load", &port.to_string(), load.path, &load.connections.to_string()])
-        .args([&load.close.to_string(), &time.as_millis().to_string()])
+        .args([&load.close.to_string(), &time.as_millis().to_string(), load.security.name()])
         .output()
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     match numbers.as_slice() {
-        [requests, errors, seconds, p50_us, p99_us] => Ok(Counted {
+        [requests, errors, seconds, p50_us, p99_us, bytes] => Ok(Counted {
             requests: *requests as u64,
             errors: *errors as u64,
             seconds: *seconds,
             p50_us: *p50_us,
             p99_us: *p99_us,
+            bytes: *bytes as u64,
         }),
         _ => Err(format!("the load generator said {text:?} {}", String::from_utf8_lossy(&output.stderr))),
     }
 }
 
-/// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS`.
+/// Lets nghttp2's h2load do it.
+fn generate_streams(port: u16, load: &Load<'_>, streams: usize, time: Duration) -> Result<Counted, String> {
+    let log = std::env::temp_dir().join(format!("hawser-bench-h2load-{}", std::process::id()));
+    let _ = std::fs::remove_file(&log);
+    pin(other_cpu());
+    // It times itself in whole seconds.
+    let seconds = time.as_secs().max(1);
+    let output = Command::new("h2load")
+        .args(["-t1", &format!("-c{}", load.connections), &format!("-m{streams}")])
+        .args(["-D", &seconds.to_string(), &format!("--log-file={}", log.display())])
+        .arg(format!("http://127.0.0.1:{port}{}", load.path))
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let requests = text.lines().find_map(|line| line.strip_prefix("requests: "));
+    let count = |what: &str| -> Option<u64> {
+        requests?.split(", ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok())
+    };
+    let (Some(done), Some(succeeded)) = (count("done"), count("succeeded")) else {
+        return Err(format!("h2load said {text:?} {}", String::from_utf8_lossy(&output.stderr)));
+    };
+    // Each line: when, status, microseconds.
+    let lines = std::fs::read_to_string(&log).unwrap_or_default();
+    let _ = std::fs::remove_file(&log);
+    let mut times: Vec<f64> =
+        lines.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    let quantile = |part: f64| {
+        times.get(((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1))).copied()
+    };
+    // `traffic: 1.23MB (1290000) total, … , 1.17MB (1228800) data`
+    let data = text.lines().find_map(|line| line.strip_suffix(") data")?.rsplit_once('(')?.1.parse().ok());
+    Ok(Counted {
+        bytes: data.unwrap_or_default(),
+        requests: succeeded,
+        errors: done - succeeded,
+        seconds: seconds as f64,
+        p50_us: quantile(0.50).unwrap_or_default(),
+        p99_us: quantile(0.99).unwrap_or_default(),
+    })
+}
+
+/// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS SECURITY`.
 pub fn serve(arguments: &[String]) -> Result<(), String> {
-    let [port, path, connections, close, milliseconds] = arguments else {
-        return Err("the generator takes five arguments".to_owned());
+    let [port, path, connections, close, milliseconds, security] = arguments else {
+        return Err("the generator takes six arguments".to_owned());
     };
     let parse = |text: &String| text.parse::<u64>().map_err(|error| error.to_string());
     pin(other_cpu());
     let port = u16::try_from(parse(port)?).map_err(|error| error.to_string())?;
-    let mut generator = Generator::new(port, path, close == "true")?;
+    let mut generator = Generator::new(port, path, close == "true", Security::parse(security)?)?;
     for _ in 0..parse(connections)? {
         generator.open()?;
     }
@@ -104,22 +160,26 @@ pub fn serve(arguments: &[String]) -> Result<(), String> {
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     sent: Instant,
     head: Vec<u8>,
     /// Bytes of the body still to come, once the head is known.
     remaining: Option<usize>,
+    /// The end of the response, when the body comes in chunks.
+    tail: Option<Vec<u8>>,
 }
 
 struct Generator {
     address: (&'static str, u16),
     request: Vec<u8>,
     close: bool,
+    tls: Option<Arc<ClientConfig>>,
     poll: std::os::fd::OwnedFd,
     connections: HashMap<u64, Connection>,
     next_key: u64,
     latencies: Latencies,
     errors: u64,
+    bytes: u64,
 }
 
 enum Step {
@@ -129,9 +189,11 @@ enum Step {
 }
 
 impl Generator {
-    fn new(port: u16, path: &str, close: bool) -> Result<Self, String> {
+    fn new(port: u16, path: &str, close: bool, security: Security) -> Result<Self, String> {
         let connection = if close { "Connection: close\r\n" } else { "" };
-        let mut request = format!("GET {path} HTTP/1.1\r\nHost: bench.example\r\n{connection}X-Pad: ");
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: bench.example\r\n{connection}Accept-Encoding: gzip\r\nX-Pad: "
+        );
         // Requests have 128 bytes, so that TCP mode carries 128 each way.
         while request.len() < 128 - 4 {
             request.push('x');
@@ -144,27 +206,31 @@ impl Generator {
             address,
             request: request.into(),
             close,
+            tls: security.client(),
             poll,
             connections,
             next_key: 0,
             latencies,
             errors: 0,
+            bytes: 0,
         })
     }
 
     /// Opens a connection and sends its first request.
     fn open(&mut self) -> Result<(), String> {
         let sent = Instant::now();
-        let mut stream = TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?;
+        let stream = TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?;
         use_cubic(&stream);
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let mut stream = Wire::new(stream, self.tls.as_ref())?;
         stream.write_all(&self.request).map_err(|error| error.to_string())?;
-        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        stream.socket().set_nonblocking(true).map_err(|error| error.to_string())?;
         let key = self.next_key;
         self.next_key += 1;
         epoll::add(&self.poll, &stream, epoll::EventData::new_u64(key), epoll::EventFlags::IN)
             .map_err(|error| error.to_string())?;
-        self.connections.insert(key, Connection { stream, sent, head: Vec::new(), remaining: None });
+        self.connections
+            .insert(key, Connection { stream, sent, head: Vec::new(), remaining: None, tail: None });
         Ok(())
     }
 
@@ -182,7 +248,7 @@ impl Generator {
             for event in &events {
                 let key = event.data.u64();
                 let Some(connection) = self.connections.get_mut(&key) else { continue };
-                match connection.advance(&mut buffer) {
+                match connection.advance(&mut buffer, &mut self.bytes) {
                     Step::Waits => {}
                     Step::Answered if self.close => {
                         self.latencies.add(connection.sent.elapsed());
@@ -204,7 +270,7 @@ impl Generator {
         }
         let seconds = start.elapsed().as_secs_f64();
         let (p50, p99) = (self.latencies.quantile(0.50), self.latencies.quantile(0.99));
-        println!("{} {} {seconds} {p50} {p99}", self.latencies.count, self.errors);
+        println!("{} {} {seconds} {p50} {p99} {}", self.latencies.count, self.errors, self.bytes);
         Ok(())
     }
 
@@ -216,20 +282,41 @@ impl Generator {
 }
 
 impl Connection {
-    fn advance(&mut self, buffer: &mut [u8]) -> Step {
+    fn advance(&mut self, buffer: &mut [u8], total: &mut u64) -> Step {
         let length = match self.stream.read(buffer) {
             Ok(0) => return Step::Over,
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Step::Waits,
             Err(_) => return Step::Over,
         };
+        *total += length as u64;
         let mut bytes = &buffer[..length];
+        if let Some(tail) = &mut self.tail {
+            return if ends(tail, bytes) {
+                self.tail = None;
+                self.remaining = Some(0);
+                Step::Answered
+            } else {
+                Step::Waits
+            };
+        }
         if self.remaining.is_none_or(|remaining| remaining == 0) {
             self.remaining = None;
             self.head.extend_from_slice(bytes);
             let Some(end) = self.head.windows(4).position(|window| window == b"\r\n\r\n") else {
                 return Step::Waits;
             };
+            if is_chunked(&self.head[..end]) {
+                let body = self.head.split_off(end);
+                self.head.clear();
+                let mut tail = Vec::new();
+                if ends(&mut tail, &body) {
+                    self.remaining = Some(0);
+                    return Step::Answered;
+                }
+                self.tail = Some(tail);
+                return Step::Waits;
+            }
             let Some(body) = content_length(&self.head[..end]) else { return Step::Over };
             let surplus = self.head.len() - (end + 4);
             bytes = &bytes[length - surplus..];
@@ -240,6 +327,20 @@ impl Connection {
         self.remaining = Some(remaining);
         if remaining == 0 { Step::Answered } else { Step::Waits }
     }
+}
+
+/// Whether the response has come to the end of its last chunk; `tail` keeps what may be the beginning of that.
+fn ends(tail: &mut Vec<u8>, bytes: &[u8]) -> bool {
+    const END: &[u8] = b"\r\n0\r\n\r\n";
+    tail.extend_from_slice(&bytes[bytes.len().saturating_sub(END.len())..]);
+    let surplus = tail.len().saturating_sub(END.len());
+    tail.drain(..surplus);
+    tail == END
+}
+
+fn is_chunked(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    text.starts_with("http/1.1 200 ") && text.contains("\r\ntransfer-encoding: chunked")
 }
 
 /// The length of the body of a 200 response.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::load::use_cubic;
+use super::wire::Security;
 
 /// The proxy under load has this CPU to itself, where there are two.
 pub const PROXY_CPU: usize = 0;
@@ -43,6 +44,8 @@ pub struct Setup {
     pub log: bool,
     pub servers: usize,
     pub balance: &'static str,
+    pub compress: bool,
+    pub security: Security,
 }
 
 /// A program to compare.
@@ -55,7 +58,8 @@ pub struct Program {
 impl Program {
     /// Debian's nginx-light has neither TCP proxying nor a reason to balance over one address 500 times.
     pub fn can(&self, setup: &Setup) -> bool {
-        self.name != "nginx" || (setup.mode == Mode::Http && setup.servers == 1)
+        self.name != "nginx"
+            || (setup.mode == Mode::Http && setup.servers == 1 && setup.security == Security::Plain)
     }
 
     fn command(&self, config: &Path) -> Command {
@@ -115,7 +119,13 @@ impl Proxy {
         let sink = if setup.log { sink()? } else { 0 };
         let text = match program.name {
             "nginx" => nginx_configuration(&folder, port, backend.port, sink),
-            _ => haproxy_configuration(setup, port, backend.port, sink),
+            _ => haproxy_configuration(
+                setup,
+                port,
+                backend.port,
+                sink,
+                certificate(setup, &folder)?.as_deref(),
+            ),
         };
         let config = folder.join("bench.cfg");
         fs::write(&config, text).map_err(|error| error.to_string())?;
@@ -179,19 +189,63 @@ fn sink() -> Result<u16, String> {
     Ok(port)
 }
 
+/// A certificate of its own with its key, ECDSA on P-256, where the setup speaks TLS.
+fn certificate(setup: &Setup, folder: &Path) -> Result<Option<PathBuf>, String> {
+    if setup.security == Security::Plain {
+        return Ok(None);
+    }
+    let path = folder.join("bench.pem");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example", "-keyout"])
+        .arg(&path)
+        .arg("-out")
+        .arg(folder.join("certificate"))
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|error| format!("openssl: {error}"))?;
+    if !made.success() {
+        return Err("openssl made no certificate".to_owned());
+    }
+    let part = |name: &str| fs::read(folder.join(name)).map_err(|error| error.to_string());
+    let whole = [part("bench.pem")?, part("certificate")?].concat();
+    fs::write(&path, whole).map_err(|error| error.to_string())?;
+    Ok(Some(path))
+}
+
 /// The same file for haproxy and hawser.
-fn haproxy_configuration(setup: &Setup, port: u16, backend: u16, sink: u16) -> String {
+fn haproxy_configuration(
+    setup: &Setup,
+    port: u16,
+    backend: u16,
+    sink: u16,
+    certificate: Option<&Path>,
+) -> String {
+    let tls = certificate.map_or_else(String::new, |path| format!(" ssl crt {}", path.display()));
     let mode = if setup.mode == Mode::Http { "http" } else { "tcp" };
     // Few enough clients in TCP mode that the pipes of splicing fit the same limit of descriptors.
     let clients = if setup.mode == Mode::Http { CLIENTS_MAX } else { 2_000 };
     let mut text = format!(
         "global\n nbthread 1\n maxconn {clients}\n\
          defaults\n mode {mode}\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
-         listen bench\n bind 127.0.0.1:{port}\n balance {}\n",
+         listen bench\n bind 127.0.0.1:{port}{tls}\n balance {}\n",
         setup.balance
     );
     if setup.mode == Mode::Http {
         text.push_str(" http-reuse always\n");
+    }
+    if setup.compress {
+        text.push_str(" compression algo gzip\n compression type text/html\n");
     }
     if setup.log {
         let _ = writeln!(text, " log 127.0.0.1:{sink} local0\n option httplog");
@@ -213,6 +267,7 @@ fn nginx_configuration(folder: &Path, port: u16, backend: u16, sink: u16) -> Str
          client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n\
          uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n\
          upstream b {{ server 127.0.0.1:{backend}; keepalive 512; keepalive_requests 1000000000; }}\n\
+         gzip on; gzip_comp_level 1; gzip_proxied any; gzip_http_version 1.1;\n\
          server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ proxy_pass http://b; proxy_http_version 1.1;\n\
          proxy_set_header Connection \"\"; proxy_max_temp_file_size 0; }} }} }}\n"
     )

@@ -6,8 +6,8 @@ use super::load::Measured;
 /// Prints a table of traffic; names the workload if hawser missed its target.
 pub fn traffic(workload: &Workload, rows: &[(&'static str, Vec<Measured>)]) -> Option<String> {
     println!(
-        "  {:10}{:>12}{:>8}{:>10}{:>10}{:>10}{:>8}",
-        "", "CPU us/req", "ratio", "req/s", "p50 us", "p99 us", "errors"
+        "  {:10}{:>12}{:>8}{:>10}{:>10}{:>10}{:>10}{:>8}",
+        "", "CPU us/req", "ratio", "req/s", "p50 us", "p99 us", "bytes", "errors"
     );
     let of =
         |name: &str| rows.iter().find(|(other, _)| *other == name).map(|(_, measured)| measured.as_slice());
@@ -17,11 +17,12 @@ pub fn traffic(workload: &Workload, rows: &[(&'static str, Vec<Measured>)]) -> O
         let value = |field: fn(&Measured) -> f64| middle(measured, field).unwrap_or_default();
         let errors: u64 = measured.iter().map(|one| one.errors).sum();
         println!(
-            "  {name:10}{cpu:>12.2}{:>8}{:>10.0}{:>10.0}{:>10.0}{errors:>8}",
+            "  {name:10}{cpu:>12.2}{:>8}{:>10.0}{:>10.0}{:>10.0}{:>10.0}{errors:>8}",
             ratio(cpu, reference),
             value(|one| one.requests_per_second),
             value(|one| one.p50_us),
             value(|one| one.p99_us),
+            value(|one| one.bytes),
         );
     }
     let own = of("hawser").and_then(|measured| middle(measured, |one| one.cpu_us));

@@ -25,18 +25,20 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.fd.edge-triggered", NoEffect, words, "poller mode"),
     row("tune.h1.zero-copy-fwd-recv", NoEffect, words, "zero-copy forwarding"),
     row("tune.h1.zero-copy-fwd-send", NoEffect, words, "zero-copy forwarding"),
-    row("tune.h2.be.initial-window-size", Idle, words, "HTTP/2 windows"),
-    row("tune.h2.be.max-concurrent-streams", Idle, words, "HTTP/2 streams"),
-    row("tune.h2.fe.initial-window-size", Idle, words, "HTTP/2 windows"),
-    row("tune.h2.fe.max-concurrent-streams", Idle, words, "HTTP/2 streams"),
-    row("tune.h2.header-table-size", Idle, words, "HTTP/2 header table"),
-    row("tune.h2.initial-window-size", Idle, words, "HTTP/2 windows"),
-    row("tune.h2.max-concurrent-streams", Idle, words, "HTTP/2 streams"),
-    row("tune.h2.max-frame-size", Idle, words, "HTTP/2 frames"),
+    row("tune.h2.be.initial-window-size", Works, h2_be_window, "bytes a server may send ahead on a stream"),
+    row("tune.h2.be.max-concurrent-streams", Works, h2_be_streams, "streams on a connection to a server"),
+    row("tune.h2.fe.initial-window-size", Works, h2_fe_window, "bytes a client may send ahead on a stream"),
+    row("tune.h2.fe.max-concurrent-streams", Works, h2_fe_streams, "streams a client may have open"),
+    row("tune.h2.fe.max-total-streams", Works, h2_fe_total, "streams until a client has to reconnect"),
+    row("tune.h2.header-table-size", Works, h2_table, "bytes of the table that compresses headers"),
+    row("tune.h2.initial-window-size", Works, h2_window, "bytes a peer may send ahead on a stream"),
+    row("tune.h2.max-concurrent-streams", Works, h2_streams, "streams a connection may have open"),
+    row("tune.h2.max-frame-size", Works, h2_frame, "bytes of a frame that peers may send"),
     row("tune.http.cookielen", Works, cookielen, "bytes of a captured cookie"),
     row("tune.http.logurilen", Works, logurilen, "bytes of a request line in logs"),
     row("tune.http.maxhdr", Works, maxhdr, "header fields a message may have"),
-    row("tune.idle-pool.shared", Works, idle_pool_shared, "threads share idle connections"),
+    // Idle connections stay with their thread: none is moved to another.
+    row("tune.idle-pool.shared", NoEffect, idle_pool_shared, "threads share idle connections"),
     row("tune.idletimer", NoEffect, words, "stream detection"),
     row("tune.listener.default-shards", NoEffect, words, "sockets per address"),
     row("tune.listener.multi-queue", NoEffect, words, "distribution of connections over threads"),
@@ -45,14 +47,15 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.lua.service-timeout", Idle, words, "Lua"),
     row("tune.lua.session-timeout", Idle, words, "Lua"),
     row("tune.lua.task-timeout", Idle, words, "Lua"),
-    row("tune.maxaccept", Works, maxaccept, "connections accepted in a row; -1 is no limit"),
+    row("tune.maxaccept", NoEffect, maxaccept, "connections accepted in a row; -1 is no limit"),
     row("tune.maxpollevents", NoEffect, words, "events handled in a row"),
     row("tune.maxrewrite", Works, maxrewrite, "bytes kept free for added headers"),
     row("tune.memory.hot-size", NoEffect, words, "memory pools"),
     row(
         "tune.pattern.cache-size",
-        Works,
-        read!(global.tune.pattern_cache_size = count),
+        // Lists that need one are compiled to a matcher instead.
+        NoEffect,
+        count,
         "entries of the pattern cache",
     ),
     row("tune.peers.max-updates-at-once", Idle, words, "peers"),
@@ -65,8 +68,9 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     ),
     row(
         "tune.pool-low-fd-ratio",
-        Works,
-        read!(global.tune.pool_low_fd_ratio = percent),
+        // It decides when idle connections are taken from other threads, which is never done.
+        NoEffect,
+        percent,
         "percent of descriptors that stops keeping more of them",
     ),
     row("tune.quic.frontend.conn-tx-buffers.limit", Idle, words, "QUIC"),
@@ -104,18 +108,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         read!(global.tune.sndbuf_server = Some(count)),
         "kernel send buffer, servers",
     ),
-    row("tune.ssl.cachesize", Idle, words, "TLS session cache"),
-    row("tune.ssl.capture-buffer-size", Idle, words, "TLS capture"),
-    row("tune.ssl.capture-cipherlist-size", Idle, words, "TLS capture"),
-    row("tune.ssl.default-dh-param", Idle, words, "Diffie-Hellman size"),
-    row("tune.ssl.force-private-cache", Idle, nothing, "TLS session cache"),
-    row("tune.ssl.hard-maxrecord", Idle, words, "TLS records"),
-    row("tune.ssl.keylog", Idle, words, "TLS key log"),
-    row("tune.ssl.lifetime", Idle, words, "TLS session lifetime"),
-    row("tune.ssl.maxrecord", Idle, words, "TLS records"),
-    row("tune.ssl.ocsp-update.maxdelay", Idle, words, "OCSP"),
-    row("tune.ssl.ocsp-update.mindelay", Idle, words, "OCSP"),
-    row("tune.ssl.ssl-ctx-cache-size", Idle, words, "generated certificates"),
     row("tune.stick-counters", NoEffect, words, "tracked counters of a session"),
     row("tune.vars.check-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.global-max-size", NoEffect, words, "memory of variables"),
@@ -123,21 +115,25 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("tune.vars.reqres-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.sess-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.txn-max-size", NoEffect, words, "memory of variables"),
-    row("tune.zlib.memlevel", Idle, words, "zlib"),
-    row("tune.zlib.windowsize", Idle, words, "zlib"),
+    row("tune.zlib.memlevel", NoEffect, words, "zlib"),
+    row("tune.zlib.windowsize", NoEffect, words, "zlib"),
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
-
-fn nothing(_: &mut GlobalDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    Ok(())
-}
 
 /// Takes whatever follows, at least a value.
 fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     arguments.expect("a value")?;
     arguments.rest();
     Ok(())
+}
+
+fn count(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.count().map(drop)
+}
+
+fn percent(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.percent().map(drop)
 }
 
 fn bufsize(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -148,6 +144,63 @@ fn bufsize(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_
         return Ok(());
     }
     fail(word.span, format!("tune.bufsize must be {BUFSIZE_MIN}..={}, found {size}", i32::MAX))
+}
+
+/// The largest window (RFC 9113 §6.9.1).
+const H2_WINDOW_MAX: i64 = i32::MAX as i64;
+
+fn window(arguments: Words<'_, '_>) -> Outcome<u32> {
+    Ok(arguments.integer(0..=H2_WINDOW_MAX)? as u32)
+}
+
+fn streams(arguments: Words<'_, '_>) -> Outcome<u32> {
+    Ok(arguments.integer(1..=i64::from(i32::MAX))? as u32)
+}
+
+fn h2_window(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2.initial_window_size = window(arguments)?;
+    Ok(())
+}
+
+fn h2_fe_window(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2_frontend.initial_window_size = Some(window(arguments)?);
+    Ok(())
+}
+
+fn h2_be_window(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2_backend.initial_window_size = Some(window(arguments)?);
+    Ok(())
+}
+
+fn h2_streams(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2.max_concurrent_streams = streams(arguments)?;
+    Ok(())
+}
+
+fn h2_fe_streams(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2_frontend.max_concurrent_streams = Some(streams(arguments)?);
+    Ok(())
+}
+
+fn h2_be_streams(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2_backend.max_concurrent_streams = Some(streams(arguments)?);
+    Ok(())
+}
+
+fn h2_fe_total(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let count = arguments.integer(0..=i64::from(i32::MAX))? as u32;
+    draft.global.tune.http2_total_streams_max = (count > 0).then_some(count);
+    Ok(())
+}
+
+fn h2_table(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2_header_table_size = arguments.integer(0..=65_536)? as u32;
+    Ok(())
+}
+
+fn h2_frame(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.tune.http2_max_frame_size = arguments.integer(16_384..=16_777_215)? as u32;
+    Ok(())
 }
 
 fn maxrewrite(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -174,9 +227,8 @@ fn logurilen(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<
     Ok(())
 }
 
-fn maxaccept(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.maxaccept = Some(arguments.integer(-1..=i64::from(i32::MAX))? as i32);
-    Ok(())
+fn maxaccept(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.integer(-1..=i64::from(i32::MAX)).map(drop)
 }
 
 fn comp_maxlevel(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
@@ -184,7 +236,6 @@ fn comp_maxlevel(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Cont
     Ok(())
 }
 
-fn idle_pool_shared(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.tune.idle_pool_shared = arguments.switch()?;
-    Ok(())
+fn idle_pool_shared(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.switch().map(drop)
 }

@@ -1,6 +1,6 @@
 //! One listening address of a frontend: each address and port of a `bind` line becomes one of these.
 
-use super::{Address, Level, Network};
+use super::{Address, BindTls, Level};
 use diag::Span;
 use rules::ProxyId;
 
@@ -28,15 +28,13 @@ pub struct Bind {
     pub tcp_user_timeout_ms: Option<u32>,
     pub tfo: bool,
     pub defer_accept: bool,
-    pub nice: Option<i32>,
     /// `level`: only on sockets of the runtime API.
     pub level: Level,
     pub severity_output: Option<SeverityOutput>,
     pub expose_fd_listeners: bool,
     pub namespace: Option<String>,
-    pub tls: Option<BindTls>,
-    pub http2_prior_knowledge: bool,
-    pub source_networks: Vec<Network>,
+    pub tls: Option<Box<BindTls>>,
+    pub protocol: Protocol,
     /// `accept-netscaler-cip MAGIC`.
     pub netscaler_cip: Option<u32>,
     /// The frontend that owns it; the runtime API's own sockets have none.
@@ -65,14 +63,12 @@ impl Bind {
             tcp_user_timeout_ms: None,
             tfo: false,
             defer_accept: false,
-            nice: None,
             level: Level::default(),
             severity_output: None,
             expose_fd_listeners: false,
             namespace: None,
             tls: None,
-            http2_prior_knowledge: false,
-            source_networks: Vec::new(),
+            protocol: Protocol::Negotiated,
             proxy: None,
             netscaler_cip: None,
         }
@@ -87,10 +83,13 @@ pub enum SeverityOutput {
     String,
 }
 
-/// The words after `ssl` on a bind line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BindTls {
-    pub certificates: Vec<String>,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
+/// `proto` of a `bind` or `server` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// What ALPN agrees on; without it HTTP/1, and for clients HTTP/2 when they begin with its preface.
+    #[default]
+    Negotiated,
+    Http1,
+    /// HTTP/2 without negotiation.
+    Http2,
 }

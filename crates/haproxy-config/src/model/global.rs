@@ -1,6 +1,7 @@
 //! The `global` sections, merged.
 
-use super::{Address, Bind};
+use super::{Address, Bind, GlobalTls};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ pub struct Global {
     pub maxconn: Option<u32>,
     pub maxconnrate: Option<u32>,
     pub maxsessrate: Option<u32>,
+    /// `maxcomprate`: kilobytes per second given to the compressor.
+    pub max_compression_rate: Option<u32>,
+    /// `maxcompcpuusage`: percent of its time that a thread may be busy and still compress.
+    pub max_compression_cpu: Option<u32>,
     pub maxpipes: Option<u32>,
     pub ulimit_n: Option<u64>,
     pub fd_hard_limit: Option<u64>,
@@ -50,6 +55,13 @@ pub struct Global {
     pub noreuseport: bool,
     pub nosplice: bool,
     pub tune: Tune,
+    pub tls: GlobalTls,
+    /// `h1-case-adjust`: spellings of header names, by their lower case.
+    pub h1_case_adjust: HashMap<String, String>,
+    /// Checks in version 2 of the PROXY protocol tell their own addresses.
+    pub pp2_never_send_local: bool,
+    /// Reloads after which a former worker is ended.
+    pub mworker_max_reloads: Option<u32>,
     /// `setenv`, `presetenv`, `resetenv`, `unsetenv` have been applied while reading; kept for scripts.
     pub environment: Vec<(String, String)>,
     /// `set-var proc.x` lines: name and constant expression are evaluated at start.
@@ -71,16 +83,53 @@ pub struct Tune {
     pub http_maxhdr: usize,
     pub http_logurilen: usize,
     pub http_cookielen: usize,
-    pub maxaccept: Option<i32>,
-    pub pattern_cache_size: u32,
     pub rcvbuf_client: Option<u32>,
     pub rcvbuf_server: Option<u32>,
     pub sndbuf_client: Option<u32>,
     pub sndbuf_server: Option<u32>,
-    pub idle_pool_shared: bool,
-    pub pool_low_fd_ratio: u32,
+    /// Percent of the descriptors beyond which no connection to a server is kept idle.
     pub pool_high_fd_ratio: u32,
     pub comp_maxlevel: u32,
+    /// `tune.h2.initial-window-size` and `tune.h2.max-concurrent-streams`.
+    pub http2: Http2Side,
+    /// The same of one side alone.
+    pub http2_frontend: Http2Override,
+    pub http2_backend: Http2Override,
+    pub http2_header_table_size: u32,
+    pub http2_max_frame_size: u32,
+    /// `tune.h2.fe.max-total-streams`: streams until a client is told to reconnect.
+    pub http2_total_streams_max: Option<u32>,
+}
+
+/// What HTTP/2 connections of one side allow their peers.
+#[derive(Debug, Clone, Copy)]
+pub struct Http2Side {
+    /// Bytes that may come on a stream before they are acknowledged.
+    pub initial_window_size: u32,
+    pub max_concurrent_streams: u32,
+}
+
+/// What one side says differently.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Http2Override {
+    pub initial_window_size: Option<u32>,
+    pub max_concurrent_streams: Option<u32>,
+}
+
+impl Http2Override {
+    /// What is in force, where `general` is what both sides share.
+    pub fn over(self, general: Http2Side) -> Http2Side {
+        Http2Side {
+            initial_window_size: self.initial_window_size.unwrap_or(general.initial_window_size),
+            max_concurrent_streams: self.max_concurrent_streams.unwrap_or(general.max_concurrent_streams),
+        }
+    }
+}
+
+impl Default for Http2Side {
+    fn default() -> Self {
+        Http2Side { initial_window_size: 65_535, max_concurrent_streams: 100 }
+    }
 }
 
 impl Default for Tune {
@@ -91,16 +140,18 @@ impl Default for Tune {
             http_maxhdr: 101,
             http_logurilen: 1024,
             http_cookielen: 63,
-            maxaccept: None,
-            pattern_cache_size: 10_000,
             rcvbuf_client: None,
             rcvbuf_server: None,
             sndbuf_client: None,
             sndbuf_server: None,
-            idle_pool_shared: true,
-            pool_low_fd_ratio: 20,
             pool_high_fd_ratio: 25,
             comp_maxlevel: 1,
+            http2: Http2Side::default(),
+            http2_frontend: Http2Override::default(),
+            http2_backend: Http2Override::default(),
+            http2_header_table_size: 4096,
+            http2_max_frame_size: 16_384,
+            http2_total_streams_max: None,
         }
     }
 }

@@ -7,15 +7,18 @@ mod global;
 mod proxy;
 mod sections;
 mod server;
+mod tls;
 
 pub use address::{Address, Network};
 pub use bind::*;
 pub use global::{
-    CpuMap, Global, Level, LogFormatKind, LogTarget, LogTargetAddress, ProcessValue, StatsSocket,
+    CpuMap, Global, Http2Override, Http2Side, Level, LogFormatKind, LogTarget, LogTargetAddress,
+    ProcessValue, StatsSocket, Tune,
 };
 pub use proxy::*;
 pub use sections::*;
 pub use server::*;
+pub use tls::*;
 
 /// A whole configuration, after validation.
 #[derive(Debug, Default)]

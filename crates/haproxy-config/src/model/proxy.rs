@@ -39,6 +39,8 @@ pub struct Proxy {
     pub balance: Balance,
     pub fullconn: Option<u32>,
     pub cookie: Option<CookiePersistence>,
+    /// `dynamic-cookie-key`: the runtime API may enable dynamic cookies where `cookie` does not ask for them.
+    pub dynamic_cookie_key: Option<String>,
     /// `persist rdp-cookie(name)`.
     pub rdp_persist: Option<String>,
     pub use_server: Vec<UseServer>,
@@ -51,6 +53,8 @@ pub struct Proxy {
     pub http_reuse: HttpReuse,
     pub check: checks::Recipe,
     pub check_options: CheckOptions,
+    /// `option external-check`: a program takes the place of `check`.
+    pub external_check: Option<ExternalCheck>,
     /// Its own stick table, in [`Model::tables`](super::Model::tables).
     pub stick_table: Option<TableId>,
     pub stick_rules: Vec<StickRule>,
@@ -93,6 +97,8 @@ pub struct Proxy {
     pub client_keepalive: KeepaliveTuning,
     pub server_keepalive: KeepaliveTuning,
     pub compression: Option<Compression>,
+    /// In the order of their lines.
+    pub filters: Vec<Filter>,
 }
 
 /// `clitcpka-…`, `srvtcpka-…`: how TCP keep-alive probes are sent; `None` is the system's setting.
@@ -104,12 +110,37 @@ pub struct KeepaliveTuning {
 }
 
 /// `compression …`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compression {
-    pub algorithms: Vec<CompressionAlgorithm>,
-    /// MIME types; empty: all but multipart.
-    pub types: Vec<String>,
+    pub response: CompressedSide,
+    pub request: CompressedSide,
+    /// `direction`: which of them are compressed.
+    pub compresses_response: bool,
+    pub compresses_request: bool,
     pub offload: bool,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Compression {
+            response: CompressedSide::default(),
+            request: CompressedSide::default(),
+            compresses_response: true,
+            compresses_request: false,
+            offload: false,
+        }
+    }
+}
+
+/// What `compression` says of the messages in one direction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompressedSide {
+    /// As they were named: responses try the last one first; requests have one at most.
+    pub algorithms: Vec<CompressionAlgorithm>,
+    /// How the MIME types begin; empty: all but multipart.
+    pub types: Vec<String>,
+    /// Bytes that a body of known length must have; 0: any.
+    pub min_size: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +149,58 @@ pub enum CompressionAlgorithm {
     Gzip,
     Deflate,
     RawDeflate,
+    Brotli,
+    Zstd,
+}
+
+impl CompressionAlgorithm {
+    /// As configurations and `res.comp_algo` name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CompressionAlgorithm::RawDeflate => "raw-deflate",
+            other => other.token(),
+        }
+    }
+
+    /// As `accept-encoding` and `content-encoding` name it.
+    pub fn token(self) -> &'static str {
+        match self {
+            CompressionAlgorithm::Identity => "identity",
+            CompressionAlgorithm::Gzip => "gzip",
+            CompressionAlgorithm::Deflate | CompressionAlgorithm::RawDeflate => "deflate",
+            CompressionAlgorithm::Brotli => "br",
+            CompressionAlgorithm::Zstd => "zstd",
+        }
+    }
+}
+
+/// A `filter` line.
+#[derive(Debug, Clone)]
+pub enum Filter {
+    /// Where compression stands among the others.
+    Compression,
+    Cache(String),
+    Trace,
+    Bandwidth(Bandwidth),
+}
+
+/// `filter bwlim-in` and `filter bwlim-out`: a limit that rules turn on for a stream.
+#[derive(Debug, Clone)]
+pub struct Bandwidth {
+    pub name: String,
+    /// What clients send; else what they get.
+    pub uploads: bool,
+    /// Bytes that go on at once, at least.
+    pub min_size: u64,
+    pub limit: BandwidthLimit,
+}
+
+#[derive(Debug, Clone)]
+pub enum BandwidthLimit {
+    /// Each stream has its own: bytes in a period, where the rule names no others.
+    Stream { limit: u64, period: Duration },
+    /// All streams with the same key share it: bytes in the period of the table's rate of bytes.
+    Shared { limit: u64, key: Expr, table: TableId },
 }
 
 impl Proxy {
@@ -150,6 +233,7 @@ impl Proxy {
             balance: Balance { algorithm: balance::Algorithm::RoundRobin, key: BalanceKey::None },
             fullconn: None,
             cookie: None,
+            dynamic_cookie_key: None,
             rdp_persist: None,
             use_server: Vec::new(),
             force_persist: Vec::new(),
@@ -160,6 +244,7 @@ impl Proxy {
             http_reuse: HttpReuse::default(),
             check: checks::Recipe::default(),
             check_options: CheckOptions::default(),
+            external_check: None,
             stick_table: None,
             stick_rules: Vec::new(),
             source: None,
@@ -195,6 +280,7 @@ impl Proxy {
             client_keepalive: KeepaliveTuning::default(),
             server_keepalive: KeepaliveTuning::default(),
             compression: None,
+            filters: Vec::new(),
         }
     }
 }
@@ -350,7 +436,6 @@ pub struct CookiePersistence {
     pub max_idle: Option<Duration>,
     pub max_life: Option<Duration>,
     pub dynamic: bool,
-    pub dynamic_key: Option<String>,
     pub attributes: Vec<String>,
 }
 
@@ -423,6 +508,14 @@ pub struct CheckOptions {
     pub send_state: bool,
 }
 
+/// `external-check command` and `external-check path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalCheck {
+    pub command: String,
+    /// Folders with colons between them; PATH of the command.
+    pub path: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderCapture {
     /// Empty for a slot that `declare capture` made: rules fill it.
@@ -479,7 +572,6 @@ pub struct Stats {
     pub show_legends: bool,
     pub show_node: Option<String>,
     pub show_description: Option<String>,
-    pub show_modules: bool,
     /// Proxies listed; empty: all. `.` is already resolved.
     pub scope: Vec<String>,
     /// `stats admin if …`: one must match (an entry without condition always does).

@@ -1,9 +1,10 @@
 //! One `server` line (or one slot of a `server-template`), with `default-server` folded in.
 
-use super::Address;
+use super::{Address, Protocol, ServerTls};
 use diag::Span;
 use rules::ServerId;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, Clone)]
@@ -22,7 +23,7 @@ pub struct Server {
     pub maxconn: u32,
     pub minconn: u32,
     pub maxqueue: u32,
-    pub cookie: Option<String>,
+    pub cookie: Option<Arc<str>>,
     pub redir: Option<String>,
     pub slowstart: Option<Duration>,
     pub track: Option<ServerId>,
@@ -34,9 +35,8 @@ pub struct Server {
     pub on_marked_down_shutdown_sessions: bool,
     pub on_marked_up_shutdown_backup_sessions: bool,
     pub send_proxy: Option<ProxyProtocol>,
-    /// Idle connections: `pool-max-conn` (-1 is unlimited), `pool-purge-delay`, `max-reuse`, `pool-low-conn`.
+    /// Idle connections: `pool-max-conn` (-1 is unlimited), `pool-purge-delay`, `max-reuse`.
     pub pool_max_conn: i32,
-    pub pool_low_conn: u32,
     pub pool_purge_delay: Duration,
     pub max_reuse: Option<u32>,
     pub source: Option<Source>,
@@ -49,10 +49,17 @@ pub struct Server {
     pub tfo: bool,
     pub mss: Option<i32>,
     pub namespace: Option<String>,
+    /// A SOCKS4 proxy that connects in our place.
+    pub socks4: Option<SocketAddr>,
+    /// Made for `dispatch` or `transparent`: it is where requests go, and no server that anybody sees.
+    pub is_implied: bool,
     pub non_stick: bool,
-    pub http2_prior_knowledge: bool,
-    pub tls: Option<ServerTls>,
-    pub log_proto: Option<String>,
+    pub protocol: Protocol,
+    /// `ws`: what WebSockets go over.
+    pub websocket: WebSocketProtocol,
+    pub tls: Option<Box<ServerTls>>,
+    /// `check-ssl` without `ssl`: requests go in the clear.
+    pub tls_checks_only: bool,
 }
 
 /// How the server's port is found.
@@ -78,7 +85,7 @@ pub struct ServerCheck {
     pub via_socks4: bool,
     pub tls: bool,
     pub sni: Option<String>,
-    pub alpn: Option<String>,
+    pub alpn: Option<Vec<Vec<u8>>>,
     pub proto: Option<String>,
 }
 
@@ -147,13 +154,15 @@ pub enum InitAddress {
 pub struct ResolveOptions {
     pub allow_dup_ip: bool,
     pub ignore_weight: bool,
-    pub prevent_dup_ip: bool,
 }
 
-/// The TLS words of a server line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerTls {
-    pub verify_none: bool,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
+/// `ws` of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebSocketProtocol {
+    /// HTTP/1.1, or what `proto` fixes.
+    #[default]
+    Auto,
+    Http1,
+    /// The extended `CONNECT` of RFC 8441.
+    Http2,
 }

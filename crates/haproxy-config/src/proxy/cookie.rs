@@ -36,7 +36,6 @@ fn cookie(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
         max_idle: None,
         max_life: None,
         dynamic: false,
-        dynamic_key: None,
         attributes: Vec::new(),
     };
     while let Some(word) = arguments.next() {
@@ -87,6 +86,6 @@ fn cookie(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
 }
 
 fn key(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    draft.dynamic_cookie_key = Some(arguments.string()?);
+    draft.proxy.dynamic_cookie_key = Some(arguments.string()?);
     Ok(())
 }

@@ -47,7 +47,7 @@ pub(crate) fn status(arguments: &mut Arguments<'_>) -> Outcome<u16> {
 /// Reads an error file: a whole response. A file that is only a page gets a head, with a warning.
 pub(crate) fn read_file(word: &Word, status: u16, context: &mut Context<'_>) -> Outcome<Arc<[u8]>> {
     let path = context.path(&word.value);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match crate::files::read_at_most(&path, FILE_LENGTH_MAX + 1) {
         Ok(bytes) => bytes,
         Err(error) => return fail(word.span, format!("cannot read `{}`: {error}", path.display())),
     };

@@ -11,7 +11,7 @@ use crate::language::Word;
 use crate::model::Mode;
 use crate::parse::{Arguments, Context, Outcome, fail_with_help};
 use crate::scope::{condition_start, word};
-use ::rules::Ruleset;
+use ::rules::{HttpRule, Ruleset};
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("block", Both, No, Works, block, "old: http-request deny"),
@@ -74,15 +74,43 @@ fn translate(
     let help = format!("write `{} {}`", ruleset.name(), shown.join(" "));
     context.warn_old(line.span, format!("`{}` is an old form", line.text(0)), help);
     match ruleset {
-        Ruleset::HttpResponse => draft.proxy.http_response.push(rule),
+        Ruleset::HttpResponse => draft.old_rules.response.push(rule),
         Ruleset::HttpRequest
         | Ruleset::HttpAfterResponse
         | Ruleset::TcpRequestConnection
         | Ruleset::TcpRequestSession
         | Ruleset::TcpRequestContent
-        | Ruleset::TcpResponseContent => draft.proxy.http_request.push(rule),
+        | Ruleset::TcpResponseContent => draft.old_rules.request.push(rule),
     }
     Ok(())
+}
+
+/// Rules made of old lines, until it is known which rules of today stand between them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OldRules {
+    /// Before everything: `monitor-net`, then `block`.
+    first: Vec<HttpRule>,
+    /// After all `http-request` rules, and before `redirect`.
+    request: Vec<HttpRule>,
+    /// After all `http-response` rules.
+    response: Vec<HttpRule>,
+}
+
+/// Puts the old rules where they ran.
+pub(super) fn place(draft: &mut Draft) {
+    let OldRules { first, request, response } = std::mem::take(&mut draft.old_rules);
+    draft.proxy.http_request.splice(0..0, first);
+    draft.proxy.http_request.extend(request);
+    draft.proxy.http_response.extend(response);
+}
+
+/// The expression of a value, where the old one was about the whole line: what follows the name is the beginning.
+fn value_pattern(keyword: &str, value: &str) -> String {
+    let ignores_case = keyword.starts_with("reqi") || keyword.starts_with("rspi");
+    let case = if ignores_case { "(?i)" } else { "" };
+    let free = [".*", "(.*", "^"].iter().any(|start| value.starts_with(start));
+    let anchor = if free { "" } else { "^" };
+    if value.is_empty() { ".*".to_owned() } else { format!("{case}{anchor}{value}") }
 }
 
 /// A word as it would have to be written.
@@ -198,11 +226,11 @@ fn replace(
         let help = format!("delete `{name}` and add `{new_name}` by two rules");
         return fail_with_help(replacement.span, "a replacement cannot change the name of a header", help);
     }
-    let value = if value.is_empty() { ".*" } else { value };
+    let value = value_pattern(arguments.line().text(0), value);
     translate(
         draft,
         ruleset,
-        &["replace-header", name, value, &literal(new_value.trim_start())],
+        &["replace-header", name, &value, &literal(new_value.trim_start())],
         arguments,
         context,
     )
@@ -233,13 +261,8 @@ fn judge(
         return fail_with_help(line.span, message, format!("write `{modern}`"));
     }
     let test = format!("{side}.fhdr({name})");
-    let ignores_case = line.text(0).starts_with("reqi") || line.text(0).starts_with("rspi");
-    let mut made = vec![action, "if", "{", &test, "-m", "reg"];
-    if ignores_case {
-        made.push("-i");
-    }
-    made.extend([if value.is_empty() { ".*" } else { value }, "}"]);
-    translate(draft, ruleset, &made, arguments, context)
+    let value = value_pattern(line.text(0), value);
+    translate(draft, ruleset, &[action, "if", "{", &test, "-m", "reg", &value, "}"], arguments, context)
 }
 
 fn reqdeny(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
@@ -260,7 +283,9 @@ fn rspdeny(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_
 
 fn block(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
     arguments.clone().expect("`if` or `unless` and a condition")?;
-    translate(draft, Ruleset::HttpRequest, &["deny"], arguments, context)
+    translate(draft, Ruleset::HttpRequest, &["deny"], arguments, context)?;
+    draft.old_rules.first.extend(draft.old_rules.request.pop());
+    Ok(())
 }
 
 /// `monitor-net NETWORK`: these clients were answered before any rule, so the new rule goes first.
@@ -277,8 +302,8 @@ fn monitor_net(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Contex
     }
     let made = ["return", "status", "200", "if", "{", "src", &network.value, "}"];
     translate(draft, Ruleset::HttpRequest, &made, arguments, context)?;
-    if let Some(rule) = draft.proxy.http_request.pop() {
-        draft.proxy.http_request.insert(0, rule);
+    if let Some(rule) = draft.old_rules.request.pop() {
+        draft.old_rules.first.insert(0, rule);
     }
     Ok(())
 }

@@ -48,21 +48,22 @@ pub(crate) static SWITCHES: &[Switch] = &[
         &mut o.accept_invalid_http_response
     }),
     switch("allbackups", Backend, false, Works, |o| &mut o.allbackups),
-    switch("checkcache", Backend, true, ParsedOnly("cacheable responses that set cookies pass"), |o| {
-        &mut o.checkcache
-    }),
+    switch("checkcache", Backend, true, Works, |o| &mut o.checkcache),
     switch("clitcpka", Frontend, false, Works, |o| &mut o.clitcpka),
     switch("contstats", Frontend, false, Works, |o| &mut o.contstats),
     switch("disable-h2-upgrade", Frontend, true, Works, |o| &mut o.disable_h2_upgrade),
     switch("dontlog-normal", Frontend, false, Works, |o| &mut o.dontlog_normal),
     switch("dontlognull", Frontend, false, Works, |o| &mut o.dontlognull),
-    switch("h1-case-adjust-bogus-client", Frontend, false, NoEffect, |o| &mut o.h1_case_adjust_bogus_client),
-    switch("h1-case-adjust-bogus-server", Backend, false, NoEffect, |o| &mut o.h1_case_adjust_bogus_server),
+    switch("h1-case-adjust-bogus-client", Frontend, false, Works, |o| &mut o.h1_case_adjust_bogus_client),
+    switch("h1-case-adjust-bogus-server", Backend, false, Works, |o| &mut o.h1_case_adjust_bogus_server),
     switch("http-buffer-request", Both, true, Works, |o| &mut o.http_buffer_request),
     switch("http-ignore-probes", Frontend, true, Works, |o| &mut o.http_ignore_probes),
-    switch("http-no-delay", Both, true, Works, |o| &mut o.http_no_delay),
+    // Nothing is ever held back for a fuller packet.
+    switch("http-no-delay", Both, true, NoEffect, |o| &mut o.http_no_delay),
     switch("http-pretend-keepalive", Backend, true, Works, |o| &mut o.http_pretend_keepalive),
-    switch("http-use-proxy-header", Frontend, true, Works, |o| &mut o.http_use_proxy_header),
+    switch("http-use-proxy-header", Frontend, true, ParsedOnly("`Proxy-Connection` is not looked at"), |o| {
+        &mut o.http_use_proxy_header
+    }),
     switch("idle-close-on-response", Frontend, true, Works, |o| &mut o.idle_close_on_response),
     switch("independant-streams", Both, false, Old("`option independent-streams`"), |o| {
         &mut o.independent_streams
@@ -73,19 +74,16 @@ pub(crate) static SWITCHES: &[Switch] = &[
     switch("logasap", Frontend, false, Works, |o| &mut o.logasap),
     switch("nolinger", Both, false, Works, |o| &mut o.nolinger),
     switch("persist", Backend, false, Works, |o| &mut o.persist),
-    switch("prefer-last-server", Backend, true, ParsedOnly("servers are chosen by balancing alone"), |o| {
-        &mut o.prefer_last_server
-    }),
+    switch("prefer-last-server", Backend, true, Works, |o| &mut o.prefer_last_server),
     switch("socket-stats", Frontend, false, Works, |o| &mut o.socket_stats),
-    switch("splice-auto", Both, false, Works, |o| &mut o.splice_auto),
-    switch("splice-request", Both, false, Works, |o| &mut o.splice_request),
-    switch("splice-response", Both, false, Works, |o| &mut o.splice_response),
+    // Hints how bytes are moved: they are copied in large pieces, which measured no slower.
+    switch("splice-auto", Both, false, NoEffect, |o| &mut o.splice_auto),
+    switch("splice-request", Both, false, NoEffect, |o| &mut o.splice_request),
+    switch("splice-response", Both, false, NoEffect, |o| &mut o.splice_response),
     switch("srvtcpka", Backend, false, Works, |o| &mut o.srvtcpka),
     switch("tcp-smart-accept", Frontend, false, Works, |o| &mut o.tcp_smart_accept),
     switch("tcp-smart-connect", Backend, false, Works, |o| &mut o.tcp_smart_connect),
-    switch("transparent", Backend, false, ParsedOnly("connections go to servers only"), |o| {
-        &mut o.transparent
-    }),
+    switch("transparent", Backend, false, Works, |o| &mut o.transparent),
 ];
 
 /// An option with a parser of its own.

@@ -42,7 +42,6 @@ fn new_stats() -> Stats {
         show_legends: false,
         show_node: None,
         show_description: None,
-        show_modules: false,
         scope: Vec::new(),
         admin: Vec::new(),
         http_request: Vec::new(),
@@ -90,7 +89,10 @@ fn stats(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context
         "hide-version" => stats.hide_version = true,
         "show-version" => stats.hide_version = false,
         "show-legends" => stats.show_legends = true,
-        "show-modules" => stats.show_modules = true,
+        "show-modules" => {
+            context
+                .warn(arguments.last().span, "`show-modules` has no effect: the page shows no such columns");
+        }
         "show-node" => {
             let node = rest_of_line(arguments);
             if node.contains(' ') {

@@ -111,7 +111,7 @@ impl Head {
         match self.version {
             _ if keep_alive && self.upgrade().is_some() => {}
             Version::Http10 if keep_alive => self.add(b"connection", b"keep-alive"),
-            Version::Http11 if !keep_alive => self.add(b"connection", b"close"),
+            Version::Http11 | Version::Http2 if !keep_alive => self.add(b"connection", b"close"),
             Version::Http10 | Version::Http11 | Version::Http2 => {}
         }
     }
@@ -123,7 +123,7 @@ impl Head {
         let old = self.version == Version::Http10 || request_version == Version::Http10;
         if keep_alive && old {
             self.add(b"connection", b"keep-alive");
-        } else if !keep_alive && self.version == Version::Http11 {
+        } else if !keep_alive && self.version != Version::Http10 {
             self.add(b"connection", b"close");
         }
     }

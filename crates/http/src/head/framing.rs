@@ -15,7 +15,8 @@ pub enum Framing {
     Length(u64),
     /// Chunked coding.
     Chunked,
-    /// Until the sender closes (responses only, and tunnels after 101 or `CONNECT`).
+    /// Until the sender closes: responses, tunnels after 101 or `CONNECT`, and HTTP/2 requests that do not tell their
+    /// length, which end with their stream.
     UntilClose,
 }
 
@@ -30,6 +31,8 @@ pub(crate) struct Body {
     pub(crate) other_coding: bool,
     /// The fields contradicted each other: the connection must not be reused after this message.
     pub(crate) must_close: bool,
+    /// The message came in the frames of a stream: the stream's end is the end of the body, and it is not there yet.
+    pub(crate) streamed: bool,
 }
 
 /// Why a list of lengths or codings was refused.
@@ -94,6 +97,7 @@ impl Head {
             _ if self.method_kind() == Method::Connect => Framing::None,
             Body { chunked: true, .. } => Framing::Chunked,
             Body { length: Some(length), .. } => Framing::Length(length),
+            Body { streamed: true, .. } => Framing::UntilClose,
             Body { .. } => Framing::None,
         }
     }
@@ -116,7 +120,7 @@ impl Head {
         if self.cursor.is_done() {
             return self.body;
         }
-        let mut body = Body::default();
+        let mut body = Body { streamed: self.body.streamed, ..Body::default() };
         for (kind, _, value) in self.fields_with_kind() {
             // A message of our own with nonsense here keeps what could be read: it is our bug, not a peer's.
             if kind == FieldKind::ContentLength {

@@ -170,6 +170,7 @@ impl Head {
 
     /// Request: replaces the whole URI. An absolute one changes the value of `Host` too (RFC 9112 §3.2.2), as in HAProxy.
     pub fn set_uri(&mut self, uri: &[u8]) {
+        self.assembled = false;
         self.rewrite_request_line(None, &[uri], self.version);
         let Some(authority) = self.scheme().and(self.authority()) else { return };
         let host = authority.rsplit(|&byte| byte == b'@').next().unwrap_or_default().to_vec();

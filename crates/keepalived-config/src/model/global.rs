@@ -1,6 +1,6 @@
 //! `global_defs` and the other blocks that concern the whole daemon.
 
-use super::{Command, RunAs, Version};
+use super::{Command, Garp, RunAs, Version};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -171,6 +171,8 @@ pub struct Global {
     pub check_unicast_source: bool,
     pub skip_check_advert_addresses: bool,
     pub down_timer_adverts: u8,
+    /// Defaults of the instances.
+    pub garp: Garp,
     pub lower_priority_no_advert: Option<bool>,
     pub higher_priority_send_advert: bool,
     pub owner_ignore_adverts: bool,
@@ -259,6 +261,7 @@ impl Default for Global {
             check_unicast_source: false,
             skip_check_advert_addresses: false,
             down_timer_adverts: 3,
+            garp: Garp::default(),
             lower_priority_no_advert: None,
             higher_priority_send_advert: false,
             owner_ignore_adverts: false,

@@ -156,6 +156,20 @@ pub struct Garp {
     pub extra_interface: Option<ExtraInterface>,
 }
 
+impl Default for Garp {
+    fn default() -> Self {
+        Garp {
+            master_delay: Duration::from_secs(5),
+            master_repeat: 5,
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+            lower_priority_delay: Duration::from_secs(5),
+            lower_priority_repeat: 5,
+            extra_interface: None,
+        }
+    }
+}
+
 /// One virtual router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {

@@ -3,8 +3,10 @@
 pub mod actions;
 pub mod cli;
 
-pub use cli::commands;
+pub use cli::{commands, info_values, mapped_code};
 
+use crate::listen::{self, ListenOptions};
+use crate::net::Namespaces;
 use crate::run::{Order, Stage};
 use crate::worker::{OpenListener, Shared};
 use haproxy_config::Model;
@@ -36,12 +38,12 @@ pub struct Control {
 }
 
 /// Opens the sockets of the runtime API.
-pub fn open_cli(model: &Model, errors: &mut Vec<String>) -> Vec<CliListener> {
+pub fn open_cli(model: &Model, namespaces: &Namespaces, errors: &mut Vec<String>) -> Vec<CliListener> {
     let mut open = Vec::new();
     for socket in &model.global.stats_sockets {
         let options =
-            crate::listen::ListenOptions { workers: 1, noreuseport: true, backlog: 10, keepalive: false };
-        match crate::listen::open(&socket.bind, Vec::new(), options) {
+            ListenOptions { workers: 1, noreuseport: true, backlog: 10, ..ListenOptions::default() };
+        match listen::open(&socket.bind, Vec::new(), options, namespaces) {
             Ok(sockets) => {
                 open.extend(
                     sockets

@@ -72,6 +72,7 @@ impl<'a> CheckEnvironment<'a> {
     fn scope<'s>(&'s self, seen: Seen<'s>) -> Scope<'s> {
         let now = Instant::now();
         Scope {
+            client: None,
             direction: Direction::Response,
             stream: &self.facts,
             request: None,

@@ -1,6 +1,6 @@
 //! Outgoing connections.
 
-use super::Stream;
+use super::{Namespaces, SocketTuning, Stream};
 use crate::state::Target;
 use haproxy_config::model;
 use rules::Peer;
@@ -14,11 +14,15 @@ pub struct ConnectOptions<'a> {
     pub source: Option<&'a model::Source>,
     /// The client, for `usesrc`.
     pub client: Option<Peer>,
-    pub keepalive: bool,
-    pub mss: Option<i32>,
-    pub user_timeout_ms: Option<u32>,
-    /// Do not acknowledge the server's SYN at once: a connection that is reset before never reaches its application.
-    pub delayed_ack: bool,
+    pub tuning: SocketTuning,
+    /// Send the first bytes with the SYN.
+    pub fast_open: bool,
+    /// `option nolinger`: a close sends RST and forgets what is unsent.
+    pub no_linger: bool,
+    /// Connect to this SOCKS4 proxy, and have it connect to the target.
+    pub socks4: Option<SocketAddr>,
+    /// Where the socket is made; `None`: here.
+    pub namespace: Option<(&'a Namespaces, &'a str)>,
 }
 
 /// Connects to `target`. The caller bounds the time.
@@ -27,7 +31,14 @@ pub struct ConnectOptions<'a> {
 /// What the kernel says; `AddrNotAvailable` when no source port is left.
 pub async fn connect(target: &Target, options: ConnectOptions<'_>) -> io::Result<Stream> {
     match target {
-        Target::Inet(address) => connect_tcp(*address, options).await,
+        Target::Inet(address) => match options.socks4 {
+            None => connect_tcp(*address, options).await,
+            Some(proxy) => {
+                let mut stream = connect_tcp(proxy, options).await?;
+                super::socks4::ask(&mut stream, *address).await?;
+                Ok(stream)
+            }
+        },
         Target::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
         Target::Abstract(name) => {
             use std::os::linux::net::SocketAddrExt;
@@ -41,21 +52,19 @@ pub async fn connect(target: &Target, options: ConnectOptions<'_>) -> io::Result
 }
 
 async fn connect_tcp(address: SocketAddr, options: ConnectOptions<'_>) -> io::Result<Stream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let make = || if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = match options.namespace {
+        Some((namespaces, name)) => namespaces.within(Some(name), make)?,
+        None => make()?,
+    };
     // A head and the body behind it are two writes at times; neither may wait for an ACK.
     socket.set_nodelay(true)?;
-    if options.keepalive {
-        socket.set_keepalive(true)?;
+    options.tuning.apply(&socket2::SockRef::from(&socket))?;
+    if options.fast_open {
+        sys::socket_options::set_tcp_fast_open_connect(&socket)?;
     }
-    let reference = socket2::SockRef::from(&socket);
-    if let Some(mss) = options.mss {
-        reference.set_tcp_mss(mss.unsigned_abs())?;
-    }
-    if let Some(timeout) = options.user_timeout_ms {
-        reference.set_tcp_user_timeout(Some(std::time::Duration::from_millis(timeout.into())))?;
-    }
-    if options.delayed_ack {
-        sys::socket_options::set_tcp_quick_ack(&socket, false)?;
+    if options.no_linger {
+        socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO))?;
     }
     if let Some(source) = options.source {
         bind_source(&socket, source, address, options.client)?;

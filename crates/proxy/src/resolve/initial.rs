@@ -51,7 +51,8 @@ pub fn initialize(state: &State, last: &dyn Fn(ServerId) -> Option<IpAddr>) -> V
         let Some(live) = state.backend(proxy.id).server(index) else { continue };
         match find(server, name, last(live.id), &mut asked) {
             Found::Address(ip) => {
-                *live.target.write() = Some(Target::Inet(SocketAddr::new(ip, port_of(server))));
+                let target = Target::Inet(SocketAddr::new(ip, port_of(server)));
+                state.backend(proxy.id).move_server(live, Some(target));
             }
             Found::Later => {
                 state

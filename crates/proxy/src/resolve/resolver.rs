@@ -465,7 +465,7 @@ impl Resolver {
         let before = address_of(server);
         let changed = server.target.read().as_ref() != Some(&target);
         if changed {
-            *server.target.write() = Some(target);
+            self.shared.state.backend(server.id.proxy).move_server(server, Some(target));
             self.shared.close_idle(server);
         }
         if before != Some(address) {
@@ -486,7 +486,8 @@ impl Resolver {
 
     fn drop_address(&self, id: ServerId, reason: &str) {
         let server = self.shared.state.server(id);
-        if server.target.write().take().is_some() {
+        if server.target.read().is_some() {
+            self.shared.state.backend(id.proxy).move_server(server, None);
             self.shared.close_idle(server);
         }
         if !server.admin().contains(Admin::RESOLUTION_MAINT) {

@@ -24,7 +24,7 @@ pub async fn wait(
     let tune = &worker.plan().model.global.tune;
     let room = tune.bufsize.saturating_sub(tune.maxrewrite);
     if transaction.request.expects_continue() && client.input.is_empty() {
-        super::reply::write_all(client, b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        super::reply::send_continue(client).await;
         transaction.request.remove(b"expect");
     }
     client.expect_within(Some(time), Instant::now());
@@ -41,9 +41,12 @@ pub async fn wait(
         }
     })
     .await;
+    decode(client, transaction);
     let facts = &mut transaction.facts;
     match filled {
         Filled::Bytes => None,
+        // The whole request of a stream of HTTP/2.
+        Filled::Closed if client.stream.is_http2() => None,
         Filled::TimedOut => {
             facts.termination.cause = b'c';
             facts.termination.phase = b'D';
@@ -53,6 +56,55 @@ pub async fn wait(
             facts.termination.cause = b'C';
             facts.termination.phase = b'D';
             Some(400)
+        }
+    }
+}
+
+/// What of `bytes`, which follow the head, is the request's body: without its framing, and without the next request.
+pub fn view<'b>(transaction: &'b Transaction, bytes: &'b [u8]) -> &'b [u8] {
+    if transaction.request.method().is_empty() {
+        // There is no head yet: rules of the content look at everything.
+        return bytes;
+    }
+    match transaction.request.request_framing() {
+        Framing::None => &[],
+        Framing::Length(length) => &bytes[..usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len())],
+        Framing::UntilClose => bytes,
+        Framing::Chunked => &transaction.decoded,
+    }
+}
+
+/// Takes the framing from what has come of a chunked body, for rules to look at.
+pub fn decode(client: &Client, transaction: &mut Transaction) {
+    if transaction.request.request_framing() != Framing::Chunked {
+        return;
+    }
+    transaction.decoded.clear();
+    let bytes = client.input.bytes();
+    let mut decoder = ChunkDecoder::new();
+    let mut at = 0;
+    while let Ok(Step::Data { skip, len }) = decoder.next(&bytes[at..]) {
+        transaction.decoded.extend_from_slice(&bytes[at + skip..at + skip + len]);
+        at += skip + len;
+    }
+}
+
+/// The bytes of a body at the front of `bytes`, when all of it is there.
+pub fn whole_length(framing: Framing, bytes: &[u8]) -> Option<usize> {
+    match framing {
+        Framing::None => Some(0),
+        Framing::Length(length) => usize::try_from(length).ok().filter(|length| *length <= bytes.len()),
+        Framing::UntilClose => None,
+        Framing::Chunked => {
+            let mut decoder = ChunkDecoder::new();
+            let mut at = 0;
+            loop {
+                match decoder.next(&bytes[at..]) {
+                    Ok(Step::Data { skip, len }) => at += skip + len,
+                    Ok(Step::End { consumed }) => return Some(at + consumed),
+                    Ok(Step::NeedMore) | Err(_) => return None,
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::reply::Answer;
 use super::transaction::Transaction;
 use super::{persist, stick};
-use crate::state::{ServerState, Target};
+use crate::state::{BackendState, ServerState, Target};
 use balance::key;
 use haproxy_config::model::{Proxy, ServerTarget};
 use http::Method;
@@ -82,6 +82,20 @@ fn rdp(client: &Client, settings: &Proxy) -> Option<u32> {
         .find(|server| *server.target.read() == Some(Target::Inet(wanted)))
         .filter(|server| server.is_usable() || settings.options.persist)
         .map(|server| server.id.index)
+}
+
+/// The server of the connection that this client alone uses, when the backend or the server's way of authentication
+/// prefers it to balancing, and its queue is not too long (`max-keep-alive-queue`).
+pub fn last_server(client: &Client, settings: &Proxy, live: &BackendState) -> Option<u32> {
+    if !settings.options.prefer_last_server && !client.prefers_last_server {
+        return None;
+    }
+    let server = &client.private.as_ref()?.server;
+    let limit = live.limit_of(server);
+    let has_room = limit == 0 || server.served.get() < limit;
+    let is_short = |max: u32| has_room || server.queued.get() < max;
+    let waits = client.prefers_last_server || settings.max_keep_alive_queue.is_none_or(is_short);
+    (server.id.proxy == settings.id && server.is_usable() && waits).then_some(server.id.index)
 }
 
 /// `redir`: the client is told to ask the server itself.

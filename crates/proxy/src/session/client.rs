@@ -2,17 +2,23 @@
 
 use super::tracking::{TRACKERS, Trackers};
 use super::transaction::{Origin, Transaction};
-use super::{handshake, http1, tcp};
+use super::{body, handshake, http1, http2, tcp};
+use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
+use crate::state::counters::{Counter, ListenerCounters};
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
-use haproxy_config::model::Mode;
+use haproxy_config::model::{Mode, Protocol};
+use rules::ConnectionError;
 use rules::stick_table::Tracked;
+use rules::tls::TlsFacts;
 use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -38,12 +44,20 @@ pub struct Client {
     pub closed: bool,
     /// The server connection of this session, when nobody else may use it.
     pub private: Option<Box<ServerConnection>>,
+    /// HTTP/2 connections to servers that this client opened, shared by its streams.
+    pub multiplexed: Option<Rc<RefCell<Vec<Rc<Multiplexed>>>>>,
+    /// A server authenticates the connection and not the request: all of the session goes to it.
+    pub prefers_last_server: bool,
     /// The session was counted: it got past the connection rules.
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
     pub trackers: Option<Box<Trackers>>,
     /// The addresses are those of a PROXY protocol header.
     pub proxy_header: bool,
+    /// What is known of its TLS; also of one that failed.
+    pub tls: Option<Arc<TlsFacts>>,
+    /// Why it failed before it became a session.
+    pub error: ConnectionError,
     /// `sess.*`; made by the first transaction.
     pub variables: Option<Rc<VariableSet>>,
 }
@@ -78,6 +92,8 @@ impl Client {
             handshake_done: self.handshake_done,
             request_index: self.requests,
             proxy_header: self.proxy_header,
+            tls: self.tls.clone(),
+            error: self.error,
         }
     }
 
@@ -88,11 +104,15 @@ impl Client {
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
+            client: Some(&self.stream),
             direction,
             stream: &transaction.facts,
             request: (!request.method().is_empty()).then_some(request),
             response: (response.status() != 0).then_some(response),
             payload: match direction {
+                Direction::Request if transaction.facts.is_http => {
+                    body::view(transaction, self.input.bytes())
+                }
                 Direction::Request => self.input.bytes(),
                 Direction::Response => &transaction.inspected,
             },
@@ -102,6 +122,13 @@ impl Client {
             tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
             now,
             wall: state.clock.wall(now),
+        }
+    }
+
+    /// `option socket-stats`: adds to what the client's listener counts.
+    pub fn count_at_listener(&self, counter: impl Fn(&ListenerCounters) -> &Counter, amount: u64) {
+        if let Some(counters) = self.worker.listener_counters(self.frontend, self.listener) {
+            counter(counters).add(amount);
         }
     }
 
@@ -166,7 +193,9 @@ impl Client {
         });
         match polled {
             Poll::Ready(filled) => {
-                self.closed |= filled != Filled::Bytes;
+                // The end of a request on a stream of HTTP/2 is no end of anything else.
+                self.closed |=
+                    filled != Filled::Bytes && !(self.stream.is_http2() && filled == Filled::Closed);
                 Poll::Ready(filled)
             }
             Poll::Pending => self.deadline.poll(context).map(|()| Filled::TimedOut),
@@ -176,6 +205,12 @@ impl Client {
     /// Looks whether the client left while something else is waited for. What it sends ahead is kept, up to a bound.
     pub fn poll_left(&mut self, context: &mut Context<'_>) -> Left {
         const AHEAD_MAX: usize = 16 * 1024;
+        if let Some(stream) = self.stream.as_http2() {
+            return match stream.poll_reset(context) {
+                Poll::Ready(()) => Left::Reset,
+                Poll::Pending => Left::No,
+            };
+        }
         while !self.closed && self.input.len() < AHEAD_MAX {
             let polled = buffers::with_scratch(|scratch| {
                 let polled = self.stream.poll_read(context, &mut scratch[..AHEAD_MAX]);
@@ -209,16 +244,35 @@ pub async fn serve(mut client: Client) {
     let frontend = client.frontend;
     if handshake::handshake(&mut client).await {
         super::tracking::count_on_connection(&mut client, &super::tracking::SESSION);
-        match worker.plan().settings(frontend).mode {
-            Mode::Http => http1::serve(&mut client).await,
+        let settings = worker.plan().settings(frontend);
+        match settings.mode {
+            Mode::Http => {
+                let agreed = settings.binds[client.listener as usize].protocol;
+                let http2 = agreed == Protocol::Http2 || client.stream.alpn() == Some(b"h2");
+                if http2 || http1::serve(&mut client).await == http1::Served::Http2 {
+                    // Boxed so that other connections' futures stay small.
+                    return Box::pin(http2::serve(client)).await;
+                }
+            }
             Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
         }
     }
+    end(client);
+}
+
+/// The connection is over.
+fn end(mut client: Client) {
     if let Some(trackers) = &mut client.trackers {
         super::tracking::release(trackers);
     }
+    let worker = Rc::clone(&client.worker);
+    if worker.plan().settings(client.frontend).options.nolinger {
+        // What was sent is said to be over; what is lost on its way stays lost.
+        client.stream.shutdown_write();
+        client.stream.reset_on_close();
+    }
     worker.sessions.borrow_mut().remove(&client.control);
-    let listener = client.listener;
+    let (frontend, listener) = (client.frontend, client.listener);
     drop(client);
     worker.connection_ended(frontend, listener);
 }

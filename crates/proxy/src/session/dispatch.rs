@@ -3,16 +3,19 @@
 use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
+use super::multiplex::{self, Speech};
 use super::reply;
+use super::secure_server;
 use super::tcp;
 use super::transaction::Transaction;
-use crate::net::{ConnectOptions, connect};
+use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
 use haproxy_config::model::{self, HttpReuse, ServerPort};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -103,7 +106,9 @@ pub async fn with_server(
     let worker = std::rc::Rc::clone(&client.worker);
     let settings = worker.plan().settings(backend);
     let live = worker.state().backend(backend);
-    let mut wanted = super::choice::wanted_server(client, transaction, backend);
+    let mut wanted = super::choice::wanted_server(client, transaction, backend)
+        .or_else(|| live.implied())
+        .or_else(|| super::choice::last_server(client, settings, live));
     let mut avoid = None;
     let http = settings.mode == model::Mode::Http;
     loop {
@@ -232,17 +237,23 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
         if client.deadline.poll(context).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if abort && client_left(client, context) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'C' }));
+        if client_left(client, context, abort) {
+            return Poll::Ready(Err(left_status(client, b'C')));
         }
         Poll::Pending
     })
     .await
 }
 
-/// Whether the client closed while we wait for something else (`option abortonclose`).
-pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>) -> bool {
-    client.poll_left(context) != Left::No
+/// How a request ends whose client left: one of HTTP/1 may still read, of HTTP/2 the stream is gone.
+fn left_status(client: &Client, phase: u8) -> Abort {
+    Abort { status: (!client.stream.is_http2()).then_some(503), cause: b'C', phase }
+}
+
+/// Whether the client left while we wait for something else: it closed, if that counts (`option abortonclose`), or it has
+/// reset its stream, which always does.
+pub fn client_left(client: &mut Client, context: &mut std::task::Context<'_>, abort_on_close: bool) -> bool {
+    (abort_on_close || client.stream.is_http2()) && client.poll_left(context) != Left::No
 }
 
 /// Takes a slot of a server: the wanted one if it is usable, else the one the algorithm picks; waits in the queue when
@@ -342,8 +353,8 @@ async fn wait_in_queue(
         if let Poll::Ready(grant) = ticket.waiter.poll(context) {
             return Poll::Ready(Ok(grant));
         }
-        if abort && client_left(client, context) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'Q' }));
+        if client_left(client, context, abort) {
+            return Poll::Ready(Err(left_status(client, b'Q')));
         }
         client.deadline.poll(context).map(|()| Err(Abort { status: Some(503), cause: b's', phase: b'Q' }))
     })
@@ -366,31 +377,53 @@ async fn connection(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
+    let speech = multiplex::speech(transaction, server, settings);
+    match speech {
+        Speech::Http1 => {}
+        Speech::Http2 => return multiplex::connection(client, transaction, server, settings).await,
+        Speech::Either => {
+            if let Some(connection) = multiplex::join(client, transaction, server, settings).await {
+                return Ok(connection);
+            }
+        }
+    }
     let worker = std::rc::Rc::clone(&client.worker);
+    let name = secure_server::name(client, transaction, server);
     if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
+        && private.name == name
         && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
         return Ok(*private);
     }
-    let may_share = match settings.http_reuse {
-        HttpReuse::Never => false,
-        // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse.
-        HttpReuse::Safe => client.requests > 0,
-        HttpReuse::Aggressive | HttpReuse::Always => true,
-    };
-    if may_share
-        && is_shareable(server)
-        && let Some(connection) = IdlePool::take(&worker.idle, server).await
+    if may_share(client, server, settings)
+        && let Some(connection) = IdlePool::take(&worker.idle, server, name.as_deref()).await
     {
         reused(client, transaction, server);
         return Ok(connection);
     }
-    open(client, transaction, server, settings).await
+    let opened = open(client, transaction, server, settings, name, speech).await?;
+    if speech == Speech::Either && opened.stream.alpn() == Some(b"h2") {
+        return multiplex::over(client, transaction, settings, opened).await;
+    }
+    Ok(opened)
 }
 
-fn reused(client: &Client, transaction: &mut Transaction, server: &ServerState) {
+/// Whether this request may go over a connection that another client opened.
+pub fn may_share(client: &Client, server: &ServerState, settings: &model::Proxy) -> bool {
+    is_shareable(server)
+        && match settings.http_reuse {
+            HttpReuse::Never => false,
+            // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse. A client
+            // of HTTP/2 sends its request again by itself.
+            HttpReuse::Safe => client.requests > 0 || client.stream.is_http2(),
+            HttpReuse::Aggressive | HttpReuse::Always => true,
+        }
+}
+
+/// Counts that a request goes over a connection that was there.
+pub fn reused(client: &Client, transaction: &mut Transaction, server: &ServerState) {
     client.worker.backend_counters(server.id.proxy).reused.add(1);
     client.worker.server_counters(server.slot).reused.add(1);
     let times = &mut transaction.facts.times;
@@ -408,6 +441,13 @@ pub fn is_shareable(server: &ServerState) -> bool {
 /// Where `server` is for this client: a relative port follows the client's.
 pub fn target_of(server: &ServerState, dst: Option<Peer>) -> Option<Target> {
     let target = server.target.read().clone()?;
+    // The unspecified address is the one that the client meant, or that `set-dst` made of it.
+    let target = match (target, dst) {
+        (Target::Inet(address), Some(Peer::Inet(dst))) if address.ip().is_unspecified() => {
+            Target::Inet(SocketAddr::new(dst.ip(), address.port()))
+        }
+        (target, _) => target,
+    };
     match (target, server.settings.port, dst) {
         // A port that came later (an SRV record, the runtime API) is meant as it is.
         (Target::Inet(mut address), ServerPort::Relative(offset), Some(Peer::Inet(dst)))
@@ -426,6 +466,8 @@ pub async fn open(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
+    name: Option<Box<str>>,
+    speech: Speech,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
@@ -433,13 +475,23 @@ pub async fn open(
     let Some(target) = target_of(server, transaction.facts.dst) else {
         return Err(Failure::Server(Stage::Connect { timed_out: false }));
     };
+    let tune = &worker.plan().model.global.tune;
+    let has_data = settings.mode == model::Mode::Http || !client.input.is_empty();
     let options = ConnectOptions {
         source: server.settings.source.as_ref().or(settings.source.as_ref()),
         client: transaction.facts.src,
-        keepalive: settings.options.srvtcpka,
-        mss: server.settings.mss,
-        user_timeout_ms: server.settings.tcp_user_timeout_ms,
-        delayed_ack: false,
+        tuning: SocketTuning {
+            keepalive: settings.options.srvtcpka.then_some(settings.server_keepalive),
+            receive_buffer: tune.rcvbuf_server,
+            send_buffer: tune.sndbuf_server,
+            mss: server.settings.mss,
+            user_timeout_ms: server.settings.tcp_user_timeout_ms,
+            delayed_ack: settings.options.tcp_smart_connect && has_data,
+        },
+        fast_open: server.settings.tfo && has_data,
+        no_linger: settings.options.nolinger,
+        socks4: server.settings.socks4,
+        namespace: server.settings.namespace.as_deref().map(|name| (&worker.shared.namespaces, name)),
     };
     let now = Instant::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);
@@ -456,13 +508,25 @@ pub async fn open(
                 }
             }));
         }
-        if abort && client_left(client, context) {
-            return Poll::Ready(Err(Failure::Abort(Abort { status: Some(503), cause: b'C', phase: b'C' })));
+        if client_left(client, context, abort) {
+            return Poll::Ready(Err(Failure::Abort(left_status(client, b'C'))));
         }
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
     })
     .await;
-    let stream = result?;
+    let mut stream = result?;
+    let mut facts = None;
+    let connector = secure_server::connector(client, server);
+    if let Some(connector) = &connector {
+        let mut greeting = Vec::new();
+        super::proxy_header::write(transaction, &server.settings, &mut greeting);
+        let (name, alpn) = (name.as_deref(), multiplex::alpn(server, settings, speech));
+        let (greeting, alpn) = (&greeting[..], alpn.as_deref());
+        let secured =
+            secure_server::connect(client, transaction, stream, connector, name, greeting, alpn, abort)
+                .await?;
+        (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
+    }
     worker.shared.observe(server, checks::Observation::L4Ok);
     transaction.facts.times.connected = Some(Instant::now());
     let peer = match &target {
@@ -471,6 +535,8 @@ pub async fn open(
     };
     let mut connection = ServerConnection::new(stream, Arc::clone(server), peer);
     connection.local = connection.stream.local();
+    connection.announced = connector.is_some();
+    (connection.tls, connection.name) = (facts, name);
     Ok(connection)
 }
 

@@ -1,6 +1,8 @@
 //! A request to a server and its response: both heads, both bodies at the same time, both timeouts.
 
+use super::activity::{Activity, Expired};
 use super::client::{Client, Left};
+use super::compress;
 use super::dispatch::{Abort, Assigned, is_shareable};
 use super::flow::{Flow, FlowError};
 use super::http1::After;
@@ -8,8 +10,10 @@ use super::log;
 use super::persist;
 use super::reply;
 use super::rules::Outcome;
+use super::spelling;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
+use crate::http2::{HeadError, SendError};
 use crate::net::buffers;
 use crate::state::errors::{Capture, Way};
 use crate::upstream::ServerConnection;
@@ -17,8 +21,8 @@ use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 
 /// Bytes read at once while a head is expected: small responses fit, of bulk ones little has to be copied.
 const HEAD_READ: usize = 16 * 1024;
@@ -78,46 +82,6 @@ pub enum Failure {
     Abort(Abort),
 }
 
-/// The timers of both sides: each moves with its side's activity.
-#[derive(Debug, Clone, Copy)]
-pub struct Activity {
-    pub client: Instant,
-    pub server: Instant,
-    pub client_timeout: Option<Duration>,
-    pub server_timeout: Option<Duration>,
-}
-
-/// Which side let its time pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expired {
-    Client,
-    Server,
-}
-
-impl Activity {
-    /// Arms the deadline for the sides that are waited for; tells which one has expired when it fires.
-    pub fn poll(
-        &self,
-        client: &mut Client,
-        context: &mut Context<'_>,
-        on_client: bool,
-        on_server: bool,
-    ) -> Poll<Expired> {
-        let at = |waits: bool, since: Instant, timeout: Option<Duration>| {
-            timeout.filter(|_| waits).map(|timeout| since + timeout)
-        };
-        let client_at = at(on_client, self.client, self.client_timeout);
-        let server_at = at(on_server, self.server, self.server_timeout);
-        let (first, who) = match (client_at, server_at) {
-            (Some(client), Some(server)) if server < client => (Some(server), Expired::Server),
-            (Some(client), _) => (Some(client), Expired::Client),
-            (None, server) => (server, Expired::Server),
-        };
-        client.deadline.set(first);
-        client.deadline.poll(context).map(|()| who)
-    }
-}
-
 /// Sends the request over `connection` and the response to the client.
 pub async fn exchange(
     client: &mut Client,
@@ -131,12 +95,8 @@ pub async fn exchange(
     let front = worker.plan().settings(client.frontend);
     let timeouts = &worker.plan().proxy(server.id.proxy).timeouts;
     let connected = transaction.facts.times.connected.unwrap_or(client.accept);
-    let mut activity = Activity {
-        client: connected,
-        server: connected,
-        client_timeout: worker.plan().proxy(client.frontend).timeouts.client,
-        server_timeout: timeouts.server,
-    };
+    let sides = (worker.plan().proxy(client.frontend).timeouts.client, timeouts.server);
+    let mut activity = Activity::new(connected, sides, front, settings, server.slot);
     let now_ms = worker.millis(connected);
     worker.server_counters(server.slot).sessions.add(1);
     worker.server_counters(server.slot).requests.add(1);
@@ -144,11 +104,13 @@ pub async fn exchange(
     server.last_session_ms.store(now_ms, Relaxed);
     transaction.facts.server_dst = connection.peer;
     transaction.facts.server_src = connection.local;
+    transaction.facts.server_tls = connection.tls.clone();
 
     // The whole request that is here already, in one write.
-    let mut up = Flow::new(transaction.request.request_framing());
+    let framing = transaction.request.request_framing();
+    let mut up = Flow::between(framing, &client.stream, &connection.stream, true);
     let fresh = !connection.is_reused();
-    if fresh {
+    if fresh && !connection.announced && !connection.stream.is_http2() {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }
     persist::prepare_request(transaction, settings);
@@ -156,21 +118,50 @@ pub async fn exchange(
     if let Some(name) = &settings.http_send_name_header {
         transaction.request.set(name.as_bytes(), server.name().as_bytes());
     }
-    transaction.request.write_to(up.pending.buffer());
+    let coded = transaction.request_compression.and_then(|algorithm| {
+        compress::begin_request(client, &transaction.request, framing, settings, algorithm)
+    });
+    let coded_head = coded.map(|(head, compressor)| {
+        up.compress(compressor);
+        head
+    });
+    let head = coded_head.as_ref().unwrap_or(&transaction.request);
+    if !connection.stream.is_http2() {
+        let start = up.pending.len();
+        head.write_http1(up.is_chunked(), up.pending.buffer());
+        if settings.options.h1_case_adjust_bogus_server {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, &mut up.pending.buffer()[start..]);
+        }
+    }
     let head_length = up.pending.len();
+    transaction.body_taken = true;
     if transaction.retained_body.is_empty() {
-        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H'))?;
+        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H', false))?;
+        transaction.retained_chunked = up.is_chunked();
         if up.is_read() && up.pending.len() - head_length <= RETAINED_MAX {
             let (retained, pending) = (&mut transaction.retained_body, &up.pending);
             retained.extend_from_slice(&pending.bytes()[head_length..]);
         }
     } else {
         let body = std::mem::take(&mut transaction.retained_body);
-        up = up.with_pending(&body);
+        up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_body = body;
     }
+    up.limit(std::mem::take(&mut transaction.upload_limits));
     // Only what is complete here can be sent a second time.
     let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
+    if let Some(stream) = connection.stream.as_http2() {
+        let ends = up.is_done();
+        stream.send_request(coded_head.as_ref().unwrap_or(&transaction.request), ends).map_err(|error| {
+            match error {
+                SendError::Closed if !fresh => Failure::Server(Stage::Stale),
+                SendError::Closed => Failure::Server(Stage::Empty),
+                SendError::Unsendable => {
+                    Failure::Abort(Abort { status: Some(400), cause: b'P', phase: b'H' })
+                }
+            }
+        })?;
+    }
 
     let limits = worker.plan().proxy(server.id.proxy).response_limits;
     loop {
@@ -215,19 +206,28 @@ pub async fn exchange(
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
 
+    if authenticates_connection(&transaction.response) {
+        connection.is_private = true;
+        client.prefers_last_server = true;
+    }
     let method = transaction.request.method_kind();
     let framing = transaction.response.response_framing(method);
     let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
-    let mut down = Flow::new(framing);
+    let old_client = transaction.request.version() == Version::Http10;
+    // What follows a switch of protocols is no body: it goes as it comes.
+    let chunks = !old_client && !tunnels;
+    let mut down = Flow::between(framing, &connection.stream, &client.stream, chunks);
     let mode = connection_mode(front, settings);
     let server_lives = framing != Framing::UntilClose
+        && !connection.stream.is_http2()
         && mode == HttpConnection::KeepAlive
         && transaction.response.keeps_alive();
-    let client_lives = framing != Framing::UntilClose
+    let ends_by_itself = framing != Framing::UntilClose || down.is_chunked() || client.stream.is_http2();
+    let client_lives = ends_by_itself
         && mode != HttpConnection::Close
         && transaction.client_keeps_alive
         && !transaction.response.must_close()
-        && !worker.state().is_stopping();
+        && !worker.state().is_closing();
     match super::response::process(client, transaction, settings, server) {
         Outcome::Next => {}
         outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
@@ -247,12 +247,40 @@ pub async fn exchange(
         transaction.response.set_response_connection(client_lives, transaction.request.version());
     }
     log::count_response(client, transaction, status);
-    transaction.response.write_to(down.pending.buffer());
+    // A stream of HTTP/2 has an end of its own.
+    let delimited = if connection.stream.is_http2() && framing == Framing::UntilClose {
+        Framing::Chunked
+    } else {
+        framing
+    };
+    if !tunnels && let Some(compressor) = compress::response(client, transaction, delimited, settings) {
+        down.compress(compressor);
+    }
+    if let Some(fill) = transaction.cache_fill.take().filter(|_| !tunnels) {
+        down.record(fill);
+    }
+    if !client.stream.is_http2() {
+        transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
+        if front.options.h1_case_adjust_bogus_client {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, down.pending.buffer());
+        }
+    }
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
             Ok(used) => connection.input.consume(used),
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
+    }
+    down.limit(std::mem::take(&mut transaction.download_limits));
+    down.notice_end(&connection.stream);
+    if let Some(stream) = client.stream.as_http2() {
+        let ends = !tunnels && down.is_finished();
+        stream.send_response(&transaction.response, ends).map_err(|error| {
+            Failure::Abort(match error {
+                SendError::Closed => Abort { status: None, cause: b'C', phase: b'D' },
+                SendError::Unsendable => Stage::Junk.abort(),
+            })
+        })?;
     }
     transaction.facts.bytes_out += head_counted + down.data;
     log::as_soon_as_possible(client, transaction);
@@ -271,10 +299,11 @@ pub async fn exchange(
     } else {
         bodies(client, &mut connection, &mut up, &mut down, &mut activity, client_lives).await
     };
+    transaction.counted = activity.counted();
     let facts = &mut transaction.facts;
     facts.bytes_in += up.data;
     // What was written of the body; framing is not counted.
-    let framing_or_unsent = if down.is_done() { 0 } else { down.pending.len() as u64 };
+    let framing_or_unsent = if down.is_done() { 0 } else { down.unsent() as u64 };
     facts.bytes_out += down.data.saturating_sub(framing_or_unsent);
     if let Err(end) = ended {
         let (cause, phase) = end.letters();
@@ -302,6 +331,19 @@ pub async fn exchange(
     })
 }
 
+/// Whether what the server asks for makes the connection itself a user's: nobody else may ever send over it.
+fn authenticates_connection(response: &http::Head) -> bool {
+    let field: &[u8] = match response.status() {
+        401 => b"www-authenticate",
+        407 => b"proxy-authenticate",
+        _ => return false,
+    };
+    let starts = |value: &[u8], name: &[u8]| {
+        value.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name))
+    };
+    response.lines(field).any(|value| starts(value, b"negotiate") || starts(value, b"ntlm"))
+}
+
 /// The stricter of what frontend and backend say.
 pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpConnection {
     use HttpConnection::{Close, KeepAlive, ServerClose};
@@ -314,11 +356,14 @@ pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpC
 
 /// Gives the connection to the thread's pool, or keeps it for this client alone.
 fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Proxy) {
-    if settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
+    if connection.is_private || settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
         client.private = Some(Box::new(connection));
         return;
     }
     let worker = &client.worker;
+    if !worker.has_room_for_idle() {
+        return;
+    }
     worker.idle.borrow_mut().put(connection, Instant::now());
 }
 
@@ -328,12 +373,20 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
         let used = up.take(client.input.bytes())?;
         client.input.consume(used);
     }
+    if client.input.is_empty() {
+        up.notice_end(&client.stream);
+    }
     Ok(())
 }
 
-fn request_failed(error: FlowError, phase: u8) -> Failure {
+fn request_failed(error: FlowError, phase: u8, streamed: bool) -> Failure {
     let (status, cause) = match error {
+        // A stream that was reset has nobody to answer to.
+        FlowError::Source if streamed => {
+            return Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' });
+        }
         FlowError::Framing => (Some(400), b'P'),
+        FlowError::Coding => (Some(500), b'I'),
         FlowError::Source => (Some(400), b'C'),
         FlowError::Destination => (Some(502), b'S'),
     };
@@ -350,6 +403,8 @@ enum NoHead {
     TimedOut,
     /// The client is gone: nobody waits for the response.
     ClientGone,
+    /// The server says that it never looked at the request.
+    Refused,
 }
 
 /// Whether and how a failure before the response may be repaired by another attempt.
@@ -373,12 +428,15 @@ fn classify(
                 Failure::Abort(Abort { status: None, cause: b'S', phase: b'H' })
             }
         }
+        NoHead::Refused => server(if connection.is_reused() { Stage::Stale } else { Stage::Empty }),
         NoHead::Closed | NoHead::Failed => server(Stage::Empty),
         NoHead::Truncated => Failure::Abort(Stage::Empty.abort()),
         NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
-        NoHead::Request(error) => request_failed(error, b'H'),
+        NoHead::Request(error) => {
+            request_failed(error, b'H', transaction.request.version() == Version::Http2)
+        }
     }
 }
 
@@ -423,7 +481,16 @@ async fn response_head(
                 activity.server = now;
             }
         }
-        loop {
+        if let Some(stream) = connection.stream.as_http2() {
+            match stream.poll_response(context, limits, &mut transaction.response) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(HeadError::Refused)) => return Poll::Ready(Err(NoHead::Refused)),
+                Poll::Ready(Err(HeadError::Closed)) => return Poll::Ready(Err(NoHead::Closed)),
+                Poll::Ready(Err(HeadError::Junk)) => return Poll::Ready(Err(NoHead::Junk)),
+                Poll::Pending => {}
+            }
+        }
+        while !connection.stream.is_http2() {
             if !connection.input.is_empty() {
                 match http::parse_response(connection.input.bytes(), limits, &mut transaction.response) {
                     Ok(Parsed::Complete { consumed }) => {
@@ -492,8 +559,13 @@ async fn forward_interim(client: &mut Client, transaction: &mut Transaction) {
     if transaction.request.version() == Version::Http10 {
         return;
     }
+    if let Some(stream) = client.stream.as_http2() {
+        // A client that is gone is noticed with the final response.
+        let _ = stream.send_interim(&transaction.response);
+        return;
+    }
     let mut bytes = buffers::take();
-    transaction.response.write_to(&mut bytes);
+    transaction.response.write_http1(false, &mut bytes);
     let mut sent = 0;
     poll_fn(|context| {
         while sent < bytes.len() {
@@ -521,6 +593,7 @@ pub enum Broken {
     BadResponseBody,
     /// A rule refused what the server sent.
     Refused,
+    Compressor,
 }
 
 impl Broken {
@@ -531,6 +604,7 @@ impl Broken {
             Broken::ServerGone => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
+            Broken::Compressor => (b'I', b'D'),
             Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
         }
     }
@@ -555,6 +629,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => up_broken = true,
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadRequestBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= up.progressed;
         }
@@ -564,6 +639,7 @@ async fn bodies(
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
                 Poll::Ready(Err(FlowError::Source)) => return Poll::Ready(Err(Broken::ServerGone)),
                 Poll::Ready(Err(FlowError::Framing)) => return Poll::Ready(Err(Broken::BadResponseBody)),
+                Poll::Ready(Err(FlowError::Coding)) => return Poll::Ready(Err(Broken::Compressor)),
             }
             again |= down.progressed;
         }
@@ -572,9 +648,7 @@ async fn bodies(
             return Poll::Ready(Ok(()));
         }
         if again {
-            let now = Instant::now();
-            activity.client = now;
-            activity.server = now;
+            activity.moved(client, up, down);
         }
         let on_client = down.blocked_on_destination || (!up.is_done() && !up.blocked_on_destination);
         let on_server = !down.blocked_on_destination && !down.is_done();

@@ -1,9 +1,9 @@
-//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, session rules.
+//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, TLS, session rules.
 
 use super::client::{Client, Filled};
 use super::content::{self, Decision};
 use super::transaction::Transaction;
-use crate::proxy_protocol::{self, LOG_CLOSED, LOG_TIMEOUT, LOG_TRUNCATED, Parsed};
+use crate::proxy_protocol::{self, NETSCALER_TEXTS, PROXY_TEXTS, Parsed};
 use haproxy_config::model::Proxy;
 use rules::{Direction, Peer, TcpAction};
 use std::future::poll_fn;
@@ -22,18 +22,40 @@ pub async fn handshake(client: &mut Client) -> bool {
     if connection_rules {
         let mut transaction = client.begin();
         let decision = content::connection(client, &mut transaction, &settings.tcp_request_connection);
-        let expects = expects_proxy(client, &transaction, settings);
+        let expects = |wanted: fn(&TcpAction) -> bool| expects(client, &transaction, settings, wanted);
+        let expects_proxy = expects(|action| matches!(action, TcpAction::ExpectProxy));
+        let expects_netscaler = expects(|action| matches!(action, TcpAction::ExpectNetscalerCip));
         Transaction::give(transaction);
         if decision == Decision::Reject {
             worker.frontend_counters(client.frontend).denied_connections.add(1);
+            client.count_at_listener(|counters| &counters.denied_connections, 1);
             // A rejected connection leaves no trace: RST, and no state in the kernel.
             client.stream.reset_on_close();
             return false;
         }
-        if (expects || bind.accept_proxy) && !proxy_header(client, settings).await {
+        if (expects_proxy || bind.accept_proxy) && !header(client, settings, Kind::Proxy).await {
             return false;
         }
-    } else if bind.accept_proxy && !proxy_header(client, settings).await {
+        // Without a number on the `bind` line it is zero, as in HAProxy.
+        let magic = bind.netscaler_cip.or(expects_netscaler.then_some(0));
+        if let Some(magic) = magic
+            && !header(client, settings, Kind::Netscaler { magic }).await
+        {
+            return false;
+        }
+    } else {
+        if bind.accept_proxy && !header(client, settings, Kind::Proxy).await {
+            return false;
+        }
+        if let Some(magic) = bind.netscaler_cip
+            && !header(client, settings, Kind::Netscaler { magic }).await
+        {
+            return false;
+        }
+    }
+    if let Some(listener) = worker.shared.tls.listener(client.frontend, client.listener as usize)
+        && !super::secure::accept(client, settings, listener).await
+    {
         return false;
     }
     if !settings.tcp_request_session.is_empty() {
@@ -42,16 +64,29 @@ pub async fn handshake(client: &mut Client) -> bool {
         Transaction::give(transaction);
         if decision == Decision::Reject {
             worker.frontend_counters(client.frontend).denied_sessions.add(1);
+            client.count_at_listener(|counters| &counters.denied_sessions, 1);
             return false;
         }
     }
     true
 }
 
-/// Whether an `expect-proxy layer4` rule applies to this connection.
-fn expects_proxy(client: &Client, transaction: &Transaction, settings: &Proxy) -> bool {
+/// A header before the application's first byte.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Proxy,
+    Netscaler { magic: u32 },
+}
+
+/// Whether an `expect-… layer4` rule applies to this connection.
+fn expects(
+    client: &Client,
+    transaction: &Transaction,
+    settings: &Proxy,
+    wanted: fn(&TcpAction) -> bool,
+) -> bool {
     settings.tcp_request_connection.iter().any(|rule| {
-        matches!(rule.action, TcpAction::ExpectProxy)
+        wanted(&rule.action)
             && rule
                 .condition
                 .as_ref()
@@ -59,14 +94,22 @@ fn expects_proxy(client: &Client, transaction: &Transaction, settings: &Proxy) -
     })
 }
 
-/// Reads the PROXY protocol header: from here on the client is who it says. Logs and refuses what is none.
-async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
+/// Reads the header: from here on the client is who it says. Logs and refuses what is none.
+async fn header(client: &mut Client, settings: &Proxy, kind: Kind) -> bool {
+    let texts = match kind {
+        Kind::Proxy => PROXY_TEXTS,
+        Kind::Netscaler { .. } => NETSCALER_TEXTS,
+    };
     let worker = Rc::clone(&client.worker);
     let timeouts = worker.plan().proxy(client.frontend).timeouts;
     client.expect_within(timeouts.handshake, client.accept);
     let failure = loop {
         if !client.input.is_empty() {
-            match proxy_protocol::parse(client.input.bytes()) {
+            let parsed = match kind {
+                Kind::Proxy => proxy_protocol::parse(client.input.bytes()),
+                Kind::Netscaler { magic } => proxy_protocol::parse_netscaler(client.input.bytes(), magic),
+            };
+            match parsed {
                 Ok(Parsed::Complete { consumed, header }) => {
                     if let Some(endpoints) = header.endpoints {
                         client.src = Some(Peer::Inet(endpoints.source));
@@ -74,11 +117,11 @@ async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
                     }
                     client.input.consume(consumed);
                     client.handshake_done = Some(Instant::now());
-                    client.proxy_header = true;
+                    client.proxy_header |= matches!(kind, Kind::Proxy);
                     return true;
                 }
                 // The sender writes it in one go, so that it comes in one piece.
-                Ok(Parsed::Partial) => break LOG_TRUNCATED,
+                Ok(Parsed::Partial) => break texts.truncated,
                 Err(error) => {
                     client.stream.reset_on_close();
                     break error.log_text();
@@ -87,9 +130,9 @@ async fn proxy_header(client: &mut Client, settings: &Proxy) -> bool {
         }
         match poll_fn(|context| client.poll_fill(context, READ)).await {
             Filled::Bytes => {}
-            Filled::Closed | Filled::Failed(_) if client.input.is_empty() => break LOG_CLOSED,
-            Filled::Closed | Filled::Failed(_) => break LOG_TRUNCATED,
-            Filled::TimedOut => break LOG_TIMEOUT,
+            Filled::Closed | Filled::Failed(_) if client.input.is_empty() => break texts.closed,
+            Filled::Closed | Filled::Failed(_) => break texts.truncated,
+            Filled::TimedOut => break texts.timeout,
         }
     };
     let silent = settings.options.dontlognull && client.input.is_empty();

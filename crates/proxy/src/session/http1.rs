@@ -7,6 +7,7 @@ use super::{dispatch, log, reply, route, tracking};
 use crate::net::buffers;
 use crate::registry::Phase;
 use crate::state::errors::{Capture, Way};
+use haproxy_config::model::Protocol;
 use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
@@ -25,24 +26,47 @@ pub enum After {
     Linger,
 }
 
+/// How HTTP/1 ended on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    Over,
+    /// The client began with the preface of HTTP/2, which is in `input`.
+    Http2,
+}
+
+/// What came instead of, or as, the next request.
+enum Next {
+    Request(Box<Transaction>),
+    /// The connection is over.
+    Over,
+    Http2,
+}
+
 /// Serves requests until the connection ends.
-pub async fn serve(client: &mut Client) {
+pub async fn serve(client: &mut Client) -> Served {
     loop {
-        let Some(mut transaction) = next_request(client).await else { return };
+        let mut transaction = match next_request(client).await {
+            Next::Request(transaction) => transaction,
+            Next::Over => return Served::Over,
+            Next::Http2 => return Served::Http2,
+        };
         // Boxed so that an idle connection's future stays small.
         let after = Box::pin(run(client, &mut transaction)).await;
         Transaction::give(transaction);
         client.requests += 1;
         match after {
-            After::KeepAlive if !client.worker.state().is_stopping() => client.control.phase.set(Phase::Idle),
-            After::KeepAlive | After::Close => return,
-            After::Linger => return linger(client).await,
+            After::KeepAlive if !client.worker.state().is_closing() => client.control.phase.set(Phase::Idle),
+            After::KeepAlive | After::Close => return Served::Over,
+            After::Linger => {
+                linger(client).await;
+                return Served::Over;
+            }
         }
     }
 }
 
 /// Runs one transaction to its log line.
-async fn run(client: &mut Client, transaction: &mut Transaction) -> After {
+pub(super) async fn run(client: &mut Client, transaction: &mut Transaction) -> After {
     let after = match route::route(client, transaction).await {
         route::Route::Backend(backend) => dispatch::dispatch(client, transaction, backend).await,
         route::Route::Answered(after) => after,
@@ -60,9 +84,9 @@ enum NoRequest {
     Malformed(ParseError),
 }
 
-/// Waits for the head of the next request. `None` when the connection is over: whatever had to be said to the client
-/// or the log was said.
-async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
+/// Waits for the head of the next request. When the connection is over, whatever had to be said to the client or the log
+/// was said.
+async fn next_request(client: &mut Client) -> Next {
     let worker = std::rc::Rc::clone(&client.worker);
     let plan = worker.plan().proxy(client.frontend);
     let first = client.requests == 0;
@@ -139,17 +163,29 @@ async fn next_request(client: &mut Client) -> Option<Box<Transaction>> {
         Ok(()) => {
             let mut transaction = transaction.expect("a parsed head has a transaction");
             arrived(client, &mut transaction);
-            Some(transaction)
+            Next::Request(transaction)
+        }
+        // Only looked at here, where HTTP/1 has failed: it costs nothing where it has not.
+        Err(NoRequest::Malformed(_)) if first && speaks_http2(client) => {
+            transaction.into_iter().for_each(Transaction::give);
+            Next::Http2
         }
         Err(reason) => {
             no_request(client, transaction, reason).await;
-            None
+            Next::Over
         }
     }
 }
 
+/// Whether the client, with prior knowledge, begins with HTTP/2.
+fn speaks_http2(client: &Client) -> bool {
+    let settings = client.worker.plan().settings(client.frontend);
+    settings.binds[client.listener as usize].protocol != Protocol::Http1
+        && http::is_http2_preface(client.input.bytes())
+}
+
 /// The first byte of a request is here.
-fn begin(client: &mut Client) -> Box<Transaction> {
+pub(super) fn begin(client: &mut Client) -> Box<Transaction> {
     client.control.begin_request();
     let mut transaction = client.begin();
     let now = Instant::now();
@@ -160,7 +196,7 @@ fn begin(client: &mut Client) -> Box<Transaction> {
 }
 
 /// The head of a request is complete.
-fn arrived(client: &mut Client, transaction: &mut Transaction) {
+pub(super) fn arrived(client: &mut Client, transaction: &mut Transaction) {
     let worker = &client.worker;
     let state = worker.state();
     let now = transaction.facts.times.request_start.unwrap_or(client.accept);
@@ -176,6 +212,9 @@ fn arrived(client: &mut Client, transaction: &mut Transaction) {
     front.requests_rate.add(now_ms);
     if client.requests == 0 {
         session_begins(client, now_ms);
+    }
+    if !client.input.is_empty() {
+        super::body::decode(client, transaction);
     }
     log::capture_request(client, transaction);
     tracking::count_on_connection(client, &tracking::REQUEST);
@@ -218,6 +257,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
     let counters = worker.frontend_counters(client.frontend);
     counters.requests.add(u64::from(started));
     counters.failed_requests.add(1);
+    client.count_at_listener(|counters| &counters.failed_requests, 1);
     let facts = &mut transaction.facts;
     facts.termination.phase = b'R';
     let status = match reason {

@@ -1,30 +1,40 @@
 //! Connections of clients, from accept to close.
 //!
 //! ```text
-//!  accept ─► handshake (PROXY protocol) ─► mode http: http.rs, a loop over requests
+//!  accept ─► handshake (PROXY protocol) ─► mode http: http1.rs, a loop over requests; http2.rs, a task for each
 //!                                          │   route.rs      rules choose a backend or an answer
 //!                                          │   dispatch.rs   a server: persistence, balancing, queue, connect, retry
 //!                                          │   exchange.rs   request out, response in, bodies both ways (flow.rs)
 //!                                          └ mode tcp: tcp.rs, two flows
 //! ```
 
+mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
+mod caching;
 mod choice;
 mod client;
+mod compress;
 mod content;
 mod dispatch;
 mod exchange;
 mod flow;
 mod handshake;
 mod http1;
+mod http2;
 mod log;
+mod multiplex;
 mod persist;
 mod proxy_header;
 mod reply;
 mod response;
 mod route;
 mod rules;
+mod secure;
+mod secure_server;
+mod service;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;

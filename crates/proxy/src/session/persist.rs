@@ -52,7 +52,8 @@ pub fn wanted_server(client: &Client, transaction: &mut Transaction, backend: Pr
             continue;
         }
         transaction.presented = presented;
-        let Some(&index) = plan.server_by_cookie.get(key) else {
+        let index = plan.server_by_cookie.get(key).copied().or_else(|| live.dynamic_cookies.server(key));
+        let Some(index) = index else {
             termination.cookie_request = b'I';
             continue;
         };
@@ -122,7 +123,9 @@ pub fn prepare_request(transaction: &mut Transaction, settings: &Proxy) {
 /// Sets, rewrites or removes the persistence cookie.
 pub fn edit_response(client: &Client, transaction: &mut Transaction, settings: &Proxy, server: &ServerState) {
     let Some(persistence) = &settings.cookie else { return };
-    let found = edit_application_cookie(transaction, persistence, server);
+    let key = client.worker.state().backend(server.id.proxy).cookie_of(server);
+    let key = key.as_deref();
+    let found = edit_application_cookie(transaction, persistence, key);
     let ignored = transaction.ignore_persist;
     let preserved = found && persistence.preserve;
     let post_only = persistence.postonly && transaction.request.method_kind() != Method::Post;
@@ -134,10 +137,10 @@ pub fn edit_response(client: &Client, transaction: &mut Transaction, settings: &
         return;
     }
     let mut text = std::mem::take(&mut transaction.scratch);
-    write_cookie(&mut text, persistence, server, &transaction.presented, now);
+    write_cookie(&mut text, persistence, key, &transaction.presented, now);
     transaction.response.add(b"set-cookie", &text);
     transaction.scratch = text;
-    let updated = server.settings.cookie.is_some() && transaction.presented.direct;
+    let updated = key.is_some() && transaction.presented.direct;
     transaction.facts.termination.cookie_response = if updated { b'U' } else { b'I' };
     if persistence.nocache && is_cacheable(transaction) {
         transaction.response.add(b"cache-control", b"private");
@@ -148,7 +151,7 @@ pub fn edit_response(client: &Client, transaction: &mut Transaction, settings: &
 fn edit_application_cookie(
     transaction: &mut Transaction,
     persistence: &CookiePersistence,
-    server: &ServerState,
+    key: Option<&str>,
 ) -> bool {
     let name = persistence.name.as_bytes();
     let termination: &mut Termination = &mut transaction.facts.termination;
@@ -173,7 +176,7 @@ fn edit_application_cookie(
         termination.cookie_response = b'D';
         return true;
     }
-    let Some(key) = &server.settings.cookie else { return true };
+    let Some(key) = key else { return true };
     let prefix = match persistence.mode {
         CookieMode::Rewrite => false,
         CookieMode::Prefix => true,
@@ -207,14 +210,14 @@ fn must_insert(presented: &Presented, persistence: &CookiePersistence, now: i64)
 fn write_cookie(
     out: &mut Vec<u8>,
     persistence: &CookiePersistence,
-    server: &ServerState,
+    key: Option<&str>,
     presented: &Presented,
     now: i64,
 ) {
     out.clear();
     out.extend_from_slice(persistence.name.as_bytes());
     out.push(b'=');
-    match &server.settings.cookie {
+    match key {
         // A backup server without a key: the client must forget the server it knew.
         None => out.extend_from_slice(b"; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
         Some(key) => {
@@ -268,6 +271,22 @@ fn decode_date(text: &[u8]) -> Option<i64> {
     Some(units << 2)
 }
 
+/// `option checkcache`: a response that shared caches keep must not hand one client's cookie to the next.
+pub fn leaks_cookie(transaction: &Transaction) -> bool {
+    // The server may exclude the cookie alone from what is kept.
+    let excludes = |value: &[u8]| {
+        starts_with(value, b"no-cache=\"set-cookie\"") || starts_with(value, b"no-cache=\"set-cookie,")
+    };
+    let response = &transaction.response;
+    response.get(b"set-cookie").is_some()
+        && is_cacheable(transaction)
+        && !response.values(b"cache-control").any(excludes)
+}
+
+fn starts_with(value: &[u8], name: &[u8]) -> bool {
+    value.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
 /// Whether a shared cache would keep this response (RFC 9111 §3), by the signs HAProxy looks at.
 fn is_cacheable(transaction: &Transaction) -> bool {
     let response = &transaction.response;
@@ -279,11 +298,11 @@ fn is_cacheable(transaction: &Transaction) -> bool {
         || response.get(b"last-modified").is_some()
         || response.get(b"expires").is_some();
     for value in response.values(b"cache-control") {
-        let is = |name: &[u8]| value.len() >= name.len() && value[..name.len()].eq_ignore_ascii_case(name);
-        if is(b"private") || is(b"no-cache") || is(b"no-store") || is(b"max-age=0") || is(b"s-maxage=0") {
+        const FORBIDDING: [&[u8]; 5] = [b"private", b"no-cache", b"no-store", b"max-age=0", b"s-maxage=0"];
+        if FORBIDDING.iter().any(|name| value.eq_ignore_ascii_case(name)) {
             return false;
         }
-        fresh |= is(b"max-age=") || is(b"s-maxage=") || is(b"public");
+        fresh |= starts_with(value, b"max-age=") || starts_with(value, b"s-maxage=");
     }
     fresh && !response.values(b"pragma").any(|value| value.eq_ignore_ascii_case(b"no-cache"))
 }

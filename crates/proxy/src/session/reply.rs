@@ -1,6 +1,8 @@
 //! Answers that the proxy gives itself: error messages, and whatever rules build.
 
+use super::body;
 use super::client::Client;
+use super::compress;
 use super::http1::After;
 use super::transaction::Transaction;
 use crate::plan::ProxyPlan;
@@ -20,6 +22,8 @@ pub struct Answer {
     pub status: u16,
     /// Bytes of the head; a HEAD request gets no more.
     pub head_length: usize,
+    /// What the head counts for, where rules have changed it since it came from its source.
+    pub counted_head: Option<u64>,
 }
 
 /// Bytes and fields that the head of an answer of ours may have.
@@ -49,7 +53,7 @@ impl Answer {
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| digits.parse().ok())
             .unwrap_or(0);
-        Answer { bytes, status, head_length }
+        Answer { bytes, status, head_length, counted_head: None }
     }
 }
 
@@ -98,14 +102,20 @@ pub fn connection_field(client: &Client, transaction: &Transaction) -> Option<&'
 /// Whether the client's connection goes on after an answer of ours: nothing of the request may be left unread.
 fn lives_on(client: &Client, transaction: &Transaction) -> bool {
     let mode = client.worker.plan().settings(client.frontend).http_connection;
-    let read = match transaction.request.request_framing() {
-        Framing::None | Framing::Length(0) => true,
-        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => false,
-    };
     transaction.client_keeps_alive
-        && read
+        && unsent_body(client, transaction).is_some()
         && mode != HttpConnection::Close
-        && !client.worker.state().is_stopping()
+        && !client.worker.state().is_closing()
+}
+
+/// How much of the client's bytes is the request's body, when all of it is here. What went to a server is not: the bytes
+/// behind it are another request's.
+fn unsent_body(client: &Client, transaction: &Transaction) -> Option<usize> {
+    match transaction.request.request_framing() {
+        Framing::None | Framing::Length(0) => Some(0),
+        Framing::Length(_) | Framing::Chunked | Framing::UntilClose if transaction.body_taken => None,
+        framing => body::whole_length(framing, client.input.bytes()),
+    }
 }
 
 /// Answers with the error message of `status` and counts it.
@@ -119,10 +129,12 @@ pub async fn answer(client: &mut Client, transaction: &mut Transaction, mut answ
     super::log::count_response(client, transaction, answer.status);
     transaction.facts.status = answer.status;
     let lives = after_response(client, transaction, &mut answer) && lives_on(client, transaction);
+    let unread = unsent_body(client, transaction).filter(|_| lives);
     if transaction.facts.times.response_done.is_none() && transaction.facts.applet.is_none() {
         transaction.facts.times.end = None;
     }
     send(client, transaction, &answer).await;
+    client.input.consume(unread.unwrap_or(0));
     match (lives && !client.closed, transaction.request.request_framing()) {
         (true, _) => After::KeepAlive,
         (false, Framing::None | Framing::Length(0)) => After::Close,
@@ -153,13 +165,33 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     let lives = transaction.response.keeps_alive() && transaction.response.version() != Version::Http10;
     let keep = lives && lives_on(client, transaction);
     transaction.response.strip_connection_tokens();
-    transaction.counted_head = super::counted_head(&transaction.response);
+    transaction.counted_head =
+        answer.counted_head.unwrap_or_else(|| super::counted_head(&transaction.response));
     transaction.response.set_response_connection(keep, transaction.request.version());
+    let body = &answer.bytes[answer.head_length..];
+    let compressor = if transaction.facts.applet.is_some() {
+        let back = plan.settings(back.unwrap_or(client.frontend));
+        compress::response(client, transaction, Framing::Length(body.len() as u64), back)
+    } else {
+        // Error messages and what rules answer are not worth it.
+        None
+    };
     let mut bytes = Vec::with_capacity(answer.bytes.len() + 64);
     transaction.response.write_to(&mut bytes);
+    if front.options.h1_case_adjust_bogus_client && !client.stream.is_http2() {
+        super::spelling::adjust(&plan.model.global.h1_case_adjust, &mut bytes);
+    }
     let head_length = bytes.len();
-    bytes.extend_from_slice(&answer.bytes[answer.head_length..]);
-    *answer = Answer { bytes: bytes.into(), status: transaction.response.status(), head_length };
+    match compressor {
+        Some(mut compressor) => {
+            compressor.frame(!client.stream.is_http2());
+            if compressor.write_whole(body, &mut bytes).is_err() {
+                return false;
+            }
+        }
+        None => bytes.extend_from_slice(body),
+    }
+    *answer = Answer { status: transaction.response.status(), head_length, ..Answer::new(bytes) };
     lives
 }
 
@@ -172,15 +204,32 @@ pub async fn send_raw_error(client: &mut Client, transaction: &mut Transaction, 
     write_all(client, &answer.bytes).await;
 }
 
-/// Sends bytes within `timeout client`; gives up silently.
+/// Tells a client that waits for it to send the body.
+pub async fn send_continue(client: &mut Client) {
+    match client.stream.as_http2() {
+        Some(stream) => {
+            let mut head = http::Head::new();
+            head.start_response(100, None, Version::Http2);
+            // A client that is gone meanwhile is noticed when its body does not come.
+            let _ = stream.send_interim(&head);
+        }
+        None => _ = write_all(client, b"HTTP/1.1 100 Continue\r\n\r\n").await,
+    }
+}
+
+/// Sends bytes, each piece within `timeout client`; gives up silently. On a stream of HTTP/2 they are the rest of the body.
 pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
     let timeout = client.worker.plan().proxy(client.frontend).timeouts.client;
     client.expect_within(timeout, Instant::now());
     let mut sent = 0;
     poll_fn(|context| {
         while sent < bytes.len() {
-            match client.stream.poll_write(context, &bytes[sent..]) {
-                Poll::Ready(Ok(count)) if count > 0 => sent += count,
+            match client.stream.poll_write_body(context, &bytes[sent..], true) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    sent += count;
+                    // A slow reader of much is not a client that went away.
+                    client.expect_within(timeout, Instant::now());
+                }
                 Poll::Ready(_) => {
                     client.closed = true;
                     return Poll::Ready(());
@@ -198,7 +247,20 @@ pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
 async fn send(client: &mut Client, transaction: &mut Transaction, answer: &Answer) {
     let head_only = transaction.request.method() == b"HEAD";
     let bytes = if head_only { &answer.bytes[..answer.head_length] } else { &answer.bytes[..] };
-    let sent = write_all(client, bytes).await;
+    let sent = match client.stream.as_http2() {
+        Some(stream) => {
+            let ends = bytes.len() == answer.head_length;
+            // What is no HTTP, or cannot be said in HTTP/2, ends the stream with an error.
+            match stream.send_response(&transaction.response, ends) {
+                Ok(()) => answer.head_length + write_all(client, &bytes[answer.head_length..]).await,
+                Err(_) => {
+                    stream.reset(h2::Reason::INTERNAL_ERROR);
+                    0
+                }
+            }
+        }
+        None => write_all(client, bytes).await,
+    };
     let body = sent.saturating_sub(answer.head_length) as u64;
     let head = if sent == 0 { 0 } else { transaction.counted_head };
     transaction.facts.bytes_out += head + body;

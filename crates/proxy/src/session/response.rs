@@ -39,7 +39,17 @@ pub fn process(
             other @ (Outcome::Answer(_) | Outcome::Error(_) | Outcome::Close) => return other,
         }
     }
+    let leaks = back.options.checkcache && persist::leaks_cookie(transaction);
     persist::edit_response(client, transaction, back, server);
+    if leaks {
+        worker.backend_counters(back.id).denied_responses.add(1);
+        worker.server_counters(server.slot).denied_responses.add(1);
+        worker.frontend_counters(client.frontend).denied_responses.add(1);
+        client.count_at_listener(|counters| &counters.denied_responses, 1);
+        transaction.facts.termination.cause = b'P';
+        transaction.facts.termination.phase = b'H';
+        return Outcome::Error(502);
+    }
     stick::store(client, transaction, back.id, server);
     for settings in sections {
         if !settings.http_after_response.is_empty() {

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::http1::After;
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
-use super::{body, content, reply};
+use super::{body, compress, content, reply};
 use haproxy_config::model::{
     AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy, RestrictNames,
 };
@@ -71,6 +71,9 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
         return Route::Answered(reply::answer_error(client, transaction, 403).await);
     }
     prepare(transaction, front, back);
+    compress::prepare(transaction, front, back);
+    transaction.request_compression =
+        compress::request(client, &transaction.request, transaction.request.request_framing(), back);
     Route::Backend(backend)
 }
 
@@ -79,6 +82,7 @@ async fn section(client: &mut Client, transaction: &mut Transaction, settings: &
     if !settings.tcp_request_content.is_empty()
         && content::request(client, transaction, settings).await == content::Decision::Reject
     {
+        hang_up(client);
         return Some(After::Close);
     }
     let mut outcome = Outcome::Next;
@@ -98,7 +102,17 @@ async fn section(client: &mut Client, transaction: &mut Transaction, settings: &
         Outcome::Next => None,
         Outcome::Answer(answer) => Some(reply::answer(client, transaction, answer).await),
         Outcome::Error(status) => Some(reply::answer_error(client, transaction, status).await),
-        Outcome::Close => Some(After::Close),
+        Outcome::Close => {
+            hang_up(client);
+            Some(After::Close)
+        }
+    }
+}
+
+/// A rejected request ends the whole connection, not its stream alone.
+fn hang_up(client: &mut Client) {
+    if let Some(stream) = client.stream.as_http2() {
+        stream.link.hang_up();
     }
 }
 
@@ -155,7 +169,10 @@ fn choose(client: &Client, transaction: &Transaction, front: &Proxy) -> Option<P
 /// `monitor-uri`: 200, or 503 when a `monitor fail` condition holds. Not logged as a request of anybody.
 async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Proxy) -> Option<After> {
     let uri = front.monitor_uri.as_deref()?;
-    if transaction.request.uri() != uri {
+    let request = &transaction.request;
+    // Over HTTP/2 the URI is absolute, and what is meant is its path.
+    let asked = if request.version() == Version::Http2 { request.path_and_query() } else { request.uri() };
+    if asked != uri {
         return None;
     }
     let failing =

@@ -41,7 +41,8 @@ pub async fn serve(
         Outcome::Close => return After::Close,
     }
     worker.frontend_counters(client.frontend).intercepted.add(1);
-    answered_here(client, transaction, settings);
+    answered_here(client, transaction, settings, APPLET);
+    super::compress::prepare(transaction, worker.plan().settings(client.frontend), settings);
     if transaction.request.method_kind() == Method::Post {
         let time = worker.plan().proxy(client.frontend).timeouts.http_request.unwrap_or(FORM_TIME_MAX);
         if let Some(status) = body::wait(client, transaction, time, None).await {
@@ -66,10 +67,10 @@ pub async fn serve(
 }
 
 /// The facts of a request that no server sees.
-fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Proxy) {
+pub fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Proxy, applet: &'static str) {
     let now = Instant::now();
     let facts = &mut transaction.facts;
-    facts.applet = Some(APPLET);
+    facts.applet = Some(applet);
     facts.termination.cause = b'L';
     facts.termination.phase = b'R';
     if settings.is_backend {
@@ -84,7 +85,8 @@ fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Prox
 /// The whole body in `bytes`; `None` when it did not fit the buffer.
 fn form(framing: Framing, bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     match framing {
-        Framing::None | Framing::UntilClose => Some(Cow::Borrowed(b"")),
+        Framing::None => Some(Cow::Borrowed(b"")),
+        Framing::UntilClose => Some(Cow::Borrowed(bytes)),
         Framing::Length(length) => bytes.get(..usize::try_from(length).ok()?).map(Cow::Borrowed),
         Framing::Chunked => {
             let mut decoder = ChunkDecoder::new();

@@ -67,7 +67,8 @@ pub fn store(client: &Client, transaction: &mut Transaction, backend: ProxyId, s
             continue;
         };
         if let Some(key) = table.key(value) {
-            let name = server.settings.cookie.as_deref().unwrap_or(server.name());
+            let cookie = client.worker.state().backend(server.id.proxy).cookie_of(server);
+            let name = cookie.as_deref().unwrap_or(server.name());
             table.access(&key, now, Access::Create, |entry| entry.set_server(server.settings.puid, name));
         }
     }

@@ -1,8 +1,8 @@
 //! `mode tcp`: one connection, one stream, one server.
 
+use super::activity::Activity;
 use super::client::Client;
 use super::dispatch::{self, Abort};
-use super::exchange::Activity;
 use super::flow::Flow;
 use super::http1::session_begins;
 use super::log;
@@ -70,26 +70,29 @@ pub async fn relay(
     super::stick::store(client, transaction, backend, &server);
     transaction.facts.server_dst = connection.peer;
     transaction.facts.server_src = connection.local;
-    let mut activity = Activity {
-        client: connected,
-        server: connected,
-        client_timeout: back.tunnel.or(front.client),
-        server_timeout: back.tunnel.or(back.server),
-    };
+    transaction.facts.server_tls = connection.tls.clone();
+    let settings = worker.plan().settings(backend);
+    let sides = (back.tunnel.or(front.client), back.tunnel.or(back.server));
+    let mut activity =
+        Activity::new(connected, sides, worker.plan().settings(client.frontend), settings, server.slot);
     client.control.phase.set(crate::registry::Phase::Data);
     log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
-    super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    up.limit(std::mem::take(&mut transaction.upload_limits));
+    down.limit(std::mem::take(&mut transaction.download_limits));
+    if !connection.announced {
+        super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    }
     let header = up.pending.len() as u64;
     let fins = HalfClosed { client_fin: front.client_fin, server_fin: back.server_fin };
-    let settings = worker.plan().settings(backend);
     let inspection = (!settings.tcp_response_content.is_empty()).then(|| Inspection {
         transaction: &mut *transaction,
         settings,
         timer: Box::pin(tokio::time::sleep(settings.tcp_response_inspect_delay.unwrap_or_default())),
     });
     let result = tunnel(client, &mut connection, &mut up, &mut down, &mut activity, fins, inspection).await;
+    transaction.counted = activity.counted();
     let facts = &mut transaction.facts;
     facts.bytes_in += up.written.saturating_sub(header);
     facts.bytes_out += down.written;

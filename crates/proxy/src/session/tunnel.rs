@@ -1,8 +1,9 @@
 //! Bytes both ways until both sides are done: TCP mode, `CONNECT`, and what follows 101.
 
+use super::activity::{Activity, Expired};
 use super::client::Client;
 use super::content;
-use super::exchange::{Activity, Broken, Expired};
+use super::exchange::Broken;
 use super::flow::{Flow, FlowError};
 use super::transaction::Transaction;
 use crate::net::buffers;
@@ -10,8 +11,8 @@ use crate::upstream::ServerConnection;
 use haproxy_config::model::Proxy;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 /// Timeouts of the side that remains after the other has sent FIN.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,6 +77,8 @@ pub async fn tunnel(
 ) -> Result<(), Broken> {
     let mut up_over = false;
     let mut down_over = false;
+    // The first side that was silent for too long, and was taken for done.
+    let mut silent = None;
     poll_fn(|context| {
         let mut progressed = false;
         if !up_over {
@@ -87,7 +90,7 @@ pub async fn tunnel(
                     activity.server_timeout = half_closed.server_fin.or(activity.server_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing | FlowError::Coding)) => {
                     return Poll::Ready(Err(Broken::ClientGone));
                 }
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ServerGone)),
@@ -110,7 +113,7 @@ pub async fn tunnel(
                     activity.client_timeout = half_closed.client_fin.or(activity.client_timeout);
                     progressed = true;
                 }
-                Poll::Ready(Err(FlowError::Source | FlowError::Framing)) => {
+                Poll::Ready(Err(FlowError::Source | FlowError::Framing | FlowError::Coding)) => {
                     return Poll::Ready(Err(Broken::ServerGone));
                 }
                 Poll::Ready(Err(FlowError::Destination)) => return Poll::Ready(Err(Broken::ClientGone)),
@@ -119,21 +122,26 @@ pub async fn tunnel(
             progressed |= down.progressed;
         }
         if up_over && down_over {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(silent.take().map_or(Ok(()), Err));
         }
         if progressed {
-            let now = Instant::now();
-            activity.client = now;
-            activity.server = now;
+            activity.moved(client, up, down);
         }
         let on_client = down.blocked_on_destination || (!up_over && !up.blocked_on_destination);
         let on_server = up.blocked_on_destination || (!down_over && !down.blocked_on_destination);
-        activity.poll(client, context, on_client, on_server).map(|expired| {
-            Err(match expired {
-                Expired::Client => Broken::ClientTimeout,
-                Expired::Server => Broken::ServerTimeout,
-            })
-        })
+        let expired = ready!(activity.poll(client, context, on_client, on_server));
+        let (over, broken, other_side) = match expired {
+            Expired::Client => (&mut up_over, Broken::ClientTimeout, &mut connection.stream),
+            Expired::Server => (&mut down_over, Broken::ServerTimeout, &mut client.stream),
+        };
+        if *over || !activity.ends_by_half(expired) {
+            return Poll::Ready(Err(broken));
+        }
+        *over = true;
+        other_side.shutdown_write();
+        silent.get_or_insert(broken);
+        context.waker().wake_by_ref();
+        Poll::Pending
     })
     .await
 }

@@ -1,8 +1,9 @@
 //! The live side of a backend: who may serve, who waits, and the one lock around the picker.
 
 use super::counters::{Average, Gauge, Rate};
+use super::dynamic_cookies::DynamicCookies;
 use super::queue::Queues;
-use super::{Admin, Running, ServerState};
+use super::{Admin, Running, ServerState, Target};
 use balance::{Load, Picker, Server as Slot, ServerIndex};
 use haproxy_config::model;
 use parking_lot::Mutex;
@@ -18,6 +19,7 @@ pub struct BackendState {
     /// The picker wants to hear of every request (leastconn, first, random, bounded hash).
     tracks_load: bool,
     pub queues: Queues,
+    pub dynamic_cookies: DynamicCookies,
     /// Requests in this backend, waiting ones included.
     pub current: Gauge,
     /// Requests that wait for any server.
@@ -37,6 +39,7 @@ pub struct BackendState {
     /// Whether it has a usable server, as last reported.
     pub up: AtomicBool,
     fullconn: u32,
+    implied: Option<u32>,
 }
 
 impl BackendState {
@@ -53,21 +56,23 @@ impl BackendState {
             .map(|server| {
                 let slot = Slot::new(server.settings.puid).weight(server.settings.weight as u16);
                 let slot = if server.settings.backup { slot.backup() } else { slot };
-                if server.is_usable() { slot } else { slot.down() }
+                if server.is_usable() && !server.settings.is_implied { slot } else { slot.down() }
             })
             .collect();
         let picker = Picker::new(proxy.balance.algorithm, &slots, proxy.options.allbackups, seed);
-        let up = servers.is_empty() || picker.usable() > 0;
+        let implied = servers.iter().find(|server| server.settings.is_implied).map(|server| server.id.index);
+        let up = servers.is_empty() || implied.is_some() || picker.usable() > 0;
         let list = boxcar::Vec::with_capacity(servers.len());
         for server in servers {
             list.push(server);
         }
-        BackendState {
+        let backend = BackendState {
             id: proxy.id,
             servers: list,
             tracks_load: picker.algorithm().tracks_load(),
             picker: Mutex::new(picker),
             queues: Queues::default(),
+            dynamic_cookies: DynamicCookies::new(proxy),
             current: Gauge::default(),
             queued: Gauge::default(),
             served: Gauge::default(),
@@ -82,7 +87,10 @@ impl BackendState {
             down_transitions: AtomicU64::new(0),
             up: AtomicBool::new(up),
             fullconn,
-        }
+            implied,
+        };
+        backend.refresh_cookies();
+        backend
     }
 
     /// `clear counters`, for the backend and its servers.
@@ -98,6 +106,33 @@ impl BackendState {
             self.down_transitions.store(0, Relaxed);
         }
         self.servers().for_each(|server| server.clear_counters(all));
+    }
+
+    /// What a cookie calls this server: its own `cookie`, else the dynamic one.
+    pub fn cookie_of(&self, server: &ServerState) -> Option<Arc<str>> {
+        server.settings.cookie.clone().or_else(|| self.dynamic_cookies.value(server.id.index))
+    }
+
+    /// Gives a server another address, or takes it away; what is made of addresses follows.
+    pub fn move_server(&self, server: &ServerState, target: Option<Target>) {
+        *server.target.write() = target;
+        self.refresh_cookies();
+    }
+
+    /// `enable dynamic-cookie backend` and `disable …`.
+    pub fn enable_dynamic_cookies(&self, enabled: bool) {
+        self.dynamic_cookies.enable(enabled);
+        self.refresh_cookies();
+    }
+
+    /// `set dynamic-cookie-key backend`.
+    pub fn set_dynamic_cookie_key(&self, key: &str) {
+        self.dynamic_cookies.set_key(key);
+        self.refresh_cookies();
+    }
+
+    fn refresh_cookies(&self) {
+        self.dynamic_cookies.refresh(self.servers());
     }
 
     /// Whether weights may take any value at run time.
@@ -117,9 +152,16 @@ impl BackendState {
         self.servers().find(|server| server.name() == name)
     }
 
+    /// Where requests go instead of servers (`dispatch`, `option transparent`).
+    pub fn implied(&self) -> Option<u32> {
+        self.implied
+    }
+
     /// Servers that were not removed, in configuration order.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerState>> {
-        self.servers.iter().map(|(_, server)| server).filter(|server| !server.deleted.load(Relaxed))
+        let is_there =
+            |server: &&Arc<ServerState>| !server.deleted.load(Relaxed) && !server.settings.is_implied;
+        self.servers.iter().map(|(_, server)| server).filter(is_there)
     }
 
     /// Chooses a server; `None` when none is usable or all are full (see [`BackendState::usable`]).
@@ -265,6 +307,7 @@ impl BackendState {
         let slot = Slot::new(server.settings.puid).weight(server.settings.weight as u16);
         picker.add(if server.settings.backup { slot.backup() } else { slot }.down());
         self.servers.push(Arc::clone(&server));
+        self.refresh_cookies();
         server
     }
 
@@ -272,5 +315,6 @@ impl BackendState {
     pub fn remove_server(&self, server: &ServerState) {
         self.picker.lock().set_up(ServerIndex::at(server.id.index as usize), false);
         server.deleted.store(true, Relaxed);
+        self.refresh_cookies();
     }
 }

@@ -4,7 +4,7 @@ use super::{ServerState, State, WEIGHT_SCALE};
 use haproxy_config::model::{Password, User};
 use rules::{
     BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
-    StreamFacts, StreamTimeout, TableId, TcpNumber, UserlistId,
+    StreamFacts, StreamTimeout, TableId, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
@@ -83,9 +83,9 @@ impl Host for State {
         }
     }
 
-    /// Counted by frontend: listeners have no gauge of their own.
-    fn listener_connections(&self, frontend: ProxyId, _index: u32) -> u32 {
-        self.proxy(frontend).frontend.current.get()
+    fn listener_connections(&self, frontend: ProxyId, index: u32) -> u32 {
+        let listener = self.proxy(frontend).frontend.listeners.get(index as usize);
+        listener.map_or(0, |listener| listener.current.get())
     }
 
     fn default_backend(&self, frontend: ProxyId) -> Option<ProxyId> {
@@ -154,11 +154,6 @@ impl Host for State {
     fn server_by_name(&self, backend: ProxyId, name: &[u8]) -> Option<ServerId> {
         let name = std::str::from_utf8(name).ok()?;
         State::backend(self, backend).server_by_name(name).map(|server| server.id)
-    }
-
-    /// Streams do not carry their descriptor yet, so the kernel cannot be asked.
-    fn tcp(&self, _stream: &StreamFacts, _which: TcpNumber) -> Option<i64> {
-        None
     }
 
     fn table(&self, table: TableId) -> Option<&Arc<StickTable>> {

@@ -98,13 +98,17 @@ fn check_unit(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String
     }
 }
 
+fn number(scope: &Scope<'_>, which: TcpNumber) -> Option<i64> {
+    scope.client?.tcp(which)
+}
+
 fn measured<'a>(scope: &Scope<'a>, which: TcpNumber) -> Fetched<'a> {
-    Fetched::of(scope.host.tcp(scope.stream, which).map(Value::Int))
+    Fetched::of(number(scope, which).map(Value::Int))
 }
 
 fn duration<'a>(args: &'a [Arg], scope: &Scope<'a>, which: TcpNumber) -> Fetched<'a> {
     let unit = if args.text(0) == Some(b"us") { 1 } else { 1000 };
-    Fetched::of(scope.host.tcp(scope.stream, which).map(|time| Value::Int(time / unit)))
+    Fetched::of(number(scope, which).map(|time| Value::Int(time / unit)))
 }
 
 fn rtt<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

@@ -72,7 +72,8 @@ pub fn set_rate_limit(session: &mut Session, words: &[&str]) -> Outcome {
         ("connections", "global") => &process.max_connection_rate,
         ("sessions", "global") => &process.max_session_rate,
         // What is never done needs no limit.
-        (name @ ("ssl-sessions" | "http-compression"), "global") => {
+        ("http-compression", "global") => &process.max_compression_rate,
+        (name @ "ssl-sessions", "global") => {
             return Err(Reply::error(format!("'{name}' cannot be limited: this version does none.\n")));
         }
         _ => return Err(Reply::error(RATE_LIMIT_USAGE)),

@@ -51,6 +51,12 @@ pub fn show_info(session: &mut Session, words: &[&str]) -> Outcome {
 /// The columns of one line: name, tags, meaning, value. `None` leaves the line out, but keeps its position.
 type Row = (&'static str, &'static str, &'static str, Option<Value>);
 
+/// Name, meaning and value of every line.
+pub fn values(state: &State) -> Vec<(&'static str, &'static str, Option<Value>)> {
+    let all = facts(state, false).into_iter().chain(load(state)).chain(totals(state));
+    all.map(|(name, _, description, value)| (name, description, value)).collect()
+}
+
 fn lines(state: &State, float: bool) -> Vec<Line> {
     let all = facts(state, float).into_iter().chain(load(state)).chain(totals(state));
     all.enumerate()
@@ -133,14 +139,32 @@ fn load(state: &State) -> Vec<Row> {
         ),
         ("MaxSessRate", "MRP", "Most sessions in a second", number(process.sessions_rate.max())),
     ];
-    // No TLS and no compression happen in this process: all of these are zero.
+    // No TLS happens in this process: all of these are zero.
     rows.extend(NEVER_COUNTED.map(|(name, tags, meaning)| (name, tags, meaning, number(0))));
+    rows.push((
+        "CompressBpsIn",
+        "MRP",
+        "Bytes into the compressor in the last second",
+        number(process.compressed_in_rate.get(now_ms)),
+    ));
+    rows.push((
+        "CompressBpsOut",
+        "MRP",
+        "Bytes out of the compressor in the last second",
+        number(process.compressed_out_rate.get(now_ms)),
+    ));
+    rows.push((
+        "CompressBpsRateLim",
+        "CLP",
+        "Limit on the compressor's input, bytes per second",
+        number(process.max_compression_rate.load(Relaxed).saturating_mul(1024)),
+    ));
     rows.push(("ZlibMemUsage", "MGP", "Memory of the compressor", None));
     rows.push(("MaxZlibMemUsage", "CLP", "Limit on that memory", None));
     rows
 }
 
-const NEVER_COUNTED: [(&str, &str, &str); 13] = [
+const NEVER_COUNTED: [(&str, &str, &str); 10] = [
     ("SslRate", "MRP", "TLS connections in the last second"),
     ("SslRateLimit", "CLP", "Limit on TLS connections per second"),
     ("MaxSslRate", "MMP", "Most TLS connections in a second"),
@@ -151,9 +175,6 @@ const NEVER_COUNTED: [(&str, &str, &str); 13] = [
     ("SslBackendMaxKeyRate", "MMP", "Most of these in a second"),
     ("SslCacheLookups", "MCP", "TLS sessions looked up"),
     ("SslCacheMisses", "MCP", "TLS sessions not found"),
-    ("CompressBpsIn", "MRP", "Bytes into the compressor in the last second"),
-    ("CompressBpsOut", "MRP", "Bytes out of the compressor in the last second"),
-    ("CompressBpsRateLim", "CLP", "Limit on the compressor's output per second"),
 ];
 
 // Sums, and the rest.

@@ -20,17 +20,16 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
         return Ok(Reply::warning(format!("Invalid addr '{text}'{UPDATER}\n")));
     };
     let server = session.state().server(id);
-    let mut target = server.target.write();
-    let old = match &*target {
-        Some(Target::Inet(old)) => *old,
-        None | Some(Target::Unix(_) | Target::Abstract(_)) => {
-            drop(target);
-            // As the original: an operator's word ends the wait for a name, whatever comes of it.
-            session.shared().find_server_address(id, text);
-            return Ok(Reply::warning(format!(
-                "Update for the current server address family is only supported through configuration file{UPDATER}\n"
-            )));
-        }
+    let old = match &*server.target.read() {
+        Some(Target::Inet(old)) => Some(*old),
+        None | Some(Target::Unix(_) | Target::Abstract(_)) => None,
+    };
+    let Some(old) = old else {
+        // As the original: an operator's word ends the wait for a name, whatever comes of it.
+        session.shared().find_server_address(id, text);
+        return Ok(Reply::warning(format!(
+            "Update for the current server address family is only supported through configuration file{UPDATER}\n"
+        )));
     };
     let mut new = SocketAddr::new(address, old.port());
     let mut told = if address == old.ip() {
@@ -42,10 +41,8 @@ pub fn set_address(session: &Session, id: ServerId, words: &[&str]) -> Outcome {
         told.push_str(", ");
         told.push_str(&change_port(port, server.settings.port, &mut new));
     }
-    let changed = new != old;
-    *target = Some(Target::Inet(new));
-    drop(target);
-    if changed {
+    if new != old {
+        session.state().backend(id.proxy).move_server(server, Some(Target::Inet(new)));
         session.shared().close_idle(server);
         session.shared().find_server_address(id, text);
     }

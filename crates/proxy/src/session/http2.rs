@@ -1,0 +1,350 @@
+//! HTTP/2 with the client: one task moves the frames and accepts streams, and each stream runs its transaction in a task
+//! of its own, as a [`Client`] that has one request.
+
+use super::client::Client;
+use super::http1::{arrived, begin, run};
+use super::tracking::{self, Trackers};
+use super::transaction::Transaction;
+use crate::http2::{
+    FrameMeter, Http2Stream, Link, Multiplexed, ReadError, Wire, read_request, server_builder,
+};
+use crate::net::buffers::Pending;
+use crate::net::{Deadline, Stream};
+use crate::registry::{Control, Phase};
+use crate::upstream::ServerConnection;
+use crate::worker::Worker;
+use bytes::Bytes;
+use h2::server::{Connection, SendResponse};
+use h2::{Reason, RecvStream};
+use http_types::Request;
+use rules::tls::TlsFacts;
+use rules::{Peer, ProxyId, VariableSet, WallTime};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// After GOAWAY the client has this long to read it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Streams that the client has reset but whose transactions have not ended yet may be this many times what it may have
+/// open; what it opens beyond is refused.
+const LEFTOVER_FACTOR: u32 = 2;
+
+/// What the streams of a connection have in common.
+struct Session {
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+    frontend: ProxyId,
+    listener: u32,
+    src: Option<Peer>,
+    dst: Option<Peer>,
+    accept: Instant,
+    accept_wall: WallTime,
+    handshake_done: Option<Instant>,
+    proxy_header: bool,
+    tls: Option<Arc<TlsFacts>>,
+    variables: Rc<VariableSet>,
+    trackers: Option<Box<Trackers>>,
+    /// Server connections that no other client may use.
+    private: RefCell<Vec<Box<ServerConnection>>>,
+    /// The same over HTTP/2.
+    multiplexed: Rc<RefCell<Vec<Rc<Multiplexed>>>>,
+    /// A server authenticates the connection and not the request: all streams go to it.
+    prefers_last_server: Cell<bool>,
+    /// Streams whose transactions run.
+    active: Cell<u32>,
+    /// Streams so far.
+    requests: Cell<u32>,
+    counted: Cell<bool>,
+    idle_since: Cell<Instant>,
+    /// Wakes the task of the connection.
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(client: Client) {
+    let Client {
+        worker,
+        control,
+        stream,
+        input,
+        mut deadline,
+        frontend,
+        listener,
+        src,
+        dst,
+        accept,
+        accept_wall,
+        handshake_done,
+        requests,
+        closed: _,
+        private,
+        multiplexed,
+        prefers_last_server,
+        counted,
+        trackers,
+        proxy_header,
+        variables,
+        tls,
+        error: _,
+    } = client;
+    let link = Link::new(stream);
+    let session = Rc::new(Session {
+        worker: Rc::clone(&worker),
+        link: Rc::clone(&link),
+        frontend,
+        listener,
+        src,
+        dst,
+        accept,
+        accept_wall,
+        handshake_done,
+        proxy_header,
+        tls,
+        variables: variables.unwrap_or_default(),
+        trackers,
+        private: RefCell::new(private.into_iter().collect()),
+        multiplexed: multiplexed.unwrap_or_default(),
+        prefers_last_server: Cell::new(prefers_last_server),
+        active: Cell::new(0),
+        requests: Cell::new(requests),
+        counted: Cell::new(counted),
+        idle_since: Cell::new(accept),
+        waker: RefCell::new(None),
+    });
+    let wire = Wire::new(link, input, Some(FrameMeter::new(accept)));
+    session.arm(&mut deadline);
+    if let Some(connection) = handshake(&worker, wire, &mut deadline).await {
+        streams(&session, connection, deadline, &control).await;
+    }
+    drop(session);
+    worker.sessions.borrow_mut().remove(&control);
+    worker.connection_ended(frontend, listener);
+}
+
+/// Exchanges the first SETTINGS.
+async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Option<Connection<Wire, Bytes>> {
+    let mut handshake = pin!(server_builder(&worker.plan().model.global.tune).handshake::<_, Bytes>(wire));
+    poll_fn(|context| {
+        if let Poll::Ready(result) = handshake.as_mut().poll(context) {
+            return Poll::Ready(result.ok());
+        }
+        deadline.poll(context).map(|()| None)
+    })
+    .await
+}
+
+/// What the connection's task has to do next.
+enum Event {
+    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    /// The connection is over.
+    Ended,
+    /// Idle for too long, or told to end.
+    TimedOut,
+    /// The client sent what it must not.
+    Refused,
+    /// A stream has ended, or the process is to stop.
+    Look,
+}
+
+/// Accepts streams until the connection ends.
+async fn streams(
+    session: &Rc<Session>,
+    mut connection: Connection<Wire, Bytes>,
+    mut deadline: Deadline,
+    control: &Control,
+) {
+    let worker = &session.worker;
+    let tune = &worker.plan().model.global.tune;
+    let streams_max = tune.http2_frontend.over(tune.http2).max_concurrent_streams;
+    let mut left = tune.http2_total_streams_max;
+    let mut leaving = false;
+    loop {
+        control.phase.set(if session.active.get() == 0 { Phase::Idle } else { Phase::Data });
+        session.arm(&mut deadline);
+        let was_active = session.active.get();
+        let event = poll_fn(|context| {
+            session.attach(context.waker());
+            let event = match connection.poll_accept(context) {
+                Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
+                Poll::Ready(Some(Err(_)) | None) => Event::Ended,
+                Poll::Pending if session.link.is_hung_up() => Event::Ended,
+                Poll::Pending if session.link.refusal().is_some() => Event::Refused,
+                Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
+                Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
+            };
+            Poll::Ready(event)
+        })
+        .await;
+        match event {
+            Event::Stream(request, respond) => {
+                left = left.map(|left| left.saturating_sub(1));
+                accepted(session, request, respond, streams_max);
+            }
+            Event::Ended => return,
+            Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
+            Event::Refused => {
+                let reason = session.link.refusal().unwrap_or(Reason::PROTOCOL_ERROR);
+                return goodbye(connection, reason).await;
+            }
+            Event::Look => {}
+        }
+        if !leaving && (worker.state().is_stopping() || left == Some(0)) {
+            leaving = true;
+            connection.graceful_shutdown();
+        }
+    }
+}
+
+/// Says GOAWAY and closes.
+async fn goodbye(mut connection: Connection<Wire, Bytes>, reason: Reason) {
+    connection.abrupt_shutdown(reason);
+    // One of its own: the connection's may have been told to end at once.
+    let mut deadline = Deadline::new();
+    deadline.set(Some(Instant::now() + GOODBYE));
+    poll_fn(|context| {
+        if connection.poll_closed(context).is_ready() {
+            return Poll::Ready(());
+        }
+        deadline.poll(context)
+    })
+    .await;
+}
+
+/// A stream began: its transaction runs in a task of its own.
+fn accepted(
+    session: &Rc<Session>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    streams_max: u32,
+) {
+    if session.active.get() >= streams_max.saturating_mul(LEFTOVER_FACTOR) {
+        respond.send_reset(Reason::REFUSED_STREAM);
+        return;
+    }
+    let worker = &session.worker;
+    let id = worker.state().process.next_session.fetch_add(1, Relaxed);
+    let control = Control::new(id, session.frontend, session.src, Instant::now());
+    let (head, body) = request.into_parts();
+    let ends = body.is_end_stream();
+    let stream = Http2Stream::accepted(Rc::clone(&session.link), body, respond);
+    let mut client = session.client(Rc::clone(&control), Stream::Http2(Box::new(stream)));
+    let mut transaction = begin(&mut client);
+    let limits = &worker.plan().proxy(session.frontend).request_limits;
+    match read_request(&head, ends, limits, &mut transaction.request) {
+        Ok(()) => {}
+        Err(ReadError::TooManyFields | ReadError::LongName) => {
+            client.stream.reset_on_close();
+            Transaction::give(transaction);
+            return;
+        }
+    }
+    worker.sessions.borrow_mut().insert(&control);
+    session.active.set(session.active.get() + 1);
+    session.requests.set(session.requests.get().wrapping_add(1));
+    let session = Rc::clone(session);
+    tokio::task::spawn_local(async move {
+        arrived(&mut client, &mut transaction);
+        session.counted.set(client.counted);
+        run(&mut client, &mut transaction).await;
+        Transaction::give(transaction);
+        if client.stream.as_http2().is_some_and(|stream| stream.is_cut()) {
+            // What was received of the response goes out before the reset that says that there is no more.
+            session.wake();
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
+        session.ended(client);
+    });
+}
+
+impl Session {
+    /// Remembers how to wake the connection's task.
+    fn attach(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+
+    /// Sets the time that the connection may be without a stream.
+    fn arm(&self, deadline: &mut Deadline) {
+        let timeouts = &self.worker.plan().proxy(self.frontend).timeouts;
+        let timeout = match (self.active.get(), self.requests.get()) {
+            (0, 0) => timeouts.http_request,
+            (0, _) => timeouts.http_keep_alive,
+            (_, _) => None,
+        };
+        deadline.set(timeout.map(|timeout| self.idle_since.get() + timeout));
+    }
+
+    /// The client of one stream.
+    fn client(&self, control: Rc<Control>, stream: Stream) -> Client {
+        let trackers = self.trackers.as_ref().map(|held| {
+            Box::new(std::array::from_fn(|index| {
+                held[index].as_ref().map(rules::stick_table::Tracked::share)
+            }))
+        });
+        Client {
+            worker: Rc::clone(&self.worker),
+            deadline: Deadline::controlled(Rc::clone(&control)),
+            control,
+            stream,
+            input: Pending::new(),
+            frontend: self.frontend,
+            listener: self.listener,
+            src: self.src,
+            dst: self.dst,
+            accept: self.accept,
+            accept_wall: self.accept_wall,
+            handshake_done: self.handshake_done,
+            requests: self.requests.get(),
+            closed: false,
+            private: self.private.borrow_mut().pop(),
+            multiplexed: Some(Rc::clone(&self.multiplexed)),
+            prefers_last_server: self.prefers_last_server.get(),
+            counted: self.counted.get(),
+            trackers,
+            proxy_header: self.proxy_header,
+            variables: Some(Rc::clone(&self.variables)),
+            tls: self.tls.clone(),
+            error: rules::ConnectionError::default(),
+        }
+    }
+
+    /// The transaction of a stream is over.
+    fn ended(&self, mut client: Client) {
+        self.worker.sessions.borrow_mut().remove(&client.control);
+        if let Some(private) = client.private.take() {
+            self.private.borrow_mut().push(private);
+        }
+        self.prefers_last_server.set(self.prefers_last_server.get() || client.prefers_last_server);
+        drop(client);
+        self.active.set(self.active.get() - 1);
+        if self.active.get() == 0 {
+            self.idle_since.set(Instant::now());
+        }
+        if self.active.get() == 0 || self.link.is_hung_up() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(trackers) = &mut self.trackers {
+            tracking::release(trackers);
+        }
+    }
+}

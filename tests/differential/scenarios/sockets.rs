@@ -1,0 +1,189 @@
+//! Options of sockets and of the end of a process that change what a client sees.
+
+use differential::normalise::rfc3164;
+use differential::{Backend, Client, Instance, pause, same, wait_until};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+use crate::support::{get, web};
+
+/// The message of the first log line with this text.
+fn message(proxy: &Instance, text: &str) -> String {
+    rfc3164(&proxy.log().expect(text)).expect("an RFC 3164 line").message
+}
+
+#[test]
+fn contstats_counts_bytes_while_the_connection_lasts() {
+    let counted = same(|program| {
+        ["", " option contstats\n"].map(|option| {
+            let backend = Backend::tcp_echo();
+            let text = format!("listen web\n bind 127.0.0.1:$(web)\n{option} server s1 127.0.0.1:$(s1)\n");
+            let proxy = program.tcp(&text).with("s1", backend.port()).start();
+            let mut client = proxy.client("web");
+            for _ in 0..4 {
+                client.send("0123456789");
+                client.exact(10);
+                pause(50);
+            }
+            // HAProxy looks every five seconds.
+            if !option.is_empty() {
+                wait_until("bytes are counted", || proxy.stat("web", "FRONTEND", "bin") != "0");
+            }
+            let counted = proxy.stat("web", "FRONTEND", "bin") != "0";
+            drop(client);
+            proxy.wait_for_stat("web", "s1", "bin", "40");
+            proxy.wait_for_stat("web", "BACKEND", "bout", "40");
+            counted
+        })
+    });
+    assert_eq!(counted, [false, true]);
+}
+
+#[test]
+fn independent_streams_take_a_silent_client_for_done_while_it_is_written_to() {
+    let ends = same(|program| {
+        ["", " option independent-streams\n"].map(|option| {
+            let backend = Backend::raw(|connection, _| {
+                for _ in 0..8 {
+                    connection.send(b"x")?;
+                    std::thread::sleep(Duration::from_millis(300));
+                }
+                Ok(())
+            });
+            let text = format!(
+                "listen web\n bind 127.0.0.1:$(web)\n{option} timeout client 1s\n \
+                 log 127.0.0.1:$(log) local0\n log-format \"state %ts\"\n server s1 127.0.0.1:$(s1)\n"
+            );
+            let proxy = program.tcp(&text).with("s1", backend.port()).start();
+            let (received, end) = proxy.client("web").read_for(Duration::from_secs(6));
+            (received, end, message(&proxy, "state"))
+        })
+    });
+    assert!(ends[0].2.ends_with("--") && ends[1].2.ends_with("cD"), "{ends:?}");
+}
+
+#[test]
+fn nolinger_ends_the_clients_connection_with_a_reset() {
+    let ends = same(|program| {
+        ["", " option nolinger\n"].map(|option| {
+            let backend = Backend::named("s1");
+            let proxy = web(program, option, &backend);
+            let mut client = proxy.client("web");
+            client.send(get("/", &["Connection: close"]));
+            pause(300);
+            client.read_for(Duration::from_secs(3)).1
+        })
+    });
+    assert_eq!(ends[0], "closed");
+}
+
+#[test]
+fn grace_keeps_the_listeners_and_tells_the_monitor() {
+    let (before, during, after, code) = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "global\n grace 1500\nlisten web\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n \
+                    bind 127.0.0.1:$(web)\n monitor-uri /alive\n monitor fail if { stopping }\n server s1 127.0.0.1:$(s1)\n";
+        let mut proxy = program.config(text).with("s1", backend.port()).start();
+        let port = proxy.port("web");
+        let before = proxy.get("web", "/alive").status;
+        proxy.signal(Signal::USR1);
+        pause(300);
+        let during = (proxy.get("web", "/alive").status, proxy.get("web", "/").body);
+        let begin = Instant::now();
+        let code = proxy.wait().code;
+        assert!(begin.elapsed() > Duration::from_millis(700), "{program:?} waits");
+        (before, during, std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), code)
+    });
+    assert_eq!((before, during), (200, (503, "s1".to_owned())));
+    assert!(after && code == 0);
+}
+
+#[test]
+fn idle_close_on_response_answers_one_more_request() {
+    let answers = same(|program| {
+        let backend = Backend::named("s1");
+        let mut proxy = web(program, " option idle-close-on-response\n", &backend);
+        let mut client = proxy.client("web");
+        client.ask(get("/", &[]));
+        proxy.signal(Signal::USR1);
+        pause(500);
+        let response = client.ask(get("/", &[]));
+        let end = client.read_for(Duration::from_secs(3)).1;
+        drop(client);
+        (response.body.clone(), response.header("connection").map(str::to_owned), end, proxy.wait().code)
+    });
+    assert_eq!(answers.0, "s1");
+}
+
+#[test]
+fn a_captured_cookie_is_cut_at_the_tuned_length() {
+    let lines = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "global\n tune.http.cookielen 8\nlisten web\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n \
+                    bind 127.0.0.1:$(web)\n log 127.0.0.1:$(log) local0\n log-format \"cookie %CC\"\n capture cookie sid= len 40\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.config(text).with("s1", backend.port()).start();
+        Client::connect(proxy.port("web")).ask(get("/", &["Cookie: sid=abcdefghij"]));
+        message(&proxy, "cookie")
+    });
+    assert!(lines.contains("sid=abcd"), "{lines}");
+}
+
+// row: 142
+#[test]
+fn socket_stats_count_by_listener() {
+    let rows = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "listen web\n bind 127.0.0.1:$(one) name one\n bind 127.0.0.1:$(two)\n bind 127.0.0.1:$(three) name three\n \
+                    option socket-stats\n tcp-request connection reject if { dst_port $(three) }\n \
+                    http-request deny if { path /deny }\n http-response deny if { res.hdr(x) -m found }\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let mut kept = proxy.client("one");
+        kept.ask(get("/", &[]));
+        kept.ask(get("/", &[]));
+        for target in ["/", "/deny"] {
+            proxy.client("two").ask(get(target, &["Connection: close"]));
+        }
+        proxy.client("two").send("BAD\r\n\r\n").response();
+        let rejected = proxy.client("three").read_for(Duration::from_secs(2));
+        assert_eq!(rejected.0, "");
+        pause(200);
+        let rows = proxy.cli("show stat web -1 -1");
+        rows.lines()
+            .filter(|line| {
+                line.starts_with("web,one") || line.starts_with("web,sock") || line.starts_with("web,three")
+            })
+            .map(|line| line.split(',').take(19).collect::<Vec<_>>().join(","))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].starts_with("web,one,,,1,1,0,1,"), "{rows:?}");
+}
+
+#[test]
+fn header_names_are_spelled_as_bogus_peers_want_them() {
+    let seen = same(|program| {
+        let backend = Backend::raw(|connection, _| {
+            let head = connection.until(b"\r\n\r\n")?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&head).into_owned();
+            let names: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(':').next()).collect();
+            let names = names.join(",");
+            connection.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nx-listed: 1\r\n\r\n{names}",
+                names.len()
+            ))
+        });
+        let text = "global\n h1-case-adjust host hOST\n h1-case-adjust x-listed X-Listed\n h1-case-adjust content-length CONTENT-length\n\
+                    listen web\n mode http\n bind 127.0.0.1:$(web)\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n \
+                    option h1-case-adjust-bogus-client\n option h1-case-adjust-bogus-server\n \
+                    http-request return status 200 content-type a/b string own if { path /own }\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.config(text).with("s1", backend.port()).start();
+        ["/", "/own"].map(|target| {
+            let request =
+                format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-LISTED: 1\r\nConnection: close\r\n\r\n");
+            let raw = proxy.client("web").send(request).read_to_close();
+            let listed = ["hOST", "X-Listed", "CONTENT-length"].map(|name| raw.matches(name).count());
+            listed
+        })
+    });
+    assert_eq!(seen, [[1, 2, 1], [0, 0, 1]]);
+}
