@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod director;
 mod doctor;
 mod haproxy;
 mod ipvsadm;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Demo) => demo::run(),
+        Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());

@@ -9,6 +9,7 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Demo,
+    Director,
     Doctor,
     Help,
     Version,
@@ -42,6 +43,11 @@ const NAMES: &[Name] = &[
         name: "demo",
         personality: Personality::Demo,
         help: "three backends and the proxy before them, on loopback, to try",
+    },
+    Name {
+        name: "director",
+        personality: Personality::Director,
+        help: "the virtual servers of a keepalived.conf, in the foreground",
     },
     Name {
         name: "doctor",

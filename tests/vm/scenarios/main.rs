@@ -3,3 +3,4 @@
 mod dataplane;
 mod forwarding;
 mod ipvsadm;
+mod virtual_servers;

@@ -1,7 +1,7 @@
 //! What a refusal of the kernel is called, by the command that met it.
 
 use super::command::Operation;
-use director::kernel::{Refusal, system_text};
+use ::director::kernel::{Refusal, system_text};
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;

@@ -3,7 +3,7 @@
 use super::command::Command;
 use super::option::Kind;
 use super::{Failure, STATUS_NOT_LISTED, ask, connections, names, order};
-use director::kernel::Kernel;
+use ::director::kernel::Kernel;
 use netlink::ipvs::{
     ChecksumMode, Destination, Flags, Forward, Key, Netmask, Reply, Request, Role, SCTP, Service, Statistics,
     TCP, Tunnel, UDP,

@@ -13,8 +13,8 @@ mod option;
 mod order;
 mod save;
 
+use ::director::kernel::{Kernel, Refusal};
 use command::{Command, Operation};
-use director::kernel::{Kernel, Refusal};
 use netlink::ipvs::{Reply, Request};
 use std::ffi::OsString;
 use std::io::{BufRead, Read, Write};

@@ -3,7 +3,7 @@
 use super::command::Command;
 use super::option::Kind;
 use super::{Failure, list, names};
-use director::kernel::Kernel;
+use ::director::kernel::Kernel;
 use netlink::ipvs::{ChecksumMode, Flags, Forward, Key, SCTP, Tunnel, UDP};
 use std::io::Write;
 
