@@ -23,4 +23,5 @@ mod state;
 mod stats_page;
 mod stick;
 mod support;
+mod tls;
 mod varnishtest;

@@ -54,6 +54,7 @@ fn session(level: Level) -> Session {
         resolve: Resolve::new(&model),
         handover: Handover::default(),
         namespaces: Namespaces::default(),
+        tls: Arc::new(crate::Tls::load(&model).0),
         startup_log: "[WARNING]  (1) : careful\n".to_owned(),
         plan: Plan::new(model),
         state,
