@@ -89,6 +89,16 @@ fn used<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     }
 }
 
+/// Common name, signature and key algorithm of a certificate, as the PROXY protocol tells them.
+pub fn words(chain: &Chain) -> Option<(Option<Vec<u8>>, Vec<u8>, Vec<u8>)> {
+    let certificate = parsed(chain)?;
+    Some((
+        entry(certificate.subject(), b"CN", 1),
+        algorithm(&certificate.signature_algorithm.algorithm.to_id_string()),
+        algorithm(&certificate.public_key().algorithm.algorithm.to_id_string()),
+    ))
+}
+
 fn parsed(chain: &Chain) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(chain.first()?).ok().map(|(_, certificate)| certificate)
 }
