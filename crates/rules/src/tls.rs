@@ -40,6 +40,15 @@ pub struct TlsFacts {
     pub error: Option<TlsError>,
 }
 
+/// A certificate in OpenSSL's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateWords {
+    pub common_name: Option<Vec<u8>>,
+    /// Algorithms of its signature and of its key.
+    pub signature: Vec<u8>,
+    pub key: Vec<u8>,
+}
+
 /// What `ssl_fc_err` and `ssl_fc_err_str` tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsError {

@@ -27,13 +27,16 @@ pub fn write(transaction: &Transaction, server: &Server, out: &mut Vec<u8>) {
                 certificate_in_session: client.is_some_and(|tls| tls.peer.is_some()),
                 verify: client.map_or(0, |tls| tls.verify.into()),
                 version: client.and_then(|tls| tls.version).unwrap_or_default().as_bytes(),
-                common_name: peer.as_ref().filter(|_| tlvs.cert_cn).and_then(|(name, ..)| name.as_deref()),
+                common_name: peer
+                    .as_ref()
+                    .filter(|_| tlvs.cert_cn)
+                    .and_then(|words| words.common_name.as_deref()),
                 cipher: client.filter(|_| tlvs.ssl_cipher).and_then(|tls| tls.cipher).map(str::as_bytes),
                 signature_algorithm: own
                     .as_ref()
                     .filter(|_| tlvs.cert_sig)
-                    .map(|(_, name, _)| name.as_slice()),
-                key_algorithm: own.as_ref().filter(|_| tlvs.cert_key).map(|(.., name)| name.as_slice()),
+                    .map(|words| words.signature.as_slice()),
+                key_algorithm: own.as_ref().filter(|_| tlvs.cert_key).map(|words| words.key.as_slice()),
             });
             let authority = client.filter(|_| tlvs.authority).and_then(|tls| tls.server_name.as_deref());
             let announcement = Announcement {
