@@ -14,6 +14,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
 ];
