@@ -31,4 +31,5 @@ mod state;
 mod stats_page;
 mod stick;
 mod support;
+mod tls;
 mod varnishtest;
