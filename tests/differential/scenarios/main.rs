@@ -27,4 +27,5 @@ mod state;
 mod stats_page;
 mod stick;
 mod support;
+mod upgrade_to_http;
 mod varnishtest;
