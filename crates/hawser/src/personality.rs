@@ -6,6 +6,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personality {
     Haproxy,
+    Keepalived,
     Demo,
     Doctor,
     Help,
@@ -26,7 +27,11 @@ const NAMES: &[Name] = &[
         personality: Some(Personality::Haproxy),
         help: "the proxy, with HAProxy's command line (also as a symlink `haproxy`)",
     },
-    Name { name: "keepalived", personality: None, help: "virtual addresses, with keepalived's command line" },
+    Name {
+        name: "keepalived",
+        personality: Some(Personality::Keepalived),
+        help: "virtual addresses, with keepalived's command line",
+    },
     Name { name: "ipvsadm", personality: None, help: "the packet director, with ipvsadm's command line" },
     Name {
         name: "demo",
@@ -107,8 +112,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_said_by_name() {
-        for refused in [chosen("keepalived", &[]), chosen("hawser", &["keepalived"])] {
-            assert_eq!(refused, Err("hawser: keepalived is not in this build yet".to_owned()));
+        for refused in [chosen("ipvsadm", &[]), chosen("hawser", &["ipvsadm"])] {
+            assert_eq!(refused, Err("hawser: ipvsadm is not in this build yet".to_owned()));
         }
     }
 

@@ -210,8 +210,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         resolve,
         caches,
         handover,
-        namespaces,
         tls,
+        namespaces,
         startup_log: options.startup_log,
     });
     let warnings = files.apply(&shared);

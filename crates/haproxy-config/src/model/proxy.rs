@@ -53,6 +53,8 @@ pub struct Proxy {
     pub http_reuse: HttpReuse,
     pub check: checks::Recipe,
     pub check_options: CheckOptions,
+    /// `option external-check`: a program takes the place of `check`.
+    pub external_check: Option<ExternalCheck>,
     /// Its own stick table, in [`Model::tables`](super::Model::tables).
     pub stick_table: Option<TableId>,
     pub stick_rules: Vec<StickRule>,
@@ -242,6 +244,7 @@ impl Proxy {
             http_reuse: HttpReuse::default(),
             check: checks::Recipe::default(),
             check_options: CheckOptions::default(),
+            external_check: None,
             stick_table: None,
             stick_rules: Vec::new(),
             source: None,
@@ -503,6 +506,14 @@ pub struct CheckOptions {
     pub disable_on_404: bool,
     /// `http-check send-state`.
     pub send_state: bool,
+}
+
+/// `external-check command` and `external-check path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalCheck {
+    pub command: String,
+    /// Folders with colons between them; PATH of the command.
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,6 +59,9 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     own_name(&mut draft);
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
+    if is_backend {
+        super::checks::settle_external(&mut draft, &model.global, context);
+    }
     limit_cookie_capture(&mut draft, &model.global, context);
     only_http(&mut draft, context);
     super::filters::check(&draft, context);

@@ -60,6 +60,7 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
             Pass::Done(decision) => {
                 if decision == Decision::Reject {
                     worker.frontend_counters(client.frontend).denied_requests.add(1);
+                    client.count_at_listener(|counters| &counters.denied_requests, 1);
                     transaction.facts.termination.cause = b'P';
                     transaction.facts.termination.phase = b'R';
                 }

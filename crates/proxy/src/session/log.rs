@@ -146,6 +146,8 @@ fn count(client: &Client, transaction: &mut Transaction, now: Instant) {
     let front = worker.frontend_counters(client.frontend);
     front.bytes_in.add(bytes_in);
     front.bytes_out.add(bytes_out);
+    client.count_at_listener(|counters| &counters.bytes_in, bytes_in);
+    client.count_at_listener(|counters| &counters.bytes_out, bytes_out);
     worker.counters.bytes_out.add(bytes_out);
     let Some(backend) = facts.backend else { return };
     let back = worker.backend_counters(backend);

@@ -178,6 +178,9 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     };
     let mut bytes = Vec::with_capacity(answer.bytes.len() + 64);
     transaction.response.write_to(&mut bytes);
+    if front.options.h1_case_adjust_bogus_client && !client.stream.is_http2() {
+        super::spelling::adjust(&plan.model.global.h1_case_adjust, &mut bytes);
+    }
     let head_length = bytes.len();
     match compressor {
         Some(mut compressor) => {

@@ -150,6 +150,7 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
             HttpAction::Deny(answer) => {
                 let worker = &client.worker;
                 worker.frontend_counters(client.frontend).denied_responses.add(1);
+                client.count_at_listener(|counters| &counters.denied_responses, 1);
                 if let Some(backend) = transaction.facts.backend {
                     worker.backend_counters(backend).denied_responses.add(1);
                 }
@@ -203,6 +204,7 @@ fn local(transaction: &mut Transaction) {
 fn denied_request(client: &Client, transaction: &mut Transaction, settings: &Proxy) {
     let worker = &client.worker;
     worker.frontend_counters(client.frontend).denied_requests.add(1);
+    client.count_at_listener(|counters| &counters.denied_requests, 1);
     if settings.is_backend && settings.id != client.frontend {
         worker.backend_counters(settings.id).denied_requests.add(1);
     }
@@ -285,6 +287,7 @@ fn edit(
         Err(EditError::Invalid) => {
             let worker = &client.worker;
             worker.frontend_counters(client.frontend).failed_rewrites.add(1);
+            client.count_at_listener(|counters| &counters.failed_rewrites, 1);
             if let Some(backend) = transaction.facts.backend {
                 worker.backend_counters(backend).failed_rewrites.add(1);
             }

@@ -7,10 +7,12 @@
 //! ```
 
 mod caches;
+mod debugging;
 mod dynamic_cookies;
 mod errors;
 mod frontends;
 mod help;
+mod http_client;
 mod info;
 mod input;
 mod list_servers;
@@ -24,8 +26,11 @@ mod server_address;
 mod session;
 mod sessions;
 mod stat;
+mod system;
 mod table;
 mod tables;
+mod tls;
+mod tracing;
 mod variables;
 mod workers;
 
@@ -47,6 +52,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 pub use info::values as info_values;
+pub use system::mapped_code;
 pub use table::commands;
 
 /// Idle time of a client without `stats timeout`.
