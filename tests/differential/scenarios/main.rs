@@ -32,4 +32,5 @@ mod stats_page;
 mod stick;
 mod support;
 mod tls;
+mod upgrade_to_http;
 mod varnishtest;

@@ -61,6 +61,7 @@ pub struct Session {
     active: Cell<u32>,
     /// Streams so far.
     requests: Cell<u32>,
+    upgraded: bool,
     counted: Cell<bool>,
     idle_since: Cell<Instant>,
     /// Wakes the task of the connection.
@@ -87,6 +88,7 @@ pub async fn serve(client: Client) {
         private,
         multiplexed,
         prefers_last_server,
+        upgraded,
         counted,
         trackers,
         proxy_header,
@@ -114,6 +116,7 @@ pub async fn serve(client: Client) {
         prefers_last_server: Cell::new(prefers_last_server),
         active: Cell::new(0),
         requests: Cell::new(requests),
+        upgraded,
         counted: Cell::new(counted),
         idle_since: Cell::new(accept),
         waker: RefCell::new(None),
@@ -297,6 +300,7 @@ impl Session {
             private: self.private.borrow_mut().pop(),
             multiplexed: Some(Rc::clone(&self.multiplexed)),
             prefers_last_server: self.prefers_last_server.get(),
+            upgraded: self.upgraded,
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
