@@ -1,10 +1,11 @@
 //! The words of a `bind` line (configuration manual §5.1) and of `stats socket`, which takes the same ones.
 
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{self, Keyword, assign, flag, read, row};
-use crate::model::{Address, Bind, BindTls, Level, Protocol, SeverityOutput};
+use crate::model::{Address, Bind, Level, Protocol, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
+use crate::tls;
 use crate::users;
 
 /// Listeners one line may make.
@@ -39,6 +40,10 @@ pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) ->
     let mut template = Bind::new(first.clone(), arguments.span());
     (template.unix_mode, template.unix_uid, template.unix_gid) = (unix.mode, unix.uid, unix.gid);
     keywords::parse_words(KEYWORDS, "on a `bind` line", &mut template, arguments, context)?;
+    if template.tls.as_ref().is_some_and(|tls| !tls.enabled) {
+        context.warn(arguments.span(), "settings of TLS without `ssl`: no TLS is spoken here");
+        template.tls = None;
+    }
     let listener = |address| Bind { address: with_prefix(address, &unix.prefix), ..template.clone() };
     Ok(addresses.into_iter().map(listener).collect())
 }
@@ -56,8 +61,11 @@ fn with_prefix(address: Address, prefix: &str) -> Address {
     }
 }
 
-/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
-const TLS: crate::keywords::Status = Idle;
+/// Certificates made on the fly would need an authority's key in the proxy.
+const GENERATED: crate::keywords::Status =
+    Refused("certificates are not generated: give each host one by `crt` or `crt-list`");
+/// NPN left browsers and OpenSSL long ago (RFC 7301 replaced it).
+const NPN: crate::keywords::Status = Refused("NPN is not implemented: use `alpn`");
 
 /// Every keyword of a bind line.
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
@@ -68,30 +76,36 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
         "expect NetScaler's client address header with this magic number",
     ),
     flag("accept-proxy", Works, assign!(accept_proxy = true), "expect a PROXY protocol header"),
-    flag("allow-0rtt", TLS, tls_flag, "accept early data"),
-    row("alpn", TLS, tls_word, "protocols offered by ALPN"),
+    flag(
+        "allow-0rtt",
+        ParsedOnly("early data is refused, and clients send it again"),
+        tls_flag,
+        "accept early data",
+    ),
+    row("alpn", Works, tls_word, "protocols offered by ALPN"),
     row("backlog", Works, read!(backlog = limit), "length of the kernel's queue"),
-    row("ca-file", TLS, tls_word, "authorities that client certificates are checked against"),
-    row("ca-ignore-err", TLS, tls_word, "verification errors of authorities that are ignored"),
-    row("ca-sign-file", TLS, tls_word, "authority that signs generated certificates"),
-    row("ca-sign-pass", TLS, tls_word, "passphrase of `ca-sign-file`"),
-    row("ca-verify-file", TLS, tls_word, "authorities used for verification but not sent"),
-    row("ciphers", TLS, tls_word, "cipher list up to TLS 1.2"),
-    row("ciphersuites", TLS, tls_word, "cipher suites of TLS 1.3"),
-    row("crl-file", TLS, tls_word, "revocation list"),
-    row("crt", TLS, certificate, "certificate file or directory"),
-    row("crt-ignore-err", TLS, tls_word, "verification errors of certificates that are ignored"),
-    row("crt-list", TLS, tls_word, "file that lists certificates"),
-    row("curves", TLS, tls_word, "elliptic curves"),
+    row("ca-file", Works, tls_word, "authorities that client certificates are checked against"),
+    row("ca-ignore-err", Works, tls_word, "verification errors of authorities that are ignored"),
+    row("ca-sign-file", GENERATED, skip_word, "authority that signs generated certificates"),
+    row("ca-sign-pass", GENERATED, skip_word, "passphrase of `ca-sign-file`"),
+    row("ca-verify-file", Works, tls_word, "authorities used for verification but not sent"),
+    row("ciphers", Works, tls_word, "cipher list up to TLS 1.2"),
+    row("ciphersuites", Works, tls_word, "cipher suites of TLS 1.3"),
+    row("crl-file", Works, tls_word, "revocation list"),
+    row("crt", Works, certificate, "certificate file or directory"),
+    row("crt-ignore-err", Works, tls_word, "verification errors of certificates that are ignored"),
+    row("crt-list", Works, certificate_list, "file that lists certificates"),
+    row("curves", Works, tls_word, "elliptic curves"),
+    row("default-crt", Works, default_certificate, "certificate of clients whose name no certificate has"),
     flag("defer-accept", Works, assign!(defer_accept = true), "accept once data has come"),
-    row("ecdhe", TLS, tls_word, "curve of ephemeral keys"),
+    row("ecdhe", Works, tls_word, "curve of ephemeral keys"),
     row("expose-fd", Works, expose, "hand listening descriptors to a new process over this socket"),
-    flag("force-sslv3", TLS, tls_flag, "SSLv3 only"),
-    flag("force-tlsv10", TLS, tls_flag, "TLS 1.0 only"),
-    flag("force-tlsv11", TLS, tls_flag, "TLS 1.1 only"),
-    flag("force-tlsv12", TLS, tls_flag, "TLS 1.2 only"),
-    flag("force-tlsv13", TLS, tls_flag, "TLS 1.3 only"),
-    flag("generate-certificates", TLS, tls_flag, "make certificates as clients ask"),
+    flag("force-sslv3", Works, tls_flag, "SSLv3 only"),
+    flag("force-tlsv10", Works, tls_flag, "TLS 1.0 only"),
+    flag("force-tlsv11", Works, tls_flag, "TLS 1.1 only"),
+    flag("force-tlsv12", Works, tls_flag, "TLS 1.2 only"),
+    flag("force-tlsv13", Works, tls_flag, "TLS 1.3 only"),
+    flag("generate-certificates", GENERATED, ssl, "make certificates as clients ask"),
     row("gid", Works, read!(unix_gid = Some(count)), "group number of a UNIX socket"),
     row("group", Works, group, "group of a UNIX socket"),
     row("id", Works, id, "number of the listener in statistics"),
@@ -108,34 +122,34 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
         nice,
         "priority of this listener's connections",
     ),
-    flag("no-alpn", TLS, tls_flag, "offer no protocol by ALPN"),
-    flag("no-ca-names", TLS, tls_flag, "do not send the names of authorities"),
-    flag("no-sslv3", TLS, tls_flag, "no SSLv3"),
-    flag("no-tls-tickets", TLS, tls_flag, "no session tickets"),
-    flag("no-tlsv10", TLS, tls_flag, "no TLS 1.0"),
-    flag("no-tlsv11", TLS, tls_flag, "no TLS 1.1"),
-    flag("no-tlsv12", TLS, tls_flag, "no TLS 1.2"),
-    flag("no-tlsv13", TLS, tls_flag, "no TLS 1.3"),
-    row("npn", TLS, tls_word, "protocols offered by NPN"),
-    flag("prefer-client-ciphers", TLS, tls_flag, "the client's order of ciphers decides"),
+    flag("no-alpn", Works, tls_flag, "offer no protocol by ALPN"),
+    flag("no-ca-names", Works, tls_flag, "do not send the names of authorities"),
+    flag("no-sslv3", Works, tls_flag, "no SSLv3"),
+    flag("no-tls-tickets", Works, tls_flag, "no session tickets"),
+    flag("no-tlsv10", Works, tls_flag, "no TLS 1.0"),
+    flag("no-tlsv11", Works, tls_flag, "no TLS 1.1"),
+    flag("no-tlsv12", Works, tls_flag, "no TLS 1.2"),
+    flag("no-tlsv13", Works, tls_flag, "no TLS 1.3"),
+    row("npn", NPN, skip_word, "protocols offered by NPN"),
+    flag("prefer-client-ciphers", Works, tls_flag, "the client's order of ciphers decides"),
     row("process", Works, process, "old: processes that serve this listener"),
     row("proto", Works, proto, "protocol without negotiation: h1 or h2"),
     row("severity-output", Works, severity, "how runtime API messages carry their severity"),
     row("shards", NoEffect, skip_word, "sockets for this address"),
-    flag("ssl", Refused("TLS is not implemented yet"), ssl, "speak TLS with clients"),
-    row("ssl-max-ver", TLS, tls_word, "highest TLS version"),
-    row("ssl-min-ver", TLS, tls_word, "lowest TLS version"),
-    flag("strict-sni", TLS, tls_flag, "refuse clients whose name no certificate has"),
+    flag("ssl", Works, ssl, "speak TLS with clients"),
+    row("ssl-max-ver", Works, tls_word, "highest TLS version"),
+    row("ssl-min-ver", Works, tls_word, "lowest TLS version"),
+    flag("strict-sni", Works, strict_sni, "refuse clients whose name no certificate has"),
     row("tcp-ut", Works, tcp_user_timeout, "TCP user timeout"),
     flag("tfo", Works, assign!(tfo = true), "TCP fast open"),
     row("thread", NoEffect, skip_word, "threads that serve this listener"),
-    row("tls-ticket-keys", TLS, tls_word, "file of ticket keys"),
+    row("tls-ticket-keys", Works, ticket_keys, "file of ticket keys"),
     flag("transparent", Works, assign!(transparent = true), "listen on addresses that are not ours"),
     row("uid", Works, read!(unix_uid = Some(count)), "user number of a UNIX socket"),
     row("user", Works, user, "user of a UNIX socket"),
     flag("v4v6", Works, v4v6, "IPv4 clients too on `::`"),
     flag("v6only", Works, v6only, "IPv6 clients only"),
-    row("verify", TLS, tls_word, "whether client certificates are asked for"),
+    row("verify", Works, tls_word, "whether client certificates are asked for"),
 ];
 
 fn v4v6(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
@@ -152,35 +166,52 @@ fn skip_word(_: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -
     arguments.expect("a value").map(drop)
 }
 
-/// A TLS word with an argument, kept as written.
+/// A TLS word with an argument.
 fn tls_word(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     let name = arguments.last().value.clone();
-    let value = arguments.string()?;
-    if let Some(tls) = &mut bind.tls {
-        tls.settings.push((name, Some(value)));
-    }
-    Ok(())
+    let word = arguments.expect("a value")?;
+    let options = &mut bind.tls.get_or_insert_default().options;
+    tls::set(options, &name, &word.value).or_else(|message| fail(word.span, message))
 }
 
-/// A TLS word without argument, kept as written.
+/// A TLS word without argument.
 fn tls_flag(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    let name = arguments.last().value.clone();
-    if let Some(tls) = &mut bind.tls {
-        tls.settings.push((name, None));
-    }
-    Ok(())
+    let word = arguments.last();
+    let options = &mut bind.tls.get_or_insert_default().options;
+    tls::set(options, &word.value, "").or_else(|message| fail(word.span, message))
 }
 
 fn ssl(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
-    bind.tls.get_or_insert_with(BindTls::default);
+    bind.tls.get_or_insert_default().enabled = true;
+    Ok(())
+}
+
+fn strict_sni(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+    bind.tls.get_or_insert_default().strict_sni = true;
     Ok(())
 }
 
 fn certificate(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     let path = arguments.string()?;
-    if let Some(tls) = &mut bind.tls {
-        tls.certificates.push(path);
-    }
+    bind.tls.get_or_insert_default().certificates.push(path);
+    Ok(())
+}
+
+fn default_certificate(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+    let path = arguments.string()?;
+    bind.tls.get_or_insert_default().default_certificates.push(path);
+    Ok(())
+}
+
+fn certificate_list(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+    let path = arguments.string()?;
+    bind.tls.get_or_insert_default().crt_lists.push(path);
+    Ok(())
+}
+
+fn ticket_keys(bind: &mut Bind, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+    let path = arguments.string()?;
+    bind.tls.get_or_insert_default().ticket_keys = Some(path);
     Ok(())
 }
 

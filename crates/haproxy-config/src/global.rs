@@ -2,6 +2,7 @@
 
 mod cpu_map;
 mod process;
+mod tls;
 mod tune;
 
 use crate::keywords::{self, Keyword};
@@ -100,5 +101,5 @@ impl GlobalDraft {
 
 /// Every keyword of the global section.
 pub(crate) fn tables() -> impl Iterator<Item = &'static Keyword<GlobalDraft>> {
-    process::KEYWORDS.iter().chain(tune::KEYWORDS)
+    process::KEYWORDS.iter().chain(tls::KEYWORDS).chain(tune::KEYWORDS)
 }

@@ -32,6 +32,7 @@ mod proxy;
 mod scope;
 mod sections;
 mod server;
+pub mod tls;
 mod units;
 mod users;
 

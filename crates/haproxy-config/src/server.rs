@@ -10,7 +10,7 @@ use crate::keywords;
 use crate::language::{SectionKind, Word};
 use crate::model::{
     Address, AgentCheck, InitAddress, OnError, Protocol, ResolveOptions, Server, ServerCheck, ServerPort,
-    WebSocketProtocol,
+    ServerTls, WebSocketProtocol,
 };
 use crate::names::template_range;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
@@ -33,10 +33,9 @@ pub(crate) struct ServerDraft {
     pub agent_send: Option<Vec<u8>>,
     /// `track [backend/]server`, resolved once all sections are read.
     pub track: Option<Word>,
-    /// `tls`: the `ssl` word was seen; TLS settings are kept whether or not it was.
-    pub tls_settings: Vec<(String, Option<String>)>,
+    /// The `ssl` word was seen; TLS settings are kept whether or not it was.
     pub tls_enabled: bool,
-    pub verify_none: bool,
+    pub tls: ServerTls,
     /// `resolvers` with its place.
     pub resolvers: Option<Word>,
     /// The backend it will belong to.
@@ -98,6 +97,7 @@ impl ServerDraft {
                 protocol: Protocol::Negotiated,
                 websocket: WebSocketProtocol::Auto,
                 tls: None,
+                tls_checks_only: false,
             },
             check_enabled: false,
             check: ServerCheck {
@@ -121,9 +121,8 @@ impl ServerDraft {
             agent_inter: None,
             agent_send: None,
             track: None,
-            tls_settings: Vec::new(),
             tls_enabled: false,
-            verify_none: false,
+            tls: ServerTls::default(),
             resolvers: None,
             proxy,
         }
@@ -156,11 +155,10 @@ impl ServerDraft {
                 send: self.agent_send.clone(),
             });
         }
-        if self.tls_enabled {
-            server.tls = Some(crate::model::ServerTls {
-                verify_none: self.verify_none,
-                settings: std::mem::take(&mut self.tls_settings),
-            });
+        // `check-ssl` speaks TLS in checks alone, with the same settings.
+        if self.tls_enabled || server.check.as_ref().is_some_and(|check| check.tls) {
+            server.tls_checks_only = !self.tls_enabled;
+            server.tls = Some(Box::new(self.tls.clone()));
         }
         server.resolvers = self.resolvers.as_ref().map(|word| word.value.clone());
         Ok(self.server)

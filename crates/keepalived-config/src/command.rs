@@ -29,6 +29,10 @@ pub(crate) fn command_and_user(
         );
     }
     let run_as = match user {
+        None if context.script_user_missing => {
+            context.no_script_user(program.span);
+            return Ok(None);
+        }
         None => context.script_user,
         Some(user) => match find_user(&user, group.as_ref(), context) {
             Ok(run_as) => run_as,
@@ -108,7 +112,6 @@ pub(crate) fn inspected(command: Command, span: Span, context: &mut Context<'_>)
                 return Some(command);
             }
             if facts == ProgramFacts::Insecure {
-                context.insecure_scripts += 1;
                 context.advise(
                     Diagnostic::warning(
                         span,

@@ -25,6 +25,10 @@ pub(crate) struct Context<'a> {
     /// Whom programs run as that name no user.
     pub script_user: RunAs,
     pub script_security: bool,
+    /// Nobody may run scripts that name no user: security was asked for, and there is no `keepalived_script`.
+    pub script_user_missing: bool,
+    /// Scripts left out for that reason.
+    pub dropped_scripts: Vec<String>,
     /// Interfaces may come and go.
     pub dynamic_interfaces: bool,
 }
@@ -48,6 +52,17 @@ impl Context<'_> {
     /// A problem in short.
     pub fn adjust(&mut self, span: Span, message: impl Into<String>) {
         self.problem(Diagnostic::warning(span, message));
+    }
+
+    /// A program has no user to run as: it is left out.
+    pub fn no_script_user(&mut self, span: Span) {
+        self.problem(
+            Diagnostic::warning(
+                span,
+                "this program never runs: it has no user, and there is no `keepalived_script`",
+            )
+            .with_help("set `script_user` in global_defs, or make that user"),
+        );
     }
 
     /// A program runs as root while nobody checks who may change it: told once.

@@ -101,6 +101,8 @@ fn load_bytes(options: &LoadOptions, host: &dyn Host, path: &Path, text: Vec<u8>
         insecure_scripts: 0,
         script_user: RunAs { user: 0, group: 0 },
         script_security: false,
+        script_user_missing: false,
+        dropped_scripts: Vec::new(),
         dynamic_interfaces: false,
     };
     let model = crate::root::read(&nodes, &mut context);

@@ -8,12 +8,13 @@ use crate::keywords::Status::{ParsedOnly, Works};
 use crate::keywords::{Keyword, Listed, block, line, list, read, read_block};
 use crate::language::{Node, Word};
 use crate::model::{
-    Address, GarpGroup, InterfaceDelay, Model, Route, Rule, RunAs, SslMaterial, TrackGroup, TrackGroupId,
+    Address, GarpGroup, InterfaceDelay, Model, Route, Rule, SslMaterial, TrackGroup, TrackGroupId,
 };
 use crate::network::{self, Entry, Place, read_lines};
 use crate::track::{self, BFD_STATUS, OLD_TRACK_FILE};
 use crate::vrrp::{self, GroupDraft, InstanceDraft, read_group, read_instance};
 use diag::{Diagnostic, Span};
+use std::collections::HashSet;
 use std::time::Duration;
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
@@ -220,7 +221,7 @@ fn twice(keyword: &str, name: &str, span: Span, first: Span) -> Outcome {
 
 /// Reads the whole tree.
 pub(crate) fn read(nodes: &[Node], context: &mut Context<'_>) -> Model {
-    let (first, rest): (Vec<Node>, Vec<Node>) = nodes.iter().cloned().partition(|node| names_first(node));
+    let (first, rest): (Vec<Node>, Vec<Node>) = nodes.iter().cloned().partition(names_first);
     let mut global_draft = GlobalDraft::default();
     // Scripts of this block have a user even where script_user comes last in it.
     prepare_script_user(&first, context);
@@ -259,13 +260,10 @@ fn prepare_script_user(nodes: &[Node], context: &mut Context<'_>) {
         }
     }
     if !given {
-        context.script_user = default_user(context);
+        let usual = context.host.user("keepalived_script");
+        context.script_user_missing = context.script_security && usual.is_none();
+        context.script_user = usual.unwrap_or_else(|| context.host.own_user());
     }
-}
-
-/// Whom scripts run as without `script_user`.
-fn default_user(context: &Context<'_>) -> RunAs {
-    context.host.user("keepalived_script").unwrap_or_else(|| context.host.own_user())
 }
 
 fn linkbeat(draft: &mut Draft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {
@@ -424,6 +422,13 @@ fn ssl(draft: &mut Draft, arguments: Args<'_, '_>, context: &mut Context<'_>) ->
 
 fn finish(draft: Draft, context: &mut Context<'_>) -> Model {
     let mut model = draft.model;
+    let used_scripts: HashSet<String> = draft
+        .instances
+        .iter()
+        .map(|instance| &instance.tracking)
+        .chain(draft.groups.iter().map(|group| &group.tracking))
+        .flat_map(|tracking| tracking.scripts.iter().map(|tracked| tracked.name.value.clone()))
+        .collect();
     vrrp::finish(draft.instances, draft.groups, &mut model, context);
     for (name, members) in draft.track_groups {
         let mut instances = Vec::new();
@@ -440,16 +445,8 @@ fn finish(draft: Draft, context: &mut Context<'_>) -> Model {
     }
     statics(draft.static_addresses, draft.static_routes, draft.static_rules, &mut model, context);
     checkers::finish(draft.checkers, &mut model, context);
-    for (index, script) in model.scripts.iter().enumerate() {
-        let used = model
-            .instances
-            .iter()
-            .map(|instance| &instance.tracking)
-            .chain(model.sync_groups.iter().map(|group| &group.tracking))
-            .any(|tracking| tracking.scripts.iter().any(|tracked| tracked.what.index() == index));
-        if used {
-            track::inspect_script(script, context);
-        }
+    for script in model.scripts.iter().filter(|script| used_scripts.contains(&script.name)) {
+        track::inspect_script(script, context);
     }
     if !context.report.has_alerts() {
         vrrp::lint(&model, context);

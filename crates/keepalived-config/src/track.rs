@@ -246,6 +246,11 @@ pub(crate) fn read_script(arguments: Args<'_, '_>, context: &mut Context<'_>) ->
             fail(draft.name.span, format!("vrrp_script `{}` has no `script`", draft.name.value))
         };
     };
+    if draft.user.is_none() && context.script_user_missing {
+        context.no_script_user(span);
+        context.dropped_scripts.push(draft.name.value);
+        return Ok(None);
+    }
     let run_as = draft.user.unwrap_or(context.script_user);
     Ok(Some(Script {
         name: draft.name.value,
@@ -264,7 +269,7 @@ pub(crate) fn read_script(arguments: Args<'_, '_>, context: &mut Context<'_>) ->
 /// Looks at the program of a script that is used.
 pub(crate) fn inspect_script(script: &Script, context: &mut Context<'_>) {
     if inspected(script.command.clone(), script.span, context).is_none() {
-        context.advise(Diagnostic::warning(script.span, format!("script `{}` never runs", script.name)));
+        context.adjust(script.span, format!("script `{}` never runs", script.name));
     }
 }
 

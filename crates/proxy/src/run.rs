@@ -1,5 +1,6 @@
 //! From a model to running threads, and back to silence.
 
+use crate::cache::Caches;
 use crate::control;
 use crate::handover::Handover;
 use crate::health::Health;
@@ -13,6 +14,7 @@ use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
 use crate::state_file::StateFiles;
 use crate::worker::{self, OpenListener, Shared, Worker};
+use diag::Severity;
 use haproxy_config::Model;
 use haproxy_config::model::CpuMap;
 use rules::ProxyId;
@@ -25,6 +27,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tls::Tls;
 use tokio::sync::{mpsc, watch};
 
 /// Connections the process takes when neither the configuration nor the descriptor limit says otherwise.
@@ -65,7 +68,7 @@ pub enum Stage {
 }
 
 /// What the process gives to [`bind`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct BindOptions {
     /// Listening sockets of a process that is being replaced, by their address as `listen::display` writes it.
     pub inherited: Vec<(String, OwnedFd)>,
@@ -73,6 +76,8 @@ pub struct BindOptions {
     pub maxconn: Option<u32>,
     /// What was told while starting: `show startup-logs`.
     pub startup_log: String,
+    /// The TLS of the configuration, when it is loaded already.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
@@ -179,6 +184,12 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
             None
         }
     };
+    let tls = options.tls.unwrap_or_else(|| {
+        let (tls, found) = Tls::load(&model);
+        let alerts = found.into_iter().filter(|found| found.severity == Severity::Alert);
+        errors.extend(alerts.map(|found| found.message));
+        Arc::new(tls)
+    });
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let seed = seed();
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
@@ -190,13 +201,16 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
+    let caches = Caches::new(&model.caches);
     let shared = Arc::new(Shared {
         plan: Plan::new(model),
         state,
         logs,
         health,
         resolve,
+        caches,
         handover,
+        tls,
         namespaces,
         startup_log: options.startup_log,
     });

@@ -1,21 +1,24 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
 use crate::busy::BusyMeter;
+use crate::cache::Caches;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
-use crate::net::{Deadline, Namespaces, Stream};
+use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
 use crate::session::{Client, serve};
-use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
+use crate::state::counters::{
+    BackendCounters, FrontendCounters, ListenerCounters, ServerCounters, WorkerCounters,
+};
 use crate::state::{FrontendStatus, ListenerState, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
 use rules::log_format::LogContext;
-use rules::{Peer, ProxyId};
+use rules::{ConnectionError, Peer, ProxyId};
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
@@ -23,6 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use tls::Tls;
 use tokio::net::{TcpListener, UnixListener};
 
 /// How long a listener rests when the process is out of descriptors or memory.
@@ -35,7 +39,9 @@ pub struct Shared {
     pub logs: Logs,
     pub health: Health,
     pub resolve: Resolve,
+    pub caches: Caches,
     pub handover: Handover,
+    pub tls: Arc<Tls>,
     pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
@@ -87,6 +93,11 @@ impl Worker {
         &self.counters.frontends[proxy.index()]
     }
 
+    /// `None` without `option socket-stats`.
+    pub fn listener_counters(&self, proxy: ProxyId, index: u32) -> Option<&ListenerCounters> {
+        self.counters.listeners[proxy.index()].get(index as usize)
+    }
+
     pub fn backend_counters(&self, proxy: ProxyId) -> &BackendCounters {
         &self.counters.backends[proxy.index()]
     }
@@ -136,6 +147,32 @@ impl Worker {
         if process.connections.decrement() + 1 >= maxconn && maxconn > 0 {
             process.room.notify_waiters();
         }
+    }
+}
+
+/// A place among the TLS connections of the process; given back when this is dropped.
+pub struct TlsSlot(Arc<Shared>);
+
+impl std::fmt::Debug for TlsSlot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TlsSlot")
+    }
+}
+
+impl TlsSlot {
+    /// `None`: all are taken.
+    pub fn take(shared: &Arc<Shared>) -> Option<TlsSlot> {
+        let process = &shared.state.process;
+        let max = process.max_tls_connections.load(Relaxed);
+        process.tls_connections.increment();
+        let slot = TlsSlot(Arc::clone(shared));
+        (max == 0 || process.tls_connections.get() <= max).then_some(slot)
+    }
+}
+
+impl Drop for TlsSlot {
+    fn drop(&mut self) {
+        self.0.state.process.tls_connections.decrement();
     }
 }
 
@@ -218,7 +255,14 @@ fn accepted_one(
     front.connections_rate.add(now_ms);
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
+    if let Some(counters) = worker.listener_counters(frontend, index) {
+        counters.connections.add(1);
+    }
     let dst = local.or_else(|| stream.local());
+    let stream = match worker.shared.tls.listener(frontend, index as usize) {
+        Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
+        None => stream,
+    };
     let id = state.process.next_session.fetch_add(1, Relaxed);
     let control = Control::new(id, frontend, Some(peer), now);
     worker.sessions.borrow_mut().insert(&control);
@@ -243,6 +287,8 @@ fn accepted_one(
         counted: false,
         trackers: None,
         proxy_header: false,
+        tls: None,
+        error: ConnectionError::default(),
         variables: None,
     };
     tokio::task::spawn_local(serve(client));

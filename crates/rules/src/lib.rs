@@ -24,6 +24,7 @@ mod suggest;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod units;
 mod value;
 mod variable_name;

@@ -1,5 +1,6 @@
 //! What a rule sees while it runs: borrowed, read-only facts of one connection, one stream and its messages.
 
+use crate::tls::TlsFacts;
 use crate::{ProxyId, ServerId, StickTable, TableId, Tracked, UserlistId, Value, VariableName};
 use http::{Head, Version};
 use std::net::{IpAddr, SocketAddr};
@@ -124,7 +125,9 @@ pub struct StreamFacts {
     pub priority_offset: i32,
     /// File and line of the last rule that ended a rule set.
     pub last_rule: Option<RulePlace>,
-    pub tls: bool,
+    /// TLS with the client, and with the server.
+    pub client_tls: Option<Arc<TlsFacts>>,
+    pub server_tls: Option<Arc<TlsFacts>>,
     /// The stream carries HTTP messages, not raw bytes.
     pub is_http: bool,
 }
@@ -174,7 +177,8 @@ impl StreamFacts {
             priority_class: 0,
             priority_offset: 0,
             last_rule: None,
-            tls: false,
+            client_tls: None,
+            server_tls: None,
             is_http: false,
             applet: None,
         }

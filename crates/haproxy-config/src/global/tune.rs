@@ -108,18 +108,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         read!(global.tune.sndbuf_server = Some(count)),
         "kernel send buffer, servers",
     ),
-    row("tune.ssl.cachesize", Idle, words, "TLS session cache"),
-    row("tune.ssl.capture-buffer-size", Idle, words, "TLS capture"),
-    row("tune.ssl.capture-cipherlist-size", Idle, words, "TLS capture"),
-    row("tune.ssl.default-dh-param", Idle, words, "Diffie-Hellman size"),
-    row("tune.ssl.force-private-cache", Idle, nothing, "TLS session cache"),
-    row("tune.ssl.hard-maxrecord", Idle, words, "TLS records"),
-    row("tune.ssl.keylog", Idle, words, "TLS key log"),
-    row("tune.ssl.lifetime", Idle, words, "TLS session lifetime"),
-    row("tune.ssl.maxrecord", Idle, words, "TLS records"),
-    row("tune.ssl.ocsp-update.maxdelay", Idle, words, "OCSP"),
-    row("tune.ssl.ocsp-update.mindelay", Idle, words, "OCSP"),
-    row("tune.ssl.ssl-ctx-cache-size", Idle, words, "generated certificates"),
     row("tune.stick-counters", NoEffect, words, "tracked counters of a session"),
     row("tune.vars.check-max-size", NoEffect, words, "memory of variables"),
     row("tune.vars.global-max-size", NoEffect, words, "memory of variables"),
@@ -132,10 +120,6 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
-
-fn nothing(_: &mut GlobalDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    Ok(())
-}
 
 /// Takes whatever follows, at least a value.
 fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {

@@ -1,6 +1,6 @@
 //! One listening address of a frontend: each address and port of a `bind` line becomes one of these.
 
-use super::{Address, Level};
+use super::{Address, BindTls, Level};
 use diag::Span;
 use rules::ProxyId;
 
@@ -33,7 +33,7 @@ pub struct Bind {
     pub severity_output: Option<SeverityOutput>,
     pub expose_fd_listeners: bool,
     pub namespace: Option<String>,
-    pub tls: Option<BindTls>,
+    pub tls: Option<Box<BindTls>>,
     pub protocol: Protocol,
     /// `accept-netscaler-cip MAGIC`.
     pub netscaler_cip: Option<u32>,
@@ -81,14 +81,6 @@ pub enum SeverityOutput {
     None,
     Number,
     String,
-}
-
-/// The words after `ssl` on a bind line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BindTls {
-    pub certificates: Vec<String>,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
 }
 
 /// `proto` of a `bind` or `server` line.

@@ -7,6 +7,7 @@ mod global;
 mod proxy;
 mod sections;
 mod server;
+mod tls;
 
 pub use address::{Address, Network};
 pub use bind::*;
@@ -17,6 +18,7 @@ pub use global::{
 pub use proxy::*;
 pub use sections::*;
 pub use server::*;
+pub use tls::*;
 
 /// A whole configuration, after validation.
 #[derive(Debug, Default)]

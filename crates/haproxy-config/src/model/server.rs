@@ -1,6 +1,6 @@
 //! One `server` line (or one slot of a `server-template`), with `default-server` folded in.
 
-use super::{Address, Protocol};
+use super::{Address, Protocol, ServerTls};
 use diag::Span;
 use rules::ServerId;
 use std::net::{IpAddr, SocketAddr};
@@ -57,7 +57,9 @@ pub struct Server {
     pub protocol: Protocol,
     /// `ws`: what WebSockets go over.
     pub websocket: WebSocketProtocol,
-    pub tls: Option<ServerTls>,
+    pub tls: Option<Box<ServerTls>>,
+    /// `check-ssl` without `ssl`: requests go in the clear.
+    pub tls_checks_only: bool,
 }
 
 /// How the server's port is found.
@@ -83,7 +85,7 @@ pub struct ServerCheck {
     pub via_socks4: bool,
     pub tls: bool,
     pub sni: Option<String>,
-    pub alpn: Option<String>,
+    pub alpn: Option<Vec<Vec<u8>>>,
     pub proto: Option<String>,
 }
 
@@ -152,14 +154,6 @@ pub enum InitAddress {
 pub struct ResolveOptions {
     pub allow_dup_ip: bool,
     pub ignore_weight: bool,
-}
-
-/// The TLS words of a server line, as written; issue "the edge" gives them meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ServerTls {
-    pub verify_none: bool,
-    /// Every other TLS word of the line with its argument, in order.
-    pub settings: Vec<(String, Option<String>)>,
 }
 
 /// `ws` of a server.

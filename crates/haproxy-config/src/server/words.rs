@@ -2,17 +2,16 @@
 
 use super::ServerDraft;
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, flag, read, row};
 use crate::language::Word;
 use crate::model::{
-    Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source, WebSocketProtocol,
+    Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source, TlsOptions, WebSocketProtocol,
 };
 use crate::parse::{Arguments, Context, Outcome, fail};
+use crate::{scope, tls};
+use rules::{AclSet, Expr, Place, Section};
 use std::net::IpAddr;
-
-/// Settings of TLS: without `ssl`, which is refused, they mean nothing.
-const TLS: crate::keywords::Status = Idle;
 
 /// Every keyword of a server line.
 pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
@@ -22,12 +21,12 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("agent-inter", Works, read!(agent_inter = Some(interval)), "time between two agent checks"),
     row("agent-port", Works, read!(agent_port = Some(port)), "port of the agent"),
     row("agent-send", Works, agent_send, "text sent to the agent"),
-    flag("allow-0rtt", TLS, tls_flag, "send early data"),
-    row("alpn", TLS, tls_word, "protocols offered by ALPN"),
+    flag("allow-0rtt", ParsedOnly("no early data is sent"), no_effect, "send early data"),
+    row("alpn", Works, tls_word, "protocols offered by ALPN"),
     flag("backup", Works, assign!(server.backup = true), "used only when no other server is"),
-    row("ca-file", TLS, tls_word, "authorities that the server's certificate is checked against"),
+    row("ca-file", Works, tls_word, "authorities that the server's certificate is checked against"),
     flag("check", Works, assign!(check_enabled = true), "check the server's health"),
-    row("check-alpn", Works, read!(check.alpn = Some(string)), "ALPN of health checks"),
+    row("check-alpn", Works, check_alpn, "ALPN of health checks"),
     row("check-proto", Works, read!(check.proto = Some(string)), "protocol of health checks"),
     flag(
         "check-send-proxy",
@@ -36,30 +35,30 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
         "health checks start with a PROXY header",
     ),
     row("check-sni", Works, read!(check.sni = Some(string)), "server name of health checks"),
-    flag("check-ssl", Refused("TLS is not implemented yet"), check_ssl, "health checks speak TLS"),
+    flag("check-ssl", Works, check_ssl, "health checks speak TLS"),
     flag(
         "check-via-socks4",
         Works,
         assign!(check.via_socks4 = true),
         "health checks go through a SOCKS4 proxy",
     ),
-    row("ciphers", TLS, tls_word, "cipher list up to TLS 1.2"),
-    row("ciphersuites", TLS, tls_word, "cipher suites of TLS 1.3"),
+    row("ciphers", Works, tls_word, "cipher list up to TLS 1.2"),
+    row("ciphersuites", Works, tls_word, "cipher suites of TLS 1.3"),
     row("cookie", Works, cookie, "value of the persistence cookie"),
-    row("crl-file", TLS, tls_word, "revocation list"),
-    row("crt", TLS, tls_word, "client certificate"),
-    row("curves", TLS, tls_word, "elliptic curves"),
+    row("crl-file", Works, tls_word, "revocation list"),
+    row("crt", Works, read!(tls.certificate = Some(string)), "client certificate"),
+    row("curves", Works, tls_word, "elliptic curves"),
     flag("disabled", Works, assign!(server.disabled = true), "start in maintenance"),
     row("downinter", Works, read!(check.downinter = Some(interval)), "check interval while down"),
     flag("enabled", Works, assign!(server.disabled = false), "undo `disabled` of a default"),
     row("error-limit", Works, error_limit, "errors until `on-error` acts"),
     row("fall", Works, fall, "failed checks until the server is down"),
     row("fastinter", Works, read!(check.fastinter = Some(interval)), "check interval while changing state"),
-    flag("force-sslv3", TLS, tls_flag, "SSLv3 only"),
-    flag("force-tlsv10", TLS, tls_flag, "TLS 1.0 only"),
-    flag("force-tlsv11", TLS, tls_flag, "TLS 1.1 only"),
-    flag("force-tlsv12", TLS, tls_flag, "TLS 1.2 only"),
-    flag("force-tlsv13", TLS, tls_flag, "TLS 1.3 only"),
+    flag("force-sslv3", Works, tls_flag, "SSLv3 only"),
+    flag("force-tlsv10", Works, tls_flag, "TLS 1.0 only"),
+    flag("force-tlsv11", Works, tls_flag, "TLS 1.1 only"),
+    flag("force-tlsv12", Works, tls_flag, "TLS 1.2 only"),
+    flag("force-tlsv13", Works, tls_flag, "TLS 1.3 only"),
     row("id", Works, id, "number of the server in statistics and on the hash ring"),
     row("init-addr", Works, init_addr, "how the address is found at the start"),
     row("inter", Works, read!(check.inter = interval), "time between two health checks"),
@@ -90,17 +89,17 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     flag("no-send-proxy-v2-ssl", Works, no_tlv_ssl, "undo `send-proxy-v2-ssl` of a default"),
     flag("no-send-proxy-v2-ssl-cn", Works, no_tlv_ssl, "undo `send-proxy-v2-ssl-cn` of a default"),
     flag("no-ssl", Works, assign!(tls_enabled = false), "undo `ssl` of a default"),
-    flag("no-ssl-reuse", TLS, tls_flag, "never resume TLS sessions"),
-    flag("no-sslv3", TLS, tls_flag, "no SSLv3"),
+    flag("no-ssl-reuse", Works, assign!(tls.no_reuse = true), "never resume TLS sessions"),
+    flag("no-sslv3", Works, tls_flag, "no SSLv3"),
     flag("no-tfo", Works, assign!(server.tfo = false), "undo `tfo` of a default"),
-    flag("no-tls-tickets", TLS, tls_flag, "no session tickets"),
-    flag("no-tlsv10", TLS, tls_flag, "no TLS 1.0"),
-    flag("no-tlsv11", TLS, tls_flag, "no TLS 1.1"),
-    flag("no-tlsv12", TLS, tls_flag, "no TLS 1.2"),
-    flag("no-tlsv13", TLS, tls_flag, "no TLS 1.3"),
-    flag("no-verifyhost", TLS, tls_flag, "undo `verifyhost` of a default"),
+    flag("no-tls-tickets", Works, tls_flag, "no session tickets"),
+    flag("no-tlsv10", Works, tls_flag, "no TLS 1.0"),
+    flag("no-tlsv11", Works, tls_flag, "no TLS 1.1"),
+    flag("no-tlsv12", Works, tls_flag, "no TLS 1.2"),
+    flag("no-tlsv13", Works, tls_flag, "no TLS 1.3"),
+    flag("no-verifyhost", Works, assign!(tls.verify_host = None), "undo `verifyhost` of a default"),
     flag("non-stick", Works, assign!(server.non_stick = true), "never stored in stick tables"),
-    row("npn", TLS, tls_word, "protocols offered by NPN"),
+    row("npn", Refused("NPN is not implemented: use `alpn`"), skip_word, "protocols offered by NPN"),
     row("observe", Works, observe, "judge the server's health by its traffic"),
     row("on-error", Works, on_error, "what happens when `observe` sees too many errors"),
     row("on-marked-down", Works, on_marked_down, "what happens to sessions of a server that goes down"),
@@ -150,7 +149,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     flag(
         "set-proxy-v2-tlv-fmt",
         Refused("TLVs of one's own are not implemented"),
-        assign!(verify_none = true),
+        no_effect,
         "a TLV of one's own",
     ),
     row("shard", NoEffect, skip_word, "share of a peers section"),
@@ -160,26 +159,21 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
         read!(server.slowstart = Some(duration)),
         "time to reach full weight after coming up",
     ),
-    row("sni", TLS, tls_word, "server name sent"),
+    row("sni", Works, sni, "server name sent"),
     row("socks4", Works, socks4, "SOCKS4 proxy to connect through"),
     row("source", Works, source, "address to connect from"),
-    flag(
-        "ssl",
-        Refused("TLS is not implemented yet"),
-        assign!(tls_enabled = true),
-        "speak TLS with the server",
-    ),
-    row("ssl-max-ver", TLS, tls_word, "highest TLS version"),
-    row("ssl-min-ver", TLS, tls_word, "lowest TLS version"),
-    flag("ssl-reuse", TLS, tls_flag, "resume TLS sessions"),
+    flag("ssl", Works, assign!(tls_enabled = true), "speak TLS with the server"),
+    row("ssl-max-ver", Works, tls_word, "highest TLS version"),
+    row("ssl-min-ver", Works, tls_word, "lowest TLS version"),
+    flag("ssl-reuse", Works, assign!(tls.no_reuse = false), "resume TLS sessions"),
     flag("stick", Works, assign!(server.non_stick = false), "undo `non-stick` of a default"),
     row("tcp-ut", Works, tcp_user_timeout, "TCP user timeout"),
     flag("tfo", Works, assign!(server.tfo = true), "TCP fast open"),
-    flag("tls-tickets", TLS, tls_flag, "session tickets"),
+    flag("tls-tickets", Works, tls_flag, "session tickets"),
     row("track", Works, track, "follow another server's state"),
     flag("usesrc", Works, usesrc, "stands after `source` only"),
-    row("verify", TLS, verify, "whether the server's certificate is checked"),
-    row("verifyhost", TLS, tls_word, "name the certificate must have"),
+    row("verify", Works, tls_word, "whether the server's certificate is checked"),
+    row("verifyhost", Works, read!(tls.verify_host = Some(string)), "name the certificate must have"),
     row("weight", Works, weight, "share of the load, 0..=256"),
     row("ws", Works, websocket, "protocol of WebSocket"),
     flag(
@@ -198,24 +192,51 @@ fn skip_word(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>)
     arguments.expect("a value").map(drop)
 }
 
+fn no_effect(_: &mut ServerDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    Ok(())
+}
+
 fn skip_count(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     arguments.count().map(drop)
 }
 
 fn tls_word(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     let name = arguments.last().value.clone();
-    let value = arguments.string()?;
-    draft.tls_settings.push((name, Some(value)));
-    Ok(())
+    let word = arguments.expect("a value")?;
+    if name == "verify" && word.value == "optional" {
+        return fail(
+            word.span,
+            "a server's certificate is checked or not: `verify required` or `verify none`",
+        );
+    }
+    tls::set(&mut draft.tls.options, &name, &word.value).or_else(|message| fail(word.span, message))
 }
 
 fn tls_flag(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.tls_settings.push((arguments.last().value.clone(), None));
+    let word = arguments.last();
+    tls::set(&mut draft.tls.options, &word.value, "").or_else(|message| fail(word.span, message))
+}
+
+fn check_alpn(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("protocol names")?;
+    let mut options = TlsOptions::default();
+    tls::set(&mut options, "alpn", &word.value).or_else(|message| fail(word.span, message))?;
+    draft.check.alpn = options.alpn;
     Ok(())
 }
 
-fn verify(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.verify_none = arguments.choice(&[("none", true), ("required", false)])?;
+fn sni(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    arguments.clone().expect("an expression, such as req.hdr(host) or str(www.example.com)")?;
+    // The mode of the section may come later: expressions of HTTP find nothing where there is none.
+    let section = Section { proxy: Some(draft.proxy), is_backend: true, is_http: true, is_frontend: false };
+    let words = scope::words(&arguments.line().words);
+    let mut at = arguments.position();
+    let places = Place::ServerSource.only();
+    let expr = scope::with_rules(context, section, &AclSet::new(), places, |rules| {
+        Expr::parse(&words, &mut at, rules)
+    })?;
+    arguments.seek(at);
+    draft.tls.sni = Some(expr);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::arguments::{Arguments, ReportFormat};
 use super::limits::Demand;
 use super::messages;
 use diag::Severity;
-use haproxy_config::model::Model;
+use haproxy_config::model::{Model, Verify};
 use haproxy_config::{LoadOptions, evaluate_condition as evaluate};
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ pub const MAXCONN_WITHOUT_LIMIT: u64 = 100;
 const STATISTICS_CONNECTIONS: u64 = 10;
 
 /// A valid configuration, with the command line folded in.
-#[derive(Debug)]
 pub struct Loaded {
     pub model: Arc<Model>,
+    pub tls: Arc<proxy::Tls>,
     pub daemon: bool,
     pub master_worker: bool,
     /// Something listens: a frontend, or the runtime API.
@@ -29,7 +29,19 @@ pub fn load(arguments: &Arguments) -> Option<Loaded> {
     let mut options = LoadOptions::new(arguments.files.clone());
     options.local_peer.clone_from(&arguments.local_peer);
     options.master_worker = arguments.master_worker;
-    let loaded = haproxy_config::load(&options);
+    let mut loaded = haproxy_config::load(&options);
+    if let Some(model) = loaded.model.as_mut().filter(|_| arguments.no_server_verify) {
+        model.global.tls.server_verify = Verify::None;
+    }
+    let tls = loaded.model.as_ref().map(|model| {
+        let (tls, found) = proxy::Tls::load(model);
+        found.into_iter().for_each(|diagnostic| loaded.report.push(diagnostic));
+        loaded.report.sort();
+        Arc::new(tls)
+    });
+    if loaded.report.has_alerts() {
+        loaded.model = None;
+    }
     let fatal_warnings = loaded.report.warnings() > 0
         && (arguments.zero_warning || loaded.model.as_ref().is_some_and(|model| model.global.zero_warning));
     match arguments.format {
@@ -51,7 +63,7 @@ pub fn load(arguments: &Arguments) -> Option<Loaded> {
     }
     let model = loaded.model.filter(|_| !fatal_warnings)?;
     let has_warnings = loaded.report.warnings() > 0;
-    Some(Loaded { has_warnings, ..Loaded::new(arguments, model) })
+    Some(Loaded { has_warnings, ..Loaded::new(arguments, model, tls?) })
 }
 
 /// One diagnostic in HAProxy's line form; the excerpt with its caret follows on lines of its own.
@@ -65,7 +77,7 @@ fn tell(severity: Severity, text: &str) {
 }
 
 impl Loaded {
-    fn new(arguments: &Arguments, mut model: Model) -> Loaded {
+    fn new(arguments: &Arguments, mut model: Model, tls: Arc<proxy::Tls>) -> Loaded {
         let global = &mut model.global;
         global.noreuseport |= arguments.no_reuseport;
         global.nosplice |= arguments.no_splice;
@@ -92,6 +104,7 @@ impl Loaded {
             has_listeners,
             has_warnings: false,
             model: Arc::new(model),
+            tls,
         }
     }
 

@@ -249,6 +249,7 @@ fn bind(
             inherited: duplicates(&inherited),
             maxconn: Some(maxconn),
             startup_log: messages::so_far(),
+            tls: Some(Arc::clone(&loaded.tls)),
         };
         match proxy::bind(Arc::clone(&loaded.model), options) {
             Ok(bound) => {

@@ -11,11 +11,16 @@ use std::process::ExitCode;
 
 /// Runs as keepalived with these words after the program's name.
 pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
-    match arguments::parse(words) {
+    let name = std::path::Path::new(program).file_name().unwrap_or(program).to_string_lossy();
+    match arguments::parse(&name, words) {
         Ok(Asked::Run(arguments)) => start(program, words, arguments),
         Ok(Asked::Test(arguments)) => test(&arguments),
         Ok(Asked::Print(text)) => {
             print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::Tell(text)) => {
+            eprint!("{text}");
             ExitCode::SUCCESS
         }
         Err(refusal) => {
@@ -28,6 +33,7 @@ pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
 fn options(arguments: &Arguments) -> LoadOptions {
     let mut options = LoadOptions::new(arguments.file.clone());
     options.config_id.clone_from(&arguments.config_id);
+    options.check_includes = arguments.check_includes;
     options
 }
 
@@ -38,13 +44,26 @@ fn load(arguments: &Arguments) -> (Option<Model>, String, ExitCode) {
     (loaded.model, text, ExitCode::from(loaded.verdict.exit_code()))
 }
 
+/// `-t`: every remark to standard error or the file that was named; the exit code is keepalived's.
 fn test(arguments: &Arguments) -> ExitCode {
     let (_, text, code) = load(arguments);
-    eprint!("{text}");
-    code
+    let Some(file) = &arguments.test_log else {
+        eprint!("{text}");
+        return code;
+    };
+    match std::fs::write(file, text) {
+        Ok(()) => code,
+        Err(error) => {
+            eprintln!("cannot write {}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn start(program: &OsStr, words: &[OsString], arguments: Arguments) -> ExitCode {
+    for reason in &arguments.without_effect {
+        eprintln!("keepalived: {reason}");
+    }
     let settings = Settings {
         foreground: arguments.foreground || arguments.log.console,
         log: arguments.log.clone(),

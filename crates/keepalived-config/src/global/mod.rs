@@ -70,6 +70,7 @@ pub(crate) fn finish(draft: GlobalDraft, context: &mut Context<'_>) -> Global {
     if draft.min_garp {
         garp.master_delay = Duration::ZERO;
         garp.master_repeat = 1;
+        garp.refresh_repeat = 0;
     }
     garp.master_delay = draft.garp_master_delay.unwrap_or(garp.master_delay);
     garp.master_repeat = draft.garp_master_repeat.unwrap_or(garp.master_repeat);

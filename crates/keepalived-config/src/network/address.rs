@@ -12,6 +12,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
 
+/// RT_SCOPE_UNIVERSE
+const SCOPE_GLOBAL: u8 = 0;
+
 struct Draft {
     address: Address,
     place: Place,
@@ -55,12 +58,15 @@ pub(crate) fn read(
 ) -> Outcome<Entry<Address>> {
     let span = arguments.node.span();
     let first = arguments.word("an address")?;
+    if matches!(first.value.as_str(), "default" | "default6" | "any" | "all") {
+        return fail(first.span, format!("`{}` is not an IP address", first.value));
+    }
     let written = prefix(&first, None)?;
     let mut draft = Draft {
         address: Address {
             prefix: written,
             interface: None,
-            scope: default_scope(written.address),
+            scope: SCOPE_GLOBAL,
             broadcast: None,
             label: None,
             peer: None,
@@ -110,16 +116,6 @@ pub(crate) fn missing_interface(name: &str, span: Span, context: &mut Context<'_
     }
 }
 
-/// Loopback addresses are of host scope, link-local ones of link scope in IPv6.
-fn default_scope(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(address) if address.is_loopback() => 254,
-        IpAddr::V6(address) if address.is_loopback() => 254,
-        IpAddr::V6(address) if address.is_unicast_link_local() => 253,
-        IpAddr::V4(_) | IpAddr::V6(_) => 0,
-    }
-}
-
 fn flag(target: &mut bool) -> Outcome {
     *target = true;
     Ok(())
@@ -155,11 +151,19 @@ fn label(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Out
     Ok(())
 }
 
-fn peer(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
+fn peer(draft: &mut Draft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {
     let word = arguments.word("the peer's address")?;
     let peer = prefix(&word, None)?;
     if peer.address.is_ipv4() != draft.address.prefix.address.is_ipv4() {
         return fail(word.span, "the peer is of the other address family");
+    }
+    let most = if peer.address.is_ipv4() { 32 } else { 128 };
+    if draft.address.prefix.length != most {
+        context.adjust(
+            word.span,
+            "with a peer, the mask belongs to the peer's address: that of the own one is ignored",
+        );
+        draft.address.prefix.length = most;
     }
     draft.address.peer = Some(peer);
     Ok(())

@@ -24,6 +24,7 @@ struct Draft {
     track_group: Option<Word>,
     place: Place,
     interfaces: Vec<(String, Span)>,
+    mode: Option<RouteMode>,
 }
 
 static OPTIONS: &[LineOption<Draft>] = &[
@@ -160,6 +161,7 @@ pub(crate) fn read(
         track_group: None,
         place,
         interfaces: Vec::new(),
+        mode: None,
     };
     while let Some(word) = arguments.next() {
         if let Some(row) = OPTIONS.iter().find(|row| row.name == word.value) {
@@ -220,7 +222,11 @@ fn via(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outco
 }
 
 /// `or ADDRESS`: the second next hop of very old files, made a multipath route.
-fn second_hop(draft: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
+fn second_hop(draft: &mut Draft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    context.problem(
+        Diagnostic::warning(arguments.end(), "`or` is an old form")
+            .with_help("write `nexthop via … nexthop via …`"),
+    );
     let word = arguments.word("a second next hop")?;
     let second = address(&word)?;
     let Some(first) = draft.route.via.take() else {
@@ -299,7 +305,7 @@ fn encapsulation(_: &mut Draft, arguments: Args<'_, '_>, _: &mut Context<'_>) ->
 }
 
 fn mode(draft: &mut Draft, mode: RouteMode) -> Outcome {
-    draft.route.mode = mode;
+    draft.mode = Some(mode);
     Ok(())
 }
 
@@ -438,16 +444,18 @@ fn finish(draft: &mut Draft, span: Span, context: &mut Context<'_>) -> Outcome {
         return fail(span, "a route has either `via` or next hops");
     }
     let multipath = !draft.route.next_hops.is_empty();
-    let reject = matches!(
+    // There is only one way to refuse packets: such routes have no order among each other.
+    let refuses = matches!(
         draft.route.kind,
         RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
     );
+    draft.route.mode = draft.mode.unwrap_or(if refuses { RouteMode::Add } else { RouteMode::Prepend });
     for (name, span) in &draft.interfaces {
         if context.host.interface(name).is_none() {
             missing_interface(name, *span, context);
         }
     }
-    if draft.route.interface.is_none() && draft.route.track && !reject {
+    if draft.route.interface.is_none() && draft.route.track {
         // Its loss cannot be told from that of another route; keepalived gives up tracking here too.
         draft.route.track = false;
         let help =

@@ -100,6 +100,7 @@ fn resolve<T>(
                 weight: entry.weight.unwrap_or(*weight),
                 reverse: entry.reverse.unwrap_or(*reverse),
             }),
+            None if context.dropped_scripts.contains(&entry.name.value) => {}
             None => {
                 let error = crate::keywords::unknown(
                     what,
@@ -605,7 +606,11 @@ fn garp(draft: &InstanceDraft, global: &Global, strict: bool) -> Garp {
         master_repeat: draft.garp_master_repeat.unwrap_or(default.master_repeat),
         refresh: draft.garp_refresh.unwrap_or(default.refresh),
         refresh_repeat: draft.garp_refresh_repeat.unwrap_or(default.refresh_repeat),
-        lower_priority_delay: draft.garp_lower_delay.unwrap_or(default.lower_priority_delay),
+        lower_priority_delay: if strict {
+            Duration::ZERO
+        } else {
+            draft.garp_lower_delay.unwrap_or(default.lower_priority_delay)
+        },
         lower_priority_repeat: if strict { 0 } else { lower_repeat.unwrap_or(default.lower_priority_repeat) },
         extra_interface: draft.garp_extra.unwrap_or(default.extra_interface),
     }
@@ -680,10 +685,8 @@ fn group(
         }
     }
     match members.len() {
-        0 => {
-            if context.report.alerts() == 0 {
-                context.adjust(at, format!("sync group `{name}` has no instances: it does nothing"));
-            }
+        0 if context.report.alerts() == 0 => {
+            context.adjust(at, format!("sync group `{name}` has no instances: it does nothing"));
         }
         1 => {
             context.adjust(at, format!("sync group `{name}` has one instance only: nothing is synchronised"))

@@ -7,10 +7,12 @@ mod namespace;
 pub mod pipe;
 mod socks4;
 mod stream;
+mod tls;
 mod tuning;
 
 pub use connect::{ConnectOptions, connect};
 pub use deadline::Deadline;
 pub use namespace::Namespaces;
 pub use stream::Stream;
+pub use tls::TlsStream;
 pub use tuning::SocketTuning;

@@ -1,6 +1,7 @@
 //! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
 
 use super::pipe::Pipe;
+use super::tls::TlsStream;
 use crate::http2::Http2Stream;
 use rules::{ClientSocket, Peer, TcpNumber};
 use std::io;
@@ -16,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
     /// One of the streams of an HTTP/2 connection: its bytes are those of a body.
     Http2(Box<Http2Stream>),
 }
@@ -29,6 +31,7 @@ impl Stream {
         let polled = match self {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut read),
             Stream::Unix(unix) => Pin::new(unix).poll_read(context, &mut read),
+            Stream::Tls(tls) => return tls.poll_read(context, buffer),
             Stream::Http2(stream) => return stream.poll_read(context, read.initialize_unfilled()),
         };
         match polled {
@@ -38,10 +41,12 @@ impl Stream {
         }
     }
 
+    /// Writes once. After `Pending` the next call must begin with the same bytes: TLS may have encrypted them already.
     pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
+            Stream::Tls(tls) => tls.poll_write(context, bytes),
             Stream::Http2(stream) => stream.poll_write(context, bytes, false),
         }
     }
@@ -94,7 +99,7 @@ impl Stream {
     pub fn takes_pipes(&self) -> bool {
         match self {
             Stream::Tcp(_) => true,
-            Stream::Unix(_) | Stream::Http2(_) => false,
+            Stream::Unix(_) | Stream::Http2(_) | Stream::Tls(_) => false,
         }
     }
 
@@ -108,7 +113,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Stream::Http2(stream) => stream.poll_write(context, bytes, last),
-            Stream::Tcp(_) | Stream::Unix(_) => self.poll_write(context, bytes),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_) => self.poll_write(context, bytes),
         }
     }
 
@@ -121,7 +126,7 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
             Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
-            Stream::Http2(_) => {
+            Stream::Http2(_) | Stream::Tls(_) => {
                 let first = slices.iter().find(|slice| !slice.is_empty());
                 self.poll_write(context, first.map_or(&[], |slice| slice))
             }
@@ -132,7 +137,24 @@ impl Stream {
     pub fn is_write_vectored(&self) -> bool {
         match self {
             Stream::Tcp(_) | Stream::Unix(_) => true,
-            Stream::Http2(_) => false,
+            Stream::Http2(_) | Stream::Tls(_) => false,
+        }
+    }
+
+    /// Writes what the kernel takes at once; never waits.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(tcp) => tcp.try_write(bytes),
+            Stream::Unix(unix) => unix.try_write(bytes),
+            Stream::Tls(_) | Stream::Http2(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The TLS of this connection.
+    pub fn tls(&self) -> Option<&TlsStream> {
+        match self {
+            Stream::Tls(tls) => Some(tls),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Http2(_) => None,
         }
     }
 
@@ -140,7 +162,7 @@ impl Stream {
     pub fn as_http2(&mut self) -> Option<&mut Http2Stream> {
         match self {
             Stream::Http2(stream) => Some(stream),
-            Stream::Tcp(_) | Stream::Unix(_) => None,
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_) => None,
         }
     }
 
@@ -148,11 +170,27 @@ impl Stream {
         matches!(self, Stream::Http2(_))
     }
 
+    pub fn tls_mut(&mut self) -> Option<&mut TlsStream> {
+        match self {
+            Stream::Tls(tls) => Some(tls),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Http2(_) => None,
+        }
+    }
+
+    /// The protocol that both ends agreed on (ALPN), such as `h2`.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Tls(tls) => tls.alpn(),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Http2(_) => None,
+        }
+    }
+
     /// Ready when a read would not block: bytes, end of stream or an error wait. Costs no syscall.
     pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(tcp) => tcp.poll_read_ready(context),
             Stream::Unix(unix) => unix.poll_read_ready(context),
+            Stream::Tls(tls) => tls.poll_read_ready(context),
             Stream::Http2(stream) => match stream.is_read() {
                 true => Poll::Ready(Ok(())),
                 false => Poll::Pending,
@@ -167,12 +205,16 @@ impl Stream {
         self.poll_read_ready(context).is_pending() || self.poll_read(context, &mut [0]).is_pending()
     }
 
-    /// Sends FIN (of a stream: its end); the other direction stays open.
+    /// Sends FIN (TLS says so first; of a stream: its end); the other direction stays open.
     pub fn shutdown_write(&mut self) {
         match self {
             // An error means that the peer is gone already: the read side tells the same.
             Stream::Tcp(tcp) => _ = rustix::net::shutdown(tcp, rustix::net::Shutdown::Write),
             Stream::Unix(unix) => _ = rustix::net::shutdown(unix, rustix::net::Shutdown::Write),
+            Stream::Tls(tls) => {
+                tls.close();
+                tls.transport_mut().shutdown_write();
+            }
             Stream::Http2(stream) => stream.finish(None),
         }
     }
@@ -181,6 +223,7 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => tcp.peer_addr().ok().map(Peer::Inet),
             Stream::Unix(_) => Some(Peer::Unix),
+            Stream::Tls(tls) => tls.transport().peer(),
             Stream::Http2(stream) => stream.link.with(Stream::peer),
         }
     }
@@ -190,6 +233,7 @@ impl Stream {
             Stream::Tcp(tcp) => tcp.local_addr().ok().map(Peer::Inet),
             Stream::Unix(_) => Some(Peer::Unix),
             Stream::Http2(stream) => stream.link.with(Stream::local),
+            Stream::Tls(tls) => tls.transport().local(),
         }
     }
 
@@ -197,6 +241,7 @@ impl Stream {
     pub fn is_secure(&self) -> bool {
         match self {
             Stream::Tcp(_) | Stream::Unix(_) => false,
+            Stream::Tls(_) => true,
             Stream::Http2(stream) => stream.link.with(Stream::is_secure),
         }
     }
@@ -206,9 +251,11 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => with(tcp.as_fd()),
             Stream::Unix(unix) => with(unix.as_fd()),
+            Stream::Tls(tls) => tls.transport().with_socket(with),
             Stream::Http2(stream) => stream.link.with(|link| match link {
                 Stream::Tcp(tcp) => with(tcp.as_fd()),
                 Stream::Unix(unix) => with(unix.as_fd()),
+                Stream::Tls(tls) => tls.transport().with_socket(with),
                 Stream::Http2(_) => unreachable!("a stream runs over a connection"),
             }),
         }
@@ -220,6 +267,7 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => _ = socket2::SockRef::from(&*tcp).set_linger(Some(Duration::ZERO)),
             Stream::Unix(_) => {}
+            Stream::Tls(tls) => tls.transport_mut().reset_on_close(),
             Stream::Http2(stream) => stream.reset(h2::Reason::CANCEL),
         }
     }
@@ -234,6 +282,7 @@ impl Stream {
             }
             Stream::Tcp(_) | Stream::Unix(_) => {}
             Stream::Http2(stream) => stream.link.forget(),
+            Stream::Tls(tls) => tls.forget(),
         }
     }
 }
@@ -243,6 +292,7 @@ impl ClientSocket for Stream {
         let tcp = match self {
             Stream::Tcp(tcp) => tcp,
             Stream::Http2(stream) => return stream.link.with(|below| below.tcp(which)),
+            Stream::Tls(tls) => return tls.transport().tcp(which),
             Stream::Unix(_) => return None,
         };
         let known = sys::socket_options::tcp_information(tcp).ok()?;

@@ -7,14 +7,18 @@ use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
+use crate::state::counters::{Counter, ListenerCounters};
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::{Mode, Protocol};
+use rules::ConnectionError;
 use rules::stick_table::Tracked;
+use rules::tls::TlsFacts;
 use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -50,6 +54,10 @@ pub struct Client {
     pub trackers: Option<Box<Trackers>>,
     /// The addresses are those of a PROXY protocol header.
     pub proxy_header: bool,
+    /// What is known of its TLS; also of one that failed.
+    pub tls: Option<Arc<TlsFacts>>,
+    /// Why it failed before it became a session.
+    pub error: ConnectionError,
     /// `sess.*`; made by the first transaction.
     pub variables: Option<Rc<VariableSet>>,
 }
@@ -84,6 +92,8 @@ impl Client {
             handshake_done: self.handshake_done,
             request_index: self.requests,
             proxy_header: self.proxy_header,
+            tls: self.tls.clone(),
+            error: self.error,
         }
     }
 
@@ -112,6 +122,13 @@ impl Client {
             tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
             now,
             wall: state.clock.wall(now),
+        }
+    }
+
+    /// `option socket-stats`: adds to what the client's listener counts.
+    pub fn count_at_listener(&self, counter: impl Fn(&ListenerCounters) -> &Counter, amount: u64) {
+        if let Some(counters) = self.worker.listener_counters(self.frontend, self.listener) {
+            counter(counters).add(amount);
         }
     }
 
@@ -231,7 +248,8 @@ pub async fn serve(mut client: Client) {
         match settings.mode {
             Mode::Http => {
                 let agreed = settings.binds[client.listener as usize].protocol;
-                if agreed == Protocol::Http2 || http1::serve(&mut client).await == http1::Served::Http2 {
+                let http2 = agreed == Protocol::Http2 || client.stream.alpn() == Some(b"h2");
+                if http2 || http1::serve(&mut client).await == http1::Served::Http2 {
                     // Boxed so that other connections' futures stay small.
                     return Box::pin(http2::serve(client)).await;
                 }
@@ -242,7 +260,7 @@ pub async fn serve(mut client: Client) {
     end(client);
 }
 
-/// The connection is over: it is forgotten, and others may have its place.
+/// The connection is over.
 fn end(mut client: Client) {
     if let Some(trackers) = &mut client.trackers {
         super::tracking::release(trackers);

@@ -1,4 +1,4 @@
-//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, session rules.
+//! Before the first byte of the application: `tcp-request connection` rules, the PROXY protocol, TLS, session rules.
 
 use super::client::{Client, Filled};
 use super::content::{self, Decision};
@@ -28,6 +28,7 @@ pub async fn handshake(client: &mut Client) -> bool {
         Transaction::give(transaction);
         if decision == Decision::Reject {
             worker.frontend_counters(client.frontend).denied_connections.add(1);
+            client.count_at_listener(|counters| &counters.denied_connections, 1);
             // A rejected connection leaves no trace: RST, and no state in the kernel.
             client.stream.reset_on_close();
             return false;
@@ -52,12 +53,18 @@ pub async fn handshake(client: &mut Client) -> bool {
             return false;
         }
     }
+    if let Some(listener) = worker.shared.tls.listener(client.frontend, client.listener as usize)
+        && !super::secure::accept(client, settings, listener).await
+    {
+        return false;
+    }
     if !settings.tcp_request_session.is_empty() {
         let mut transaction = client.begin();
         let decision = content::connection(client, &mut transaction, &settings.tcp_request_session);
         Transaction::give(transaction);
         if decision == Decision::Reject {
             worker.frontend_counters(client.frontend).denied_sessions.add(1);
+            client.count_at_listener(|counters| &counters.denied_sessions, 1);
             return false;
         }
     }

@@ -17,11 +17,13 @@ use bytes::Bytes;
 use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http_types::Request;
+use rules::tls::TlsFacts;
 use rules::{Peer, ProxyId, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -45,6 +47,7 @@ struct Session {
     accept_wall: WallTime,
     handshake_done: Option<Instant>,
     proxy_header: bool,
+    tls: Option<Arc<TlsFacts>>,
     variables: Rc<VariableSet>,
     trackers: Option<Box<Trackers>>,
     /// Server connections that no other client may use.
@@ -87,6 +90,8 @@ pub async fn serve(client: Client) {
         trackers,
         proxy_header,
         variables,
+        tls,
+        error: _,
     } = client;
     let link = Link::new(stream);
     let session = Rc::new(Session {
@@ -100,6 +105,7 @@ pub async fn serve(client: Client) {
         accept_wall,
         handshake_done,
         proxy_header,
+        tls,
         variables: variables.unwrap_or_default(),
         trackers,
         private: RefCell::new(private.into_iter().collect()),
@@ -116,6 +122,7 @@ pub async fn serve(client: Client) {
     if let Some(connection) = handshake(&worker, wire, &mut deadline).await {
         streams(&session, connection, deadline, &control).await;
     }
+    drop(session);
     worker.sessions.borrow_mut().remove(&control);
     worker.connection_ended(frontend, listener);
 }
@@ -139,7 +146,8 @@ enum Event {
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
-    Flooded,
+    /// The client sent what it must not.
+    Refused,
     /// A stream has ended, or the process is to stop.
     Look,
 }
@@ -165,8 +173,8 @@ async fn streams(
             let event = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
-                Poll::Pending if session.link.is_forgotten() => Event::Ended,
-                Poll::Pending if session.link.is_flooded() => Event::Flooded,
+                Poll::Pending if session.link.is_hung_up() => Event::Ended,
+                Poll::Pending if session.link.refusal().is_some() => Event::Refused,
                 Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
                 Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
             };
@@ -180,7 +188,10 @@ async fn streams(
             }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
-            Event::Flooded => return goodbye(connection, Reason::ENHANCE_YOUR_CALM).await,
+            Event::Refused => {
+                let reason = session.link.refusal().unwrap_or(Reason::PROTOCOL_ERROR);
+                return goodbye(connection, reason).await;
+            }
             Event::Look => {}
         }
         if !leaving && (worker.state().is_stopping() || left == Some(0)) {
@@ -242,6 +253,12 @@ fn accepted(
         session.counted.set(client.counted);
         run(&mut client, &mut transaction).await;
         Transaction::give(transaction);
+        if client.stream.as_http2().is_some_and(|stream| stream.is_cut()) {
+            // What was received of the response goes out before the reset that says that there is no more.
+            session.wake();
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
         session.ended(client);
     });
 }
@@ -295,6 +312,8 @@ impl Session {
             trackers,
             proxy_header: self.proxy_header,
             variables: Some(Rc::clone(&self.variables)),
+            tls: self.tls.clone(),
+            error: rules::ConnectionError::default(),
         }
     }
 
@@ -309,9 +328,15 @@ impl Session {
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
             self.idle_since.set(Instant::now());
-            if let Some(waker) = self.waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
+        }
+        if self.active.get() == 0 || self.link.is_hung_up() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
         }
     }
 }

@@ -10,7 +10,9 @@
 
 mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
+mod caching;
 mod choice;
 mod client;
 mod compress;
@@ -29,6 +31,10 @@ mod reply;
 mod response;
 mod route;
 mod rules;
+mod secure;
+mod secure_server;
+mod service;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;

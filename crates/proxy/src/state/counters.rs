@@ -74,6 +74,9 @@ counters! {
         compressed_out,
         compressed_bypass,
         compressed_responses,
+        tls_sessions,
+        tls_resumed,
+        tls_failed,
     }
 }
 
@@ -103,6 +106,9 @@ counters! {
         compressed_out,
         compressed_bypass,
         compressed_responses,
+        tls_sessions,
+        tls_resumed,
+        tls_failed,
     }
 }
 
@@ -125,6 +131,24 @@ counters! {
         reused,
         failed_rewrites,
         internal_errors,
+        tls_sessions,
+        tls_resumed,
+        tls_failed,
+    }
+}
+
+counters! {
+    /// What a listener counts, with `option socket-stats`. `responses` stays empty.
+    ListenerCounters, ListenerTotals {
+        connections,
+        bytes_in,
+        bytes_out,
+        denied_requests,
+        denied_responses,
+        failed_requests,
+        denied_connections,
+        denied_sessions,
+        failed_rewrites,
     }
 }
 
@@ -134,20 +158,28 @@ pub struct WorkerCounters {
     /// By `ProxyId`.
     pub frontends: Box<[FrontendCounters]>,
     pub backends: Box<[BackendCounters]>,
+    /// By `ProxyId` and the position of the `bind` line; none where nobody asked for them.
+    pub listeners: Box<[Box<[ListenerCounters]>]>,
     /// By `ServerState::slot`; grows when servers are added at run time.
     pub servers: boxcar::Vec<ServerCounters>,
     pub connections: Counter,
+    pub tls_connections: Counter,
     pub requests: Counter,
     pub bytes_out: Counter,
 }
 
 impl WorkerCounters {
-    pub fn new(proxies: usize, servers: usize) -> WorkerCounters {
+    /// `listeners`: how many each proxy counts.
+    pub fn new(listeners: &[usize], servers: usize) -> WorkerCounters {
+        let proxies = listeners.len();
+        let of_proxy = |count: &usize| (0..*count).map(|_| ListenerCounters::default()).collect();
         let counters = WorkerCounters {
             frontends: (0..proxies).map(|_| FrontendCounters::default()).collect(),
             backends: (0..proxies).map(|_| BackendCounters::default()).collect(),
+            listeners: listeners.iter().map(of_proxy).collect(),
             servers: boxcar::Vec::with_capacity(servers),
             connections: Counter::default(),
+            tls_connections: Counter::default(),
             requests: Counter::default(),
             bytes_out: Counter::default(),
         };

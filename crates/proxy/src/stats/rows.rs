@@ -174,15 +174,16 @@ impl Row {
         self.small(max, times.max());
     }
 
-    // Protocol modules: HTTP/2 and TLS have no traffic here, which is a number too.
-    fn tls(&mut self) {
-        self.larges(
-            [Field::SslSess, Field::SslReusedSess, Field::SslFailedHandshake].map(|field| (field, 0)),
-        );
+    /// TLS sessions, those of them that were resumed, and handshakes that failed.
+    fn tls(&mut self, counts: [u64; 3]) {
+        let fields = [Field::SslSess, Field::SslReusedSess, Field::SslFailedHandshake];
+        for (field, count) in fields.into_iter().zip(counts) {
+            self.larges([(field, count)]);
+        }
     }
 
-    fn protocols(&mut self, http1: [u64; 6]) {
-        self.tls();
+    fn protocols(&mut self, http1: [u64; 6], tls: [u64; 3]) {
+        self.tls(tls);
         for &field in &Field::ALL[Field::H2HeadersRcvd.position()..=Field::H2BackendTotalStreams.position()] {
             self.large(field, 0);
         }
@@ -279,19 +280,18 @@ pub fn frontend_row(state: &State, id: ProxyId, options: RowOptions) -> Row {
     let connections = u64::from(front.current.get());
     let http1 =
         [connections, connections, totals.connections, totals.requests, totals.bytes_in, totals.bytes_out];
-    row.protocols(if is_http { http1 } else { [0; 6] });
+    let tls = [totals.tls_sessions, totals.tls_resumed, totals.tls_failed];
+    row.protocols(if is_http { http1 } else { [0; 6] }, tls);
     row
 }
 
-/// One row for each listener, with `option socket-stats`. Connections are counted by frontend: only a frontend with one
-/// listener knows that listener's numbers, so the rows of several carry none but their limits and addresses.
+/// One row for each listener, with `option socket-stats`.
 pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row> {
     let proxy = &state.model.proxies[id.index()];
     if !proxy.options.socket_stats {
         return Vec::new();
     }
     let front = &state.proxy(id).frontend;
-    let totals = (proxy.binds.len() == 1).then(|| state.frontend_totals(id));
     proxy
         .binds
         .iter()
@@ -300,6 +300,9 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
             let name = bind.name.clone().unwrap_or_else(|| format!("sock-{}", index + 1));
             let mut row = Row::new(ObjectKind::Listener, proxy, &name, bind.id);
             row.small(Field::Slim, bind.maxconn.unwrap_or(0));
+            if let Some(listener) = front.listeners.get(index) {
+                row.gauge(Field::Scur, Field::Smax, &listener.current);
+            }
             row.text(
                 Field::Status,
                 match front.status() {
@@ -307,8 +310,7 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
                     FrontendStatus::Paused | FrontendStatus::Stopped => "WAITING",
                 },
             );
-            if let Some(totals) = &totals {
-                row.gauge(Field::Scur, Field::Smax, &front.current);
+            if let Some(totals) = state.listener_totals(id, index) {
                 row.larges([
                     (Field::Stot, totals.connections),
                     (Field::Bin, totals.bytes_in),
@@ -319,7 +321,8 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
                     (Field::Dcon, totals.denied_connections),
                     (Field::Dses, totals.denied_sessions),
                     (Field::Wrew, totals.failed_rewrites),
-                    (Field::Eint, totals.internal_errors),
+                    // Failures of our own are counted by frontend alone.
+                    (Field::Eint, 0),
                 ]);
             }
             if options.legends {
@@ -333,7 +336,7 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
                     },
                 );
             }
-            row.tls();
+            row.tls([0; 3]);
             row
         })
         .collect()
@@ -435,7 +438,7 @@ pub fn server_row(state: &State, server: &ServerState, options: RowOptions) -> R
             row.text(Field::Cookie, &cookie);
         }
     }
-    row.tls();
+    row.tls([totals.tls_sessions, totals.tls_resumed, totals.tls_failed]);
     row
 }
 
@@ -562,7 +565,8 @@ pub fn backend_row(state: &State, id: ProxyId, options: RowOptions) -> Row {
     let open = u64::from(back.served.get());
     let http1 =
         [open, open, totals.connects, totals.connects + totals.reused, totals.bytes_out, totals.bytes_in];
-    row.protocols(if is_http { http1 } else { [0; 6] });
+    let tls = [totals.tls_sessions, totals.tls_resumed, totals.tls_failed];
+    row.protocols(if is_http { http1 } else { [0; 6] }, tls);
     row
 }
 

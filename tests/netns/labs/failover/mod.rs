@@ -1,5 +1,6 @@
 //! Failover in labs of three hosts: `a` and `b` hold an address between them, `c` is their client.
 
+mod adverts;
 mod host;
 mod interop;
 mod life;
