@@ -398,6 +398,19 @@ fn a_reload_keeps_what_is_the_same_starts_what_is_new_and_stops_what_is_gone() {
 }
 
 #[test]
+fn another_number_under_the_same_name_is_another_virtual_router() {
+    let mut node = started(grouped());
+    run_until(&mut node, at(4_000));
+    story(&mut node);
+    let mut config = grouped();
+    config.routers[0].router.vrid = Vrid::new(99).expect("not 0");
+    let reloaded = node.reload(at(4_010), config).expect("in order");
+    assert_eq!(reloaded.before, [None, Some(SECOND)]);
+    assert_eq!(reloaded.gone.len(), 1);
+    assert_eq!(node.router(FIRST).state(), State::Backup);
+}
+
+#[test]
 fn ten_thousand_reloads_leave_no_trace() {
     let mut node = started(grouped());
     run_until(&mut node, at(4_000));
