@@ -133,7 +133,14 @@ fn read_statement<D: 'static, I: Iterator<Item = &'static Keyword<D>>>(
     check_status(row.name, row.status, keyword.span, context)?;
     match (row.shape, &node.block) {
         (Shape::Line, Some(_)) => {
-            return fail(node.span(), format!("`{}` takes no block", row.name));
+            let mut error = Diagnostic::alert(node.span(), format!("`{}` takes no block", row.name));
+            let glued = rows()
+                .filter(|other| other.shape == Shape::Block)
+                .find(|other| node.words().iter().skip(1).any(|word| word.value.ends_with(other.name)));
+            if let Some(glued) = glued {
+                error = error.with_help(format!("a line break is missing before `{}`", glued.name));
+            }
+            return Err(Box::new(error));
         }
         (Shape::Block, None) => {
             return fail(node.span(), format!("`{}` needs a block: `{{` is missing", row.name));
@@ -177,6 +184,9 @@ fn check_status(name: &str, status: Status, span: diag::Span, context: &mut Cont
     }
 }
 
+/// Letters after a keyword that are a word of their own rather than a slip of the finger.
+const GLUED_LENGTH_MIN: usize = 2;
+
 /// The error for a word that is in no table.
 pub(crate) fn unknown<'k>(
     what: &str,
@@ -188,7 +198,7 @@ pub(crate) fn unknown<'k>(
     if let Some(near) = diag::nearest(&word.value, candidates) {
         diagnostic = diagnostic.with_help(match word.value.strip_prefix(near) {
             // `TCPreal_server`: texts copied from web pages lose their line breaks.
-            Some(rest) if !rest.is_empty() => format!("did you mean `{near} {rest}`?"),
+            Some(rest) if rest.len() >= GLUED_LENGTH_MIN => format!("did you mean `{near} {rest}`?"),
             Some(_) | None => format!("did you mean `{near}`?"),
         });
     }

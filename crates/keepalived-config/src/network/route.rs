@@ -121,7 +121,8 @@ static KINDS: &[(&str, RouteKind)] = &[
 
 /// The words a line may have, for the docs.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().map(|row| row.name).chain(KINDS.iter().map(|row| row.0))
+    // `weight` stands in `nexthop` only, which reads it itself.
+    OPTIONS.iter().map(|row| row.name).chain(KINDS.iter().map(|row| row.0)).chain(["weight"])
 }
 
 pub(crate) fn read(
