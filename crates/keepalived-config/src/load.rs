@@ -121,10 +121,11 @@ fn load_bytes(options: &LoadOptions, host: &dyn Host, path: &Path, text: Vec<u8>
         script_user_missing: false,
         dropped_scripts: Vec::new(),
         dynamic_interfaces: false,
+        interface_missing: false,
     };
     let model = crate::root::read(&nodes, &mut context);
     // keepalived ends its test with the same code for a missing include and for unsafe scripts.
-    let insecure = context.insecure_scripts > 0 || include_failed;
+    let insecure = include_failed || (context.insecure_scripts > 0 && !context.interface_missing);
     let problems = context.problems > 0;
     report.sort();
     let verdict = if insecure {

@@ -109,6 +109,7 @@ pub(crate) fn missing_interface(name: &str, span: Span, context: &mut Context<'_
     if context.dynamic_interfaces {
         context.advise(Diagnostic::notice(span, format!("interface `{name}` is not there yet")));
     } else {
+        context.interface_missing = true;
         context.problem(
             Diagnostic::warning(span, format!("interface `{name}` is not there"))
                 .with_help("set `dynamic_interfaces` in global_defs if it comes later"),
