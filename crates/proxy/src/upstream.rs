@@ -5,6 +5,7 @@ use crate::net::Stream;
 use crate::net::buffers::Pending;
 use crate::state::ServerState;
 use rules::Peer;
+use rules::tls::TlsFacts;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +27,11 @@ pub struct ServerConnection {
     pub server: Arc<ServerState>,
     /// Responses it has delivered.
     pub responses: u32,
+    /// What is known of its TLS, and the server name it was opened for.
+    pub tls: Option<Arc<TlsFacts>>,
+    pub name: Option<Box<str>>,
+    /// The PROXY protocol header went out already: it comes before TLS.
+    pub announced: bool,
     /// Our end and theirs.
     pub local: Option<Peer>,
     pub peer: Option<Peer>,
@@ -41,6 +47,9 @@ impl ServerConnection {
             input: Pending::new(),
             server,
             responses: 0,
+            tls: None,
+            name: None,
+            announced: false,
             local: None,
             peer,
             is_private: false,
@@ -72,12 +81,18 @@ pub enum Join {
 }
 
 impl IdlePool {
-    /// A live idle connection to `server`. Ones that the server closed meanwhile are dropped on the way.
-    pub async fn take(pool: &std::cell::RefCell<IdlePool>, server: &ServerState) -> Option<ServerConnection> {
+    /// A live idle connection to `server`, opened for this server name. Ones that the server closed meanwhile are
+    /// dropped on the way.
+    pub async fn take(
+        pool: &std::cell::RefCell<IdlePool>,
+        server: &ServerState,
+        name: Option<&str>,
+    ) -> Option<ServerConnection> {
         poll_fn(|context| {
             let pool = &mut *pool.borrow_mut();
             let Some(list) = pool.servers.get_mut(server.slot as usize) else { return Poll::Ready(None) };
-            while let Some(mut connection) = list.pop() {
+            while let Some(last) = list.iter().rposition(|connection| connection.name.as_deref() == name) {
+                let mut connection = list.remove(last);
                 server.idle_connections.decrement();
                 pool.len -= 1;
                 connection.idle_since = None;
@@ -111,13 +126,13 @@ impl IdlePool {
     }
 
     /// A place on a connection to `server` that has room, the warmest first.
-    pub fn lease(&mut self, server: &ServerState, join: Join) -> Option<Lease> {
+    pub fn lease(&mut self, server: &ServerState, name: Option<&str>, join: Join) -> Option<Lease> {
         let list = self.multiplexed.get_mut(server.slot as usize)?;
         list.retain(|connection| !connection.has_ended());
         let found = list
             .iter()
             .rev()
-            .find(|connection| connection.has_room() && (join == Join::Any || connection.is_idle()))?;
+            .find(|connection| connection.serves(name) && (join == Join::Any || connection.is_idle()))?;
         Some(found.lease())
     }
 

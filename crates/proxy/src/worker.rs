@@ -1,6 +1,7 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
 use crate::busy::BusyMeter;
+use crate::cache::Caches;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
@@ -10,7 +11,9 @@ use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
 use crate::session::{Client, serve};
-use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
+use crate::state::counters::{
+    BackendCounters, FrontendCounters, ListenerCounters, ServerCounters, WorkerCounters,
+};
 use crate::state::{FrontendStatus, ListenerState, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
@@ -36,9 +39,10 @@ pub struct Shared {
     pub logs: Logs,
     pub health: Health,
     pub resolve: Resolve,
+    pub caches: Caches,
     pub handover: Handover,
-    pub namespaces: Namespaces,
     pub tls: Arc<Tls>,
+    pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
 }
@@ -87,6 +91,11 @@ impl Worker {
 
     pub fn frontend_counters(&self, proxy: ProxyId) -> &FrontendCounters {
         &self.counters.frontends[proxy.index()]
+    }
+
+    /// `None` without `option socket-stats`.
+    pub fn listener_counters(&self, proxy: ProxyId, index: u32) -> Option<&ListenerCounters> {
+        self.counters.listeners[proxy.index()].get(index as usize)
     }
 
     pub fn backend_counters(&self, proxy: ProxyId) -> &BackendCounters {
@@ -138,6 +147,32 @@ impl Worker {
         if process.connections.decrement() + 1 >= maxconn && maxconn > 0 {
             process.room.notify_waiters();
         }
+    }
+}
+
+/// A place among the TLS connections of the process; given back when this is dropped.
+pub struct TlsSlot(Arc<Shared>);
+
+impl std::fmt::Debug for TlsSlot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("TlsSlot")
+    }
+}
+
+impl TlsSlot {
+    /// `None`: all are taken.
+    pub fn take(shared: &Arc<Shared>) -> Option<TlsSlot> {
+        let process = &shared.state.process;
+        let max = process.max_tls_connections.load(Relaxed);
+        process.tls_connections.increment();
+        let slot = TlsSlot(Arc::clone(shared));
+        (max == 0 || process.tls_connections.get() <= max).then_some(slot)
+    }
+}
+
+impl Drop for TlsSlot {
+    fn drop(&mut self) {
+        self.0.state.process.tls_connections.decrement();
     }
 }
 
@@ -220,6 +255,9 @@ fn accepted_one(
     front.connections_rate.add(now_ms);
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
+    if let Some(counters) = worker.listener_counters(frontend, index) {
+        counters.connections.add(1);
+    }
     let dst = local.or_else(|| stream.local());
     let stream = match worker.shared.tls.listener(frontend, index as usize) {
         Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
@@ -250,7 +288,6 @@ fn accepted_one(
         trackers: None,
         proxy_header: false,
         tls: None,
-        counted_tls: false,
         error: ConnectionError::default(),
         variables: None,
     };

@@ -2,13 +2,13 @@
 //! checked to belong together.
 
 use rules::tls::Chain;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -31,7 +31,7 @@ pub struct Certificate {
 }
 
 /// What the files of one certificate hold.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub struct Parts {
     pub certificates: Vec<CertificateDer<'static>>,
     pub key: Option<Vec<(SectionKind, Vec<u8>)>>,
@@ -93,6 +93,18 @@ fn private_key(kind: SectionKind, der: Vec<u8>) -> PrivateKeyDer<'static> {
 }
 
 impl Certificate {
+    /// The same with another response of its authority stapled to it.
+    pub(crate) fn with_key(&self, key: CertifiedKey) -> Certificate {
+        Certificate {
+            name: self.name.clone(),
+            key: Arc::new(key),
+            chain: Arc::clone(&self.chain),
+            names: self.names.clone(),
+            is_ecdsa: self.is_ecdsa,
+            not_after: self.not_after,
+        }
+    }
+
     /// Puts the parts together.
     ///
     /// # Errors
@@ -127,26 +139,19 @@ impl Certificate {
         let is_ecdsa = key.algorithm() != SignatureAlgorithm::RSA;
         // The certificate of the key comes first, wherever it stands in the file.
         let mut chain = parts.certificates;
-        let own = chain.iter().position(|certificate| {
-            CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key)).keys_match().is_ok()
-        });
+        let public = key.public_key();
+        let own = chain.iter().position(|certificate| public_key(certificate) == public.as_deref());
         match own {
             Some(own) => chain[..=own].rotate_right(1),
+            None if public_key(&chain[0]).is_none() => {
+                return Err(fault("its certificate cannot be read", "check it: openssl x509 -text -noout"));
+            }
             None => {
-                let single = CertifiedKey::new(chain.clone(), Arc::clone(&key));
-                return match single.keys_match() {
-                    Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(fault(
-                        format!("inconsistencies between private key and certificate loaded '{name}'"),
-                        "the key belongs to another certificate: compare openssl x509 -noout -pubkey and openssl pkey -pubout",
-                    )),
-                    Err(error) => Err(fault(
-                        format!("its certificate cannot be used: {error}"),
-                        "check it: openssl x509 -text -noout",
-                    )),
-                    Ok(()) => {
-                        Err(fault("its certificate cannot be used", "check it: openssl x509 -text -noout"))
-                    }
-                };
+                return Err(fault(
+                    format!("inconsistencies between private key and certificate loaded '{name}'"),
+                    "the key belongs to another certificate: compare `openssl x509 -noout -pubkey` of the one with \
+                     `openssl pkey -pubout` of the other",
+                ));
             }
         }
         if chain.len() == 1 {
@@ -176,6 +181,16 @@ impl Certificate {
     }
 }
 
+impl std::fmt::Debug for Parts {
+    /// Keys are never written.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Parts")
+            .field("certificates", &self.certificates.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Host names of a certificate: its alternative names and its common name, lower case.
 pub fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
@@ -196,6 +211,12 @@ pub fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
         }
     }
     names
+}
+
+/// The public key as it stands in a certificate (SubjectPublicKeyInfo, DER).
+pub fn public_key<'c>(certificate: &'c CertificateDer<'_>) -> Option<&'c [u8]> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.tbs_certificate.subject_pki.raw)
 }
 
 /// First and last second of validity, since 1970.

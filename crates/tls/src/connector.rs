@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use haproxy_config::model::{GlobalTls, ServerTls, TlsOptions, Verify};
 use rustls::client::{ClientSessionMemoryCache, Resumption, Tls12Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 
@@ -104,7 +104,8 @@ fn build(
     };
     let config = |use_name: bool| -> Result<Arc<ClientConfig>, Fault> {
         let verifier = ServerVerifier {
-            chain: chain.clone().map(|chain| chain as _),
+            chain: chain.as_ref().map(|(chain, _)| Arc::clone(chain) as _),
+            trusted: chain.as_ref().map(|(_, trusted)| Arc::clone(trusted)).unwrap_or_default(),
             algorithms: offered.provider.signature_verification_algorithms,
             host: tls.verify_host.clone(),
             use_name,
@@ -139,13 +140,16 @@ fn build(
     Ok(Configs { named: config(true)?, nameless: config(false)? })
 }
 
+/// A verifier, and what it trusts.
+type Chain = (Arc<WebPkiServerVerifier>, Arc<Vec<CertificateDer<'static>>>);
+
 /// Verifies chains against `ca-file` and `crl-file`.
 fn chain_verifier(
     options: &TlsOptions,
     provider: &Arc<CryptoProvider>,
     files: &mut Files,
     settings: &GlobalTls,
-) -> Result<Arc<WebPkiServerVerifier>, Fault> {
+) -> Result<Chain, Fault> {
     let base = settings.ca_base.as_ref();
     let Some(name) = &options.ca_file else {
         return Err(Fault {
@@ -155,7 +159,8 @@ fn chain_verifier(
     };
     let name = if name.starts_with('@') { name.clone() } else { below(base, name) };
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(files.authority(&name)?.iter().cloned());
+    let trusted = files.authority(&name)?;
+    roots.add_parsable_certificates(trusted.iter().cloned());
     let lists = match &options.crl_file {
         Some(name) => files.revocation(&below(base, name))?.to_vec(),
         None => Vec::new(),
@@ -163,6 +168,7 @@ fn chain_verifier(
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .with_crls(lists)
         .build()
+        .map(|verifier| (verifier, trusted))
         .map_err(|error| Fault {
             message: format!("servers cannot be verified: {error}"),
             help: "check ca-file and crl-file".to_owned(),

@@ -349,7 +349,9 @@ fn client_verifier(
         });
     }
     let mut roots = RootCertStore::empty();
+    let mut trusted = Vec::new();
     for name in told.iter().chain(&silent) {
+        trusted.extend(around.files.authority(name)?.iter().cloned());
         for authority in around.files.authority(name)?.iter() {
             // Systems trust some that webpki cannot read: those verify nothing.
             let _ = roots.add(authority.clone());
@@ -381,6 +383,8 @@ fn client_verifier(
     Ok(Some(Arc::new(ClientVerifier {
         inner: build(lists)?,
         without_lists,
+        algorithms: provider.signature_verification_algorithms,
+        trusted: Arc::new(trusted),
         mandatory,
         hints,
         ca_ignore: options.ca_ignore.clone(),

@@ -4,10 +4,11 @@ use crate::certificate::Fault;
 use crate::connector::Connector;
 use crate::files::Files;
 use crate::listener::{Listener, Surroundings};
+use crate::runtime::Transactions;
 use diag::{Diagnostic, Severity, Span};
 use haproxy_config::Model;
-use haproxy_config::model::GlobalTls;
-use parking_lot::Mutex;
+use haproxy_config::model::{GlobalTls, ServerTls};
+use parking_lot::{Mutex, RwLock};
 use rules::ProxyId;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,10 +18,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Tls {
     pub(crate) settings: GlobalTls,
     pub(crate) files: Mutex<Files>,
+    pub(crate) transactions: Mutex<Transactions>,
     /// By proxy and position of the `bind` line's address.
     listeners: HashMap<(ProxyId, usize), Arc<Listener>>,
     /// By proxy and position of the server.
-    connectors: HashMap<(ProxyId, usize), Arc<Connector>>,
+    connectors: RwLock<HashMap<(ProxyId, usize), Arc<Connector>>>,
 }
 
 /// Seconds of a day: a certificate that ends within so many is told.
@@ -94,7 +96,17 @@ impl Tls {
             }
         }
         found.extend(dates(&files));
-        (Tls { settings, files: Mutex::new(files), listeners, connectors }, found)
+        files.configured = files.authorities.keys().chain(files.revocations.keys()).cloned().collect();
+        (
+            Tls {
+                settings,
+                files: Mutex::new(files),
+                transactions: Mutex::default(),
+                listeners,
+                connectors: RwLock::new(connectors),
+            },
+            found,
+        )
     }
 
     /// The TLS of a `bind` line.
@@ -103,8 +115,21 @@ impl Tls {
     }
 
     /// The TLS of a server line.
-    pub fn connector(&self, proxy: ProxyId, server: usize) -> Option<&Arc<Connector>> {
-        self.connectors.get(&(proxy, server))
+    pub fn connector(&self, proxy: ProxyId, server: usize) -> Option<Arc<Connector>> {
+        self.connectors.read().get(&(proxy, server)).cloned()
+    }
+
+    /// The TLS of a server line that is not part of the configuration.
+    ///
+    /// # Errors
+    /// What is wrong with its files or settings.
+    pub fn prepare(&self, tls: &ServerTls) -> Result<Connector, Fault> {
+        Connector::new(tls, &mut self.files.lock(), &self.settings, &mut Vec::new())
+    }
+
+    /// Gives a server that was added at run time its TLS.
+    pub fn add_connector(&self, proxy: ProxyId, server: usize, connector: Connector) {
+        self.connectors.write().insert((proxy, server), Arc::new(connector));
     }
 
     /// Every `bind` line with TLS, once.
@@ -118,8 +143,8 @@ impl Tls {
         listeners
     }
 
-    pub(crate) fn each_connector(&self) -> impl Iterator<Item = &Arc<Connector>> {
-        self.connectors.values()
+    pub(crate) fn each_connector(&self) -> Vec<Arc<Connector>> {
+        self.connectors.read().values().cloned().collect()
     }
 }
 

@@ -5,8 +5,8 @@ use crate::certificate::{self, names_of};
 use haproxy_config::model::IgnoredErrors;
 use rules::tls::Secrets;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, KeyLog, SignatureScheme};
 use std::cell::RefCell;
@@ -88,6 +88,8 @@ fn problem(
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => by_date(10),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => by_date(9),
         CertificateError::Revoked => own(23),
+        // webpki has words of its own for a self-signed certificate that may sign others.
+        CertificateError::Other(_) if certificate::is_self_issued(leaf) => own(18),
         CertificateError::UnknownIssuer => {
             if certificate::is_self_issued(leaf) {
                 return own(18);
@@ -125,6 +127,9 @@ pub(crate) struct ClientVerifier {
     /// With revocation lists, and without them for errors of the lists that are ignored.
     pub inner: Arc<dyn ClientCertVerifier>,
     pub without_lists: Option<Arc<dyn ClientCertVerifier>>,
+    pub algorithms: WebPkiSupportedAlgorithms,
+    /// Certificates of `ca-file` as they are: whoever shows one of them is trusted, as with OpenSSL.
+    pub trusted: Arc<Vec<CertificateDer<'static>>>,
     pub mandatory: bool,
     /// Names of authorities that the client is told.
     pub hints: Vec<DistinguishedName>,
@@ -174,6 +179,10 @@ impl ClientCertVerifier for ClientVerifier {
         let mut outcome = Outcome::default();
         let mut verifier = &self.inner;
         let mut at = now;
+        if self.trusted.iter().any(|trusted| trusted == leaf) && is_current(leaf, now) {
+            OUTCOME.set(Some(outcome));
+            return Ok(ClientCertVerified::assertion());
+        }
         let mut result = verifier.verify_client_cert(leaf, rest, at);
         for _ in 0..IGNORED_ROUNDS_MAX {
             let Err(error) = &result else { break };
@@ -209,7 +218,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
+        old_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -218,11 +227,11 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        signature_of(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -242,6 +251,8 @@ fn date_within(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Option
 pub(crate) struct ServerVerifier {
     /// Checks chains; `None`: `verify none`.
     pub chain: Option<Arc<dyn ServerCertVerifier>>,
+    /// Certificates of `ca-file` as they are: whoever shows one of them is trusted, as with OpenSSL.
+    pub trusted: Arc<Vec<CertificateDer<'static>>>,
     /// Checks that the server has the key of what it shows.
     pub algorithms: WebPkiSupportedAlgorithms,
     /// `verifyhost`.
@@ -264,6 +275,7 @@ impl ServerCertVerifier for ServerVerifier {
             return Ok(ServerCertVerified::assertion());
         };
         let result = match chain.verify_server_cert(leaf, rest, name, ocsp, now) {
+            _ if self.trusted.iter().any(|trusted| trusted == leaf) && is_current(leaf, now) => Ok(()),
             // The chain is good by then: names are looked at last, and by our own rules.
             Ok(_)
             | Err(Error::InvalidCertificate(
@@ -297,7 +309,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+        old_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -306,12 +318,54 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        signature_of(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+fn is_current(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    certificate::validity(certificate).is_some_and(|(from, to)| (from..=to).contains(&now))
+}
+
+/// The public key of a certificate. Read by us, since webpki refuses certificates of version 1, which OpenSSL makes
+/// when it is told nothing else.
+fn public_key<'c>(certificate: &'c CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'c>, Error> {
+    certificate::public_key(certificate)
+        .map(SubjectPublicKeyInfoDer::from)
+        .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))
+}
+
+/// Checks a signature of TLS 1.3.
+fn signature_of(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    verify_tls13_signature_with_raw_key(message, &public_key(certificate)?, signature, algorithms)
+}
+
+/// Checks a signature of TLS 1.2.
+fn old_signature(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = public_key(certificate)?;
+    let bad = Error::InvalidCertificate(CertificateError::BadSignature);
+    let entity = webpki::RawPublicKeyEntity::try_from(&key).map_err(|_| bad.clone())?;
+    let possible = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signature.scheme);
+    let (_, possible) = possible.ok_or_else(|| bad.clone())?;
+    // One scheme of TLS 1.2 stands for several curves.
+    let good = possible
+        .iter()
+        .any(|algorithm| entity.verify_signature(*algorithm, message, signature.signature()).is_ok());
+    if good { Ok(HandshakeSignatureValid::assertion()) } else { Err(bad) }
 }
 
 /// Whether a certificate's name covers a host: `*` stands for one whole label at the front (RFC 6125 §6.4.3).

@@ -284,6 +284,7 @@ fn a_router_starts_when_all_that_may_put_it_to_fault_is_known() {
     let config = NodeConfig { routers: vec![one], groups: Vec::new(), trackers: trackers(&statuses) };
     let mut node = started(config.clone());
     assert_eq!((node.router(FIRST).state(), node.poll_timeout()), (State::Initialize, None));
+    assert_eq!(story(&mut node), ["VI_1 remove"], "what an earlier life left does not wait");
     node.set_tracker(at(3_000), TrackerId(0), Status::Up);
     assert_eq!((node.router(FIRST).state(), node.router(FIRST).priority()), (State::Backup, 118));
     node.set_tracker(at(4_000), TrackerId(1), Status::Up);

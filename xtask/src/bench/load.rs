@@ -6,11 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
+use rustls::ClientConfig;
 
 use super::proxies::{Proxy, other_cpu, pin};
+use super::wire::{Security, Wire};
 
 /// What to send and how.
 pub struct Load<'a> {
@@ -18,6 +21,9 @@ pub struct Load<'a> {
     pub connections: usize,
     /// A new connection for each request.
     pub close: bool,
+    /// HTTP/2 without TLS, by h2load, with so many streams on each connection.
+    pub streams: Option<usize>,
+    pub security: Security,
     pub time: Duration,
 }
 
@@ -73,9 +79,12 @@ struct Counted {
 
 /// Starts this binary as the generator and reads its one line.
 fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, String> {
+    if let Some(streams) = load.streams {
+        return generate_streams(port, load, streams, time);
+    }
     let output = Command::new(super::OWN)
         .args(["bench", "__load", &port.to_string(), load.path, &load.connections.to_string()])
-        .args([&load.close.to_string(), &time.as_millis().to_string()])
+        .args([&load.close.to_string(), &time.as_millis().to_string(), load.security.name()])
         .output()
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -93,15 +102,57 @@ fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, Strin
     }
 }
 
-/// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS`.
+/// Lets nghttp2's h2load do it.
+fn generate_streams(port: u16, load: &Load<'_>, streams: usize, time: Duration) -> Result<Counted, String> {
+    let log = std::env::temp_dir().join(format!("hawser-bench-h2load-{}", std::process::id()));
+    let _ = std::fs::remove_file(&log);
+    pin(other_cpu());
+    // It times itself in whole seconds.
+    let seconds = time.as_secs().max(1);
+    let output = Command::new("h2load")
+        .args(["-t1", &format!("-c{}", load.connections), &format!("-m{streams}")])
+        .args(["-D", &seconds.to_string(), &format!("--log-file={}", log.display())])
+        .arg(format!("http://127.0.0.1:{port}{}", load.path))
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let requests = text.lines().find_map(|line| line.strip_prefix("requests: "));
+    let count = |what: &str| -> Option<u64> {
+        requests?.split(", ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok())
+    };
+    let (Some(done), Some(succeeded)) = (count("done"), count("succeeded")) else {
+        return Err(format!("h2load said {text:?} {}", String::from_utf8_lossy(&output.stderr)));
+    };
+    // Each line: when, status, microseconds.
+    let lines = std::fs::read_to_string(&log).unwrap_or_default();
+    let _ = std::fs::remove_file(&log);
+    let mut times: Vec<f64> =
+        lines.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    let quantile = |part: f64| {
+        times.get(((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1))).copied()
+    };
+    // `traffic: 1.23MB (1290000) total, … , 1.17MB (1228800) data`
+    let data = text.lines().find_map(|line| line.strip_suffix(") data")?.rsplit_once('(')?.1.parse().ok());
+    Ok(Counted {
+        bytes: data.unwrap_or_default(),
+        requests: succeeded,
+        errors: done - succeeded,
+        seconds: seconds as f64,
+        p50_us: quantile(0.50).unwrap_or_default(),
+        p99_us: quantile(0.99).unwrap_or_default(),
+    })
+}
+
+/// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS SECURITY`.
 pub fn serve(arguments: &[String]) -> Result<(), String> {
-    let [port, path, connections, close, milliseconds] = arguments else {
-        return Err("the generator takes five arguments".to_owned());
+    let [port, path, connections, close, milliseconds, security] = arguments else {
+        return Err("the generator takes six arguments".to_owned());
     };
     let parse = |text: &String| text.parse::<u64>().map_err(|error| error.to_string());
     pin(other_cpu());
     let port = u16::try_from(parse(port)?).map_err(|error| error.to_string())?;
-    let mut generator = Generator::new(port, path, close == "true")?;
+    let mut generator = Generator::new(port, path, close == "true", Security::parse(security)?)?;
     for _ in 0..parse(connections)? {
         generator.open()?;
     }
@@ -109,7 +160,7 @@ pub fn serve(arguments: &[String]) -> Result<(), String> {
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     sent: Instant,
     head: Vec<u8>,
     /// Bytes of the body still to come, once the head is known.
@@ -122,6 +173,7 @@ struct Generator {
     address: (&'static str, u16),
     request: Vec<u8>,
     close: bool,
+    tls: Option<Arc<ClientConfig>>,
     poll: std::os::fd::OwnedFd,
     connections: HashMap<u64, Connection>,
     next_key: u64,
@@ -137,7 +189,7 @@ enum Step {
 }
 
 impl Generator {
-    fn new(port: u16, path: &str, close: bool) -> Result<Self, String> {
+    fn new(port: u16, path: &str, close: bool, security: Security) -> Result<Self, String> {
         let connection = if close { "Connection: close\r\n" } else { "" };
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nHost: bench.example\r\n{connection}Accept-Encoding: gzip\r\nX-Pad: "
@@ -154,6 +206,7 @@ impl Generator {
             address,
             request: request.into(),
             close,
+            tls: security.client(),
             poll,
             connections,
             next_key: 0,
@@ -166,11 +219,12 @@ impl Generator {
     /// Opens a connection and sends its first request.
     fn open(&mut self) -> Result<(), String> {
         let sent = Instant::now();
-        let mut stream = TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?;
+        let stream = TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?;
         use_cubic(&stream);
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let mut stream = Wire::new(stream, self.tls.as_ref())?;
         stream.write_all(&self.request).map_err(|error| error.to_string())?;
-        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        stream.socket().set_nonblocking(true).map_err(|error| error.to_string())?;
         let key = self.next_key;
         self.next_key += 1;
         epoll::add(&self.poll, &stream, epoll::EventData::new_u64(key), epoll::EventFlags::IN)

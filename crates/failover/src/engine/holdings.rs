@@ -255,7 +255,6 @@ fn family_number(family: model::Family) -> u8 {
 }
 
 /// `RT_SCOPE_*`.
-const SCOPE_LINK: u8 = 253;
 const SCOPE_HOST: u8 = 254;
 
 /// A route of the configuration; `None` when one of its interfaces is not there.
@@ -287,10 +286,9 @@ pub fn kernel_route(
     }
     result.table = route.table;
     result.metric = route.metric;
-    let without_gateway = route.via.is_none() && route.next_hops.is_empty();
+    // As keepalived: global even without a gateway, where ip(8) would say link.
     result.scope = route.scope.unwrap_or(match (route.family, route.kind) {
         (model::Family::Ipv4, model::RouteKind::Local | model::RouteKind::Nat) => SCOPE_HOST,
-        (model::Family::Ipv4, model::RouteKind::Unicast) if without_gateway => SCOPE_LINK,
         (model::Family::Ipv4 | model::Family::Ipv6, _) => 0,
     });
     result.type_of_service = route.tos;

@@ -8,6 +8,7 @@
 
 mod actions;
 pub mod announcer;
+pub mod confine;
 pub mod filter;
 pub mod holdings;
 pub mod memory;
@@ -120,11 +121,15 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Runs until it is told to stop.
+    /// Runs until it is told to stop. `confined`: whether the thread was, for the log.
     ///
     /// # Errors
     /// What epoll says: nothing that can be gone on from.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(mut self, confined: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = confined {
+            // Kernels without it exist; it guards against mistakes of ours.
+            self.log(Level::Warning, format!("VRRP thread is not confined: {error}"));
+        }
         self.start();
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let mut buffer = vec![0; PACKET_LENGTH_MAX];

@@ -75,11 +75,21 @@ pub fn list(full: bool) -> Vec<Process> {
             continue;
         }
         let path = entry.path();
-        let Ok(name) = std::fs::read_to_string(path.join("comm")) else { continue };
+        let Ok(line) = std::fs::read_to_string(path.join("stat")) else { continue };
+        let Some(name) = living(&line) else { continue };
         let words = if full { command_line(&path) } else { Vec::new() };
-        found.push(Process { name: name.trim_end().to_owned(), words });
+        found.push(Process { name: name.to_owned(), words });
     }
     found
+}
+
+/// The name in `PID (NAME) STATE …`, unless the process is dead and only not reaped yet.
+fn living(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once('(')?;
+    // The name may hold parentheses itself: the last one ends it.
+    let (name, rest) = rest.rsplit_once(')')?;
+    let state = rest.trim_start().chars().next()?;
+    (!matches!(state, 'Z' | 'X')).then_some(name)
 }
 
 fn command_line(path: &std::path::Path) -> Vec<String> {
@@ -189,6 +199,13 @@ mod tests {
         assert_eq!(tracked.counted(0, at(300)), None);
         assert_eq!(tracked.counted(0, at(1200)), None);
         assert_eq!(tracked.counted(0, at(1300)), Some(false));
+    }
+
+    #[test]
+    fn the_dead_are_not_counted() {
+        assert_eq!(living("7 (a (b) c) S 1 2"), Some("a (b) c"));
+        assert_eq!(living("7 (a) Z 1 2"), None);
+        assert_eq!(living("nonsense"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::processes::{self, Tracked};
 use super::programs::{Ended, Programs};
 use super::scripts::{Change, Course, Standing};
 use crate::channel::{self, Notice, Order, Receiving, Sending};
+use crate::engine::confine;
 use crate::engine::memory::{self, Memory};
 use crate::engine::{Engine, Setup};
 use crate::kernel::Kernel;
@@ -114,7 +115,10 @@ struct Office {
     control: Control,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
+    /// Told to stop: by then it ends, whatever still runs.
     stopped: Option<Instant>,
+    /// The engine has sent its last.
+    engine_stopped: bool,
     notices_lost: u64,
 }
 
@@ -182,6 +186,7 @@ impl Office {
             control: Control::open(options.control.as_deref())?,
             reloading: None,
             stopped: None,
+            engine_stopped: false,
             notices_lost: 0,
             plan,
             options,
@@ -191,7 +196,8 @@ impl Office {
         let realtime = office.options.model.global.vrrp_process.realtime_priority;
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
             become_punctual(realtime);
-            engine.run()
+            let confined = confine::confine();
+            engine.run(confined)
         })?;
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
@@ -217,7 +223,7 @@ impl Office {
                 fifo.flush();
             }
             if let Some(at) = self.stopped
-                && (at <= now || self.queues.values().all(Queue::is_idle))
+                && (at <= now || (self.engine_stopped && self.queues.values().all(Queue::is_idle)))
             {
                 return Ok(());
             }
@@ -307,7 +313,10 @@ impl Office {
                 }
                 Notice::Told(told) => self.told(&told, now),
                 Notice::Snapshot(snapshot) => self.show(&snapshot),
-                Notice::Stopped => self.stopped = Some(now + FAREWELL),
+                Notice::Stopped => {
+                    self.engine_stopped = true;
+                    self.stopped = Some(now + FAREWELL);
+                }
                 Notice::Reloaded(result) => self.reloaded(result),
             }
         }

@@ -192,12 +192,12 @@ fn skip_word(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>)
     arguments.expect("a value").map(drop)
 }
 
-fn skip_count(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    arguments.count().map(drop)
-}
-
 fn no_effect(_: &mut ServerDraft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     Ok(())
+}
+
+fn skip_count(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    arguments.count().map(drop)
 }
 
 fn tls_word(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {

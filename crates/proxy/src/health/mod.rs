@@ -8,6 +8,7 @@
 //! ```
 
 mod environment;
+mod external;
 mod observe;
 mod operator;
 mod outcome;

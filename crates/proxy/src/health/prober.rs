@@ -1,8 +1,9 @@
 //! One check on a socket: connects, sends and receives as the conversation says, and keeps its deadline.
 
 use super::environment::CheckEnvironment;
+use super::external;
 use super::outcome::Probe;
-use crate::net::{ConnectOptions, SocketTuning, Stream, connect};
+use crate::net::{ConnectOptions, SocketTuning, Stream, TlsStream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
@@ -22,8 +23,6 @@ const READ_SIZE: usize = 4096;
 enum Unreachable {
     /// The server has no address now, or no port.
     NoAddress,
-    /// It asks for something that checks cannot do.
-    Unsupported(&'static str),
 }
 
 /// The connection of a check.
@@ -43,6 +42,9 @@ pub(super) async fn probe(
     interval: Duration,
 ) -> Outcome {
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
+    if let (Probe::Health, Some(check)) = (probe, &proxy.external_check) {
+        return external::probe(shared, server, check, interval).await;
+    }
     let options = &proxy.check_options;
     let settings = Settings {
         interval,
@@ -88,10 +90,6 @@ async fn open(
             conversation.handle_no_socket(Instant::now(), "No address");
             return Wire::None;
         }
-        Err(Unreachable::Unsupported(what)) => {
-            conversation.handle_no_socket(Instant::now(), what);
-            return Wire::None;
-        }
     };
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
@@ -106,12 +104,27 @@ async fn open(
     };
     match bounded(conversation, connect(&target, options)).await {
         Some(Ok(mut stream)) => {
-            let greeting = greeting(server, probe, to, &stream);
+            let greeting =
+                greeting(server, probe, to, &stream, shared.state.model.global.pp2_never_send_local);
             if !greeting.is_empty() {
                 match bounded(conversation, write_all(&mut stream, &greeting)).await {
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
                         conversation.handle_error(Instant::now(), &words(&error));
+                        return Wire::None;
+                    }
+                    None => return Wire::None,
+                }
+            }
+            let connector = speaks_tls(server, probe, to)
+                .then(|| shared.tls.connector(server.id.proxy, server.id.index as usize))
+                .flatten();
+            if let Some(connector) = connector {
+                conversation.handle_handshaking(Instant::now());
+                match bounded(conversation, handshake(stream, server, to, &connector)).await {
+                    Some(Ok(secured)) => stream = secured,
+                    Some(Err(error)) => {
+                        conversation.handle_error(Instant::now(), &error);
                         return Wire::None;
                     }
                     None => return Wire::None,
@@ -196,6 +209,42 @@ async fn bounded<T>(conversation: &mut Conversation, future: impl Future<Output 
     }
 }
 
+/// As HAProxy: a check speaks TLS where requests do, unless it goes elsewhere; `check-ssl` and `connect ssl` ask for it.
+fn speaks_tls(server: &ServerState, probe: Probe, to: &ConnectTo) -> bool {
+    let Probe::Health = probe else { return false };
+    let settings = &server.settings;
+    let Some(check) = &settings.check else { return false };
+    let requests = settings.tls.is_some() && !settings.tls_checks_only;
+    let elsewhere = check.port.is_some() || check.addr.is_some();
+    to.tls || (to.use_server_defaults && (check.tls || (requests && !elsewhere)))
+}
+
+/// Does the handshake of a check; the error is HAProxy's word for it.
+async fn handshake(
+    stream: Stream,
+    server: &ServerState,
+    to: &ConnectTo,
+    connector: &tls::Connector,
+) -> Result<Stream, String> {
+    let check = server.settings.check.as_ref();
+    let name = to.sni.as_deref().or_else(|| check.and_then(|check| check.sni.as_deref()));
+    let own: Vec<Vec<u8>> = to.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let alpn = if own.is_empty() { check.and_then(|check| check.alpn.clone()) } else { Some(own) };
+    // Checks speak HTTP/1 or less: what requests offer is not for them.
+    let session =
+        connector.connect(name, Some(&alpn.unwrap_or_default())).map_err(|error| error.to_string())?;
+    let mut secured = TlsStream::new(stream);
+    secured.begin(session, &[]);
+    match poll_fn(|context| secured.poll_handshake(context)).await {
+        Ok(()) => Ok(Stream::Tls(Box::new(secured))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err("Connection closed during SSL handshake".to_owned())
+        }
+        Err(_) if secured.failure().is_some() => Err("SSL handshake failure".to_owned()),
+        Err(error) => Err(words(&error)),
+    }
+}
+
 async fn write_all(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
     let mut left = bytes;
     while !left.is_empty() {
@@ -209,9 +258,6 @@ async fn write_all(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
 
 fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, Unreachable> {
     let check = server.settings.check.as_ref().filter(|_| probe == Probe::Health);
-    if to.tls || check.is_some_and(|check| check.tls) {
-        return Err(Unreachable::Unsupported("TLS checks are not available"));
-    }
     let (address, port): (Option<IpAddr>, Option<u16>) = match probe {
         Probe::Health => (check.and_then(|check| check.addr), check.and_then(|check| check.port)),
         Probe::Agent => {
@@ -242,7 +288,13 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
 
 /// The PROXY header of a check: our own connection in version 1, `LOCAL` in version 2. A check that goes elsewhere than
 /// the traffic does not inherit `send-proxy`.
-fn greeting(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Stream) -> Vec<u8> {
+fn greeting(
+    server: &ServerState,
+    probe: Probe,
+    to: &ConnectTo,
+    stream: &Stream,
+    never_local: bool,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let Some(check) = server.settings.check.as_ref().filter(|_| probe == Probe::Health) else { return out };
     let same_place =
@@ -255,7 +307,14 @@ fn greeting(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Stream)
     match server.settings.send_proxy {
         Some(ProxyProtocol::V2 { .. }) => {
             // Without TLVs a header always fits.
-            let _ = write_v2(&mut out, &Announcement::default());
+            let told = |peer: Option<Peer>| match peer {
+                Some(Peer::Inet(address)) => Some(address),
+                Some(Peer::Unix) | None => None,
+            };
+            let ends = told(stream.local()).zip(told(stream.peer()));
+            let endpoints =
+                ends.filter(|_| never_local).map(|(source, destination)| Endpoints { source, destination });
+            let _ = write_v2(&mut out, &Announcement { endpoints, ..Announcement::default() });
         }
         Some(ProxyProtocol::V1) | None => {
             let endpoints = match (stream.local(), stream.peer()) {

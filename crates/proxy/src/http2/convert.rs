@@ -86,7 +86,8 @@ pub fn read_trailers(fields: &HeaderMap, limits: &Limits) -> Result<Box<Head>, R
 }
 
 fn add_fields(fields: &HeaderMap, limits: &Limits, head: &mut Head, has_host: bool) -> Result<(), ReadError> {
-    if fields.len() + head.field_count() >= limits.max_fields {
+    // HAProxy takes twice as many as over HTTP/1, where a field costs more.
+    if fields.len() + head.field_count() >= 2 * limits.max_fields {
         return Err(ReadError::TooManyFields);
     }
     let mut cookies: Vec<u8> = Vec::new();

@@ -31,7 +31,7 @@ impl Stream {
         let polled = match self {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut read),
             Stream::Unix(unix) => Pin::new(unix).poll_read(context, &mut read),
-            Stream::Tls(tls) => return tls.poll_read(context, read.initialize_unfilled()),
+            Stream::Tls(tls) => return tls.poll_read(context, buffer),
             Stream::Http2(stream) => return stream.poll_read(context, read.initialize_unfilled()),
         };
         match polled {
@@ -99,7 +99,7 @@ impl Stream {
     pub fn takes_pipes(&self) -> bool {
         match self {
             Stream::Tcp(_) => true,
-            Stream::Unix(_) | Stream::Tls(_) | Stream::Http2(_) => false,
+            Stream::Unix(_) | Stream::Http2(_) | Stream::Tls(_) => false,
         }
     }
 
@@ -126,8 +126,7 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
             Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
-            // TLS encrypts what it is given into one buffer anyhow.
-            Stream::Tls(_) | Stream::Http2(_) => {
+            Stream::Http2(_) | Stream::Tls(_) => {
                 let first = slices.iter().find(|slice| !slice.is_empty());
                 self.poll_write(context, first.map_or(&[], |slice| slice))
             }
@@ -138,15 +137,7 @@ impl Stream {
     pub fn is_write_vectored(&self) -> bool {
         match self {
             Stream::Tcp(_) | Stream::Unix(_) => true,
-            Stream::Tls(_) | Stream::Http2(_) => false,
-        }
-    }
-
-    /// A stream of an HTTP/2 connection.
-    pub fn as_http2(&mut self) -> Option<&mut Http2Stream> {
-        match self {
-            Stream::Http2(stream) => Some(stream),
-            Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_) => None,
+            Stream::Http2(_) | Stream::Tls(_) => false,
         }
     }
 
@@ -167,6 +158,14 @@ impl Stream {
         }
     }
 
+    /// A stream of an HTTP/2 connection.
+    pub fn as_http2(&mut self) -> Option<&mut Http2Stream> {
+        match self {
+            Stream::Http2(stream) => Some(stream),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_) => None,
+        }
+    }
+
     pub fn is_http2(&self) -> bool {
         matches!(self, Stream::Http2(_))
     }
@@ -180,7 +179,10 @@ impl Stream {
 
     /// The protocol that both ends agreed on (ALPN), such as `h2`.
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.tls()?.alpn()
+        match self {
+            Stream::Tls(tls) => tls.alpn(),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Http2(_) => None,
+        }
     }
 
     /// Ready when a read would not block: bytes, end of stream or an error wait. Costs no syscall.
@@ -203,15 +205,18 @@ impl Stream {
         self.poll_read_ready(context).is_pending() || self.poll_read(context, &mut [0]).is_pending()
     }
 
-    /// Sends FIN (after TLS has said so too; of a stream: its end); the other direction stays open.
+    /// Sends FIN (TLS says so first; of a stream: its end); the other direction stays open.
     pub fn shutdown_write(&mut self) {
         match self {
-            Stream::Tls(tls) => tls.close(),
-            Stream::Http2(stream) => return stream.finish(None),
-            Stream::Tcp(_) | Stream::Unix(_) => {}
+            // An error means that the peer is gone already: the read side tells the same.
+            Stream::Tcp(tcp) => _ = rustix::net::shutdown(tcp, rustix::net::Shutdown::Write),
+            Stream::Unix(unix) => _ = rustix::net::shutdown(unix, rustix::net::Shutdown::Write),
+            Stream::Tls(tls) => {
+                tls.close();
+                tls.transport_mut().shutdown_write();
+            }
+            Stream::Http2(stream) => stream.finish(None),
         }
-        // An error means that the peer is gone already: the read side tells the same.
-        let _ = self.with_socket(|socket| rustix::net::shutdown(socket, rustix::net::Shutdown::Write));
     }
 
     pub fn peer(&self) -> Option<Peer> {
@@ -227,8 +232,8 @@ impl Stream {
         match self {
             Stream::Tcp(tcp) => tcp.local_addr().ok().map(Peer::Inet),
             Stream::Unix(_) => Some(Peer::Unix),
-            Stream::Tls(tls) => tls.transport().local(),
             Stream::Http2(stream) => stream.link.with(Stream::local),
+            Stream::Tls(tls) => tls.transport().local(),
         }
     }
 
@@ -243,19 +248,16 @@ impl Stream {
 
     /// Runs `with` on the socket below.
     pub fn with_socket<R>(&self, with: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
-        let mut with = Some(with);
-        let mut result = None;
-        self.visit_socket(&mut |socket| result = with.take().map(|with| with(socket)));
-        result.expect("every stream has one socket")
-    }
-
-    /// The same without a type of its own for each closure: streams lie in streams.
-    fn visit_socket(&self, visit: &mut dyn FnMut(BorrowedFd<'_>)) {
         match self {
-            Stream::Tcp(tcp) => visit(tcp.as_fd()),
-            Stream::Unix(unix) => visit(unix.as_fd()),
-            Stream::Tls(tls) => tls.transport().visit_socket(visit),
-            Stream::Http2(stream) => stream.link.with(|link| link.visit_socket(visit)),
+            Stream::Tcp(tcp) => with(tcp.as_fd()),
+            Stream::Unix(unix) => with(unix.as_fd()),
+            Stream::Tls(tls) => tls.transport().with_socket(with),
+            Stream::Http2(stream) => stream.link.with(|link| match link {
+                Stream::Tcp(tcp) => with(tcp.as_fd()),
+                Stream::Unix(unix) => with(unix.as_fd()),
+                Stream::Tls(tls) => tls.transport().with_socket(with),
+                Stream::Http2(_) => unreachable!("a stream runs over a connection"),
+            }),
         }
     }
 
@@ -274,15 +276,13 @@ impl Stream {
     /// packets that the close sends get a TTL of 1, so that no client further than the next router sees them.
     pub fn forget(&mut self) {
         match self {
-            Stream::Tcp(tcp) => {
-                if sys::socket_options::set_repair(&*tcp).is_err() {
-                    let _ = socket2::SockRef::from(&*tcp).set_ttl_v4(1);
-                    self.reset_on_close();
-                }
+            Stream::Tcp(tcp) if sys::socket_options::set_repair(&*tcp).is_err() => {
+                let _ = socket2::SockRef::from(&*tcp).set_ttl_v4(1);
+                self.reset_on_close();
             }
-            Stream::Unix(_) => {}
-            Stream::Tls(tls) => tls.forget(),
+            Stream::Tcp(_) | Stream::Unix(_) => {}
             Stream::Http2(stream) => stream.link.forget(),
+            Stream::Tls(tls) => tls.forget(),
         }
     }
 }
@@ -291,8 +291,8 @@ impl ClientSocket for Stream {
     fn tcp(&self, which: TcpNumber) -> Option<i64> {
         let tcp = match self {
             Stream::Tcp(tcp) => tcp,
-            Stream::Tls(tls) => return tls.transport().tcp(which),
             Stream::Http2(stream) => return stream.link.with(|below| below.tcp(which)),
+            Stream::Tls(tls) => return tls.transport().tcp(which),
             Stream::Unix(_) => return None,
         };
         let known = sys::socket_options::tcp_information(tcp).ok()?;

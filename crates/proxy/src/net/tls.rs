@@ -10,6 +10,7 @@
 
 use super::Stream;
 use super::buffers::{Pending, SCRATCH_SIZE};
+use crate::worker::TlsSlot;
 use rules::tls::TlsFacts;
 use std::cell::RefCell;
 use std::io;
@@ -51,6 +52,8 @@ pub struct TlsStream {
     ended: bool,
     /// The connection failed; nothing may be read or written.
     failed: Option<tls::Error>,
+    /// Its place among the TLS connections of the process.
+    slot: Option<TlsSlot>,
 }
 
 impl TlsStream {
@@ -66,7 +69,13 @@ impl TlsStream {
             promised: 0,
             ended: false,
             failed: None,
+            slot: None,
         }
+    }
+
+    /// Keeps a place of the process for as long as this connection lives.
+    pub fn hold(&mut self, slot: TlsSlot) {
+        self.slot = Some(slot);
     }
 
     /// TLS begins; `bytes` were read already.
@@ -76,12 +85,12 @@ impl TlsStream {
         self.more = true;
     }
 
-    pub fn transport(&self) -> &Stream {
-        &self.transport
-    }
-
     pub fn transport_mut(&mut self) -> &mut Stream {
         &mut self.transport
+    }
+
+    pub fn transport(&self) -> &Stream {
+        &self.transport
     }
 
     pub fn alpn(&self) -> Option<&[u8]> {

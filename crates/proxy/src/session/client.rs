@@ -7,6 +7,7 @@ use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
+use crate::state::counters::{Counter, ListenerCounters};
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::{Mode, Protocol};
@@ -55,8 +56,6 @@ pub struct Client {
     pub proxy_header: bool,
     /// What is known of its TLS; also of one that failed.
     pub tls: Option<Arc<TlsFacts>>,
-    /// It counts as a TLS connection of the process.
-    pub counted_tls: bool,
     /// Why it failed before it became a session.
     pub error: ConnectionError,
     /// `sess.*`; made by the first transaction.
@@ -123,6 +122,13 @@ impl Client {
             tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
             now,
             wall: state.clock.wall(now),
+        }
+    }
+
+    /// `option socket-stats`: adds to what the client's listener counts.
+    pub fn count_at_listener(&self, counter: impl Fn(&ListenerCounters) -> &Counter, amount: u64) {
+        if let Some(counters) = self.worker.listener_counters(self.frontend, self.listener) {
+            counter(counters).add(amount);
         }
     }
 
@@ -241,9 +247,9 @@ pub async fn serve(mut client: Client) {
         let settings = worker.plan().settings(frontend);
         match settings.mode {
             Mode::Http => {
-                let agreed = settings.binds[client.listener as usize].protocol == Protocol::Http2
-                    || client.stream.alpn() == Some(b"h2");
-                if agreed || http1::serve(&mut client).await == http1::Served::Http2 {
+                let agreed = settings.binds[client.listener as usize].protocol;
+                let http2 = agreed == Protocol::Http2 || client.stream.alpn() == Some(b"h2");
+                if http2 || http1::serve(&mut client).await == http1::Served::Http2 {
                     // Boxed so that other connections' futures stay small.
                     return Box::pin(http2::serve(client)).await;
                 }
@@ -265,17 +271,8 @@ fn end(mut client: Client) {
         client.stream.shutdown_write();
         client.stream.reset_on_close();
     }
-    let control = Rc::clone(&client.control);
-    let (listener, counted_tls) = (client.listener, client.counted_tls);
+    worker.sessions.borrow_mut().remove(&client.control);
+    let (frontend, listener) = (client.frontend, client.listener);
     drop(client);
-    forget(&worker, &control, listener, counted_tls);
-}
-
-/// A connection that was closed is forgotten: others may have its place.
-pub fn forget(worker: &Worker, control: &Control, listener: u32, counted_tls: bool) {
-    worker.sessions.borrow_mut().remove(control);
-    if counted_tls {
-        worker.state().process.tls_connections.decrement();
-    }
-    worker.connection_ended(control.frontend, listener);
+    worker.connection_ended(frontend, listener);
 }

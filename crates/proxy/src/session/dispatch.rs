@@ -3,13 +3,15 @@
 use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
+use super::multiplex::{self, Speech};
 use super::reply;
+use super::secure_server;
 use super::tcp;
 use super::transaction::Transaction;
 use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
-use haproxy_config::model::{self, HttpReuse, Protocol, ServerPort, WebSocketProtocol};
+use haproxy_config::model::{self, HttpReuse, ServerPort};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -236,11 +238,16 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
             return Poll::Ready(Ok(()));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'C' }));
+            return Poll::Ready(Err(left_status(client, b'C')));
         }
         Poll::Pending
     })
     .await
+}
+
+/// How a request ends whose client left: one of HTTP/1 may still read, of HTTP/2 the stream is gone.
+fn left_status(client: &Client, phase: u8) -> Abort {
+    Abort { status: (!client.stream.is_http2()).then_some(503), cause: b'C', phase }
 }
 
 /// Whether the client left while we wait for something else: it closed, if that counts (`option abortonclose`), or it has
@@ -347,7 +354,7 @@ async fn wait_in_queue(
             return Poll::Ready(Ok(grant));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'Q' }));
+            return Poll::Ready(Err(left_status(client, b'Q')));
         }
         client.deadline.poll(context).map(|()| Err(Abort { status: Some(503), cause: b's', phase: b'Q' }))
     })
@@ -370,39 +377,37 @@ async fn connection(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
-    if speaks_http2(transaction, server) {
-        return super::multiplex::connection(client, transaction, server, settings).await;
+    let speech = multiplex::speech(transaction, server, settings);
+    match speech {
+        Speech::Http1 => {}
+        Speech::Http2 => return multiplex::connection(client, transaction, server, settings).await,
+        Speech::Either => {
+            if let Some(connection) = multiplex::join(client, transaction, server, settings).await {
+                return Ok(connection);
+            }
+        }
     }
     let worker = std::rc::Rc::clone(&client.worker);
+    let name = secure_server::name(client, transaction, server);
     if let Some(mut private) = client.private.take()
         && private.server.slot == server.slot
+        && private.name == name
         && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
         return Ok(*private);
     }
     if may_share(client, server, settings)
-        && let Some(connection) = IdlePool::take(&worker.idle, server).await
+        && let Some(connection) = IdlePool::take(&worker.idle, server, name.as_deref()).await
     {
         reused(client, transaction, server);
         return Ok(connection);
     }
-    open(client, transaction, server, settings).await
-}
-
-/// Whether this request goes over HTTP/2.
-fn speaks_http2(transaction: &Transaction, server: &ServerState) -> bool {
-    if server.settings.protocol == Protocol::Http2 || server.settings.websocket == WebSocketProtocol::Http2 {
-        let websocket = transaction.request.upgrades_to_websocket();
-        return match server.settings.websocket {
-            WebSocketProtocol::Http1 if websocket => false,
-            WebSocketProtocol::Http2 if websocket => true,
-            WebSocketProtocol::Auto | WebSocketProtocol::Http1 | WebSocketProtocol::Http2 => {
-                server.settings.protocol == Protocol::Http2
-            }
-        };
+    let opened = open(client, transaction, server, settings, name, speech).await?;
+    if speech == Speech::Either && opened.stream.alpn() == Some(b"h2") {
+        return multiplex::over(client, transaction, settings, opened).await;
     }
-    false
+    Ok(opened)
 }
 
 /// Whether this request may go over a connection that another client opened.
@@ -461,6 +466,8 @@ pub async fn open(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
+    name: Option<Box<str>>,
+    speech: Speech,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
@@ -502,12 +509,24 @@ pub async fn open(
             }));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Failure::Abort(Abort { status: Some(503), cause: b'C', phase: b'C' })));
+            return Poll::Ready(Err(Failure::Abort(left_status(client, b'C'))));
         }
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
     })
     .await;
-    let stream = result?;
+    let mut stream = result?;
+    let mut facts = None;
+    let connector = secure_server::connector(client, server);
+    if let Some(connector) = &connector {
+        let mut greeting = Vec::new();
+        super::proxy_header::write(transaction, &server.settings, &mut greeting);
+        let (name, alpn) = (name.as_deref(), multiplex::alpn(server, settings, speech));
+        let (greeting, alpn) = (&greeting[..], alpn.as_deref());
+        let secured =
+            secure_server::connect(client, transaction, stream, connector, name, greeting, alpn, abort)
+                .await?;
+        (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
+    }
     worker.shared.observe(server, checks::Observation::L4Ok);
     transaction.facts.times.connected = Some(Instant::now());
     let peer = match &target {
@@ -516,6 +535,8 @@ pub async fn open(
     };
     let mut connection = ServerConnection::new(stream, Arc::clone(server), peer);
     connection.local = connection.stream.local();
+    connection.announced = connector.is_some();
+    (connection.tls, connection.name) = (facts, name);
     Ok(connection)
 }
 

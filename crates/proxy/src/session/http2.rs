@@ -1,7 +1,7 @@
 //! HTTP/2 with the client: one task moves the frames and accepts streams, and each stream runs its transaction in a task
 //! of its own, as a [`Client`] that has one request.
 
-use super::client::{Client, forget};
+use super::client::Client;
 use super::http1::{arrived, begin, run};
 use super::tracking::{self, Trackers};
 use super::transaction::Transaction;
@@ -18,7 +18,7 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http_types::Request;
 use rules::tls::TlsFacts;
-use rules::{ConnectionError, Peer, ProxyId, VariableSet, WallTime};
+use rules::{Peer, ProxyId, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -89,10 +89,9 @@ pub async fn serve(client: Client) {
         counted,
         trackers,
         proxy_header,
-        tls,
-        counted_tls,
-        error: _,
         variables,
+        tls,
+        error: _,
     } = client;
     let link = Link::new(stream);
     let session = Rc::new(Session {
@@ -124,7 +123,8 @@ pub async fn serve(client: Client) {
         streams(&session, connection, deadline, &control).await;
     }
     drop(session);
-    forget(&worker, &control, listener, counted_tls);
+    worker.sessions.borrow_mut().remove(&control);
+    worker.connection_ended(frontend, listener);
 }
 
 /// Exchanges the first SETTINGS.
@@ -146,7 +146,8 @@ enum Event {
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
-    Flooded,
+    /// The client sent what it must not.
+    Refused,
     /// A stream has ended, or the process is to stop.
     Look,
 }
@@ -172,8 +173,8 @@ async fn streams(
             let event = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
-                Poll::Pending if session.link.is_forgotten() => Event::Ended,
-                Poll::Pending if session.link.is_flooded() => Event::Flooded,
+                Poll::Pending if session.link.is_hung_up() => Event::Ended,
+                Poll::Pending if session.link.refusal().is_some() => Event::Refused,
                 Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
                 Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
             };
@@ -187,7 +188,10 @@ async fn streams(
             }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
-            Event::Flooded => return goodbye(connection, Reason::ENHANCE_YOUR_CALM).await,
+            Event::Refused => {
+                let reason = session.link.refusal().unwrap_or(Reason::PROTOCOL_ERROR);
+                return goodbye(connection, reason).await;
+            }
             Event::Look => {}
         }
         if !leaving && (worker.state().is_stopping() || left == Some(0)) {
@@ -249,6 +253,12 @@ fn accepted(
         session.counted.set(client.counted);
         run(&mut client, &mut transaction).await;
         Transaction::give(transaction);
+        if client.stream.as_http2().is_some_and(|stream| stream.is_cut()) {
+            // What was received of the response goes out before the reset that says that there is no more.
+            session.wake();
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
         session.ended(client);
     });
 }
@@ -301,10 +311,9 @@ impl Session {
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
-            tls: self.tls.clone(),
-            counted_tls: false,
-            error: ConnectionError::default(),
             variables: Some(Rc::clone(&self.variables)),
+            tls: self.tls.clone(),
+            error: rules::ConnectionError::default(),
         }
     }
 
@@ -319,9 +328,15 @@ impl Session {
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
             self.idle_since.set(Instant::now());
-            if let Some(waker) = self.waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
+        }
+        if self.active.get() == 0 || self.link.is_hung_up() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
         }
     }
 }

@@ -10,7 +10,9 @@
 
 mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
+mod caching;
 mod choice;
 mod client;
 mod compress;
@@ -30,6 +32,9 @@ mod response;
 mod route;
 mod rules;
 mod secure;
+mod secure_server;
+mod service;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;

@@ -82,6 +82,7 @@ async fn section(client: &mut Client, transaction: &mut Transaction, settings: &
     if !settings.tcp_request_content.is_empty()
         && content::request(client, transaction, settings).await == content::Decision::Reject
     {
+        hang_up(client);
         return Some(After::Close);
     }
     let mut outcome = Outcome::Next;
@@ -101,7 +102,17 @@ async fn section(client: &mut Client, transaction: &mut Transaction, settings: &
         Outcome::Next => None,
         Outcome::Answer(answer) => Some(reply::answer(client, transaction, answer).await),
         Outcome::Error(status) => Some(reply::answer_error(client, transaction, status).await),
-        Outcome::Close => Some(After::Close),
+        Outcome::Close => {
+            hang_up(client);
+            Some(After::Close)
+        }
+    }
+}
+
+/// A rejected request ends the whole connection, not its stream alone.
+fn hang_up(client: &mut Client) {
+    if let Some(stream) = client.stream.as_http2() {
+        stream.link.hang_up();
     }
 }
 

@@ -1,6 +1,7 @@
 //! TLS with the client: the hello, the choice of a certificate, the handshake, and what is said of one that fails.
 
 use super::client::{Client, Filled};
+use crate::worker::TlsSlot;
 use haproxy_config::model::{Mode, Proxy};
 use rules::ConnectionError;
 use rules::tls::{HelloCapture, TlsError, TlsFacts};
@@ -8,7 +9,6 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Instant;
 use tls::hello::{self, Hello, Parsed};
@@ -56,13 +56,13 @@ pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listen
         (one, other) => one.or(other),
     };
     client.expect_within(timeout, now);
-    let max = process.max_tls_connections.load(Relaxed);
-    process.tls_connections.increment();
-    client.counted_tls = true;
-    let result = if max > 0 && process.tls_connections.get() > max {
-        Err(TOO_MANY.into())
-    } else {
-        handshake(client, listener).await
+    let result = match (TlsSlot::take(&worker.shared), client.stream.tls_mut()) {
+        (Some(slot), Some(stream)) => {
+            stream.hold(slot);
+            handshake(client, listener).await
+        }
+        (None, _) => Err(TOO_MANY.into()),
+        (Some(_), None) => Err(FAILURE.into()),
     };
     let counters = worker.frontend_counters(client.frontend);
     match result {

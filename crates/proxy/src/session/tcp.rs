@@ -70,6 +70,7 @@ pub async fn relay(
     super::stick::store(client, transaction, backend, &server);
     transaction.facts.server_dst = connection.peer;
     transaction.facts.server_src = connection.local;
+    transaction.facts.server_tls = connection.tls.clone();
     let settings = worker.plan().settings(backend);
     let sides = (back.tunnel.or(front.client), back.tunnel.or(back.server));
     let mut activity =
@@ -78,7 +79,11 @@ pub async fn relay(
     log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
-    super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    up.limit(std::mem::take(&mut transaction.upload_limits));
+    down.limit(std::mem::take(&mut transaction.download_limits));
+    if !connection.announced {
+        super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
+    }
     let header = up.pending.len() as u64;
     let fins = HalfClosed { client_fin: front.client_fin, server_fin: back.server_fin };
     let inspection = (!settings.tcp_response_content.is_empty()).then(|| Inspection {

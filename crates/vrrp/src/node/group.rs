@@ -117,11 +117,8 @@ impl Node {
             let router = &mut self.members[id.0].router;
             match state {
                 State::Master => router.promote(now),
-                State::Backup => {
-                    router.demote(now);
-                    // Its own fault or the group's would have kept the first one from leaving.
-                    router.set_fault(now, false);
-                }
+                // Who is at fault with the group is mended with it, by `track`.
+                State::Backup => router.demote(now),
                 State::Fault => router.set_fault(now, true),
                 State::Initialize => {}
             }

@@ -184,6 +184,8 @@ impl Node {
         // Who goes on as master does not wait for the first run of a script.
         if must_wait && start == Start::Fresh {
             self.members[id.0].start = Some(start);
+            self.members[id.0].router.clear();
+            self.collect(id);
             return;
         }
         let at_fault = self.is_at_fault(id) || self.is_group_at_fault(id);

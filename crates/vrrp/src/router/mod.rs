@@ -131,6 +131,8 @@ pub struct Router {
     /// The last lesser sender that was logged: one line for each, not for each advert.
     discarded: Option<(IpAddr, u8)>,
     warned_same_address: bool,
+    /// Whether addresses that an earlier life left were removed.
+    is_clear: bool,
     peers: Peers,
     announcements: Announcements,
     actions: VecDeque<Action>,
@@ -164,6 +166,7 @@ impl Router {
             rival: None,
             discarded: None,
             warned_same_address: false,
+            is_clear: false,
             peers: Peers::default(),
             announcements: Announcements::default(),
             actions: VecDeque::new(),
@@ -250,7 +253,10 @@ impl Router {
         }
         match start {
             Start::Fresh if self.config.start_delay.is_zero() => self.begin(now, true),
-            Start::Fresh => self.start_at = Some(now + self.config.start_delay),
+            Start::Fresh => {
+                self.clear();
+                self.start_at = Some(now + self.config.start_delay);
+            }
             Start::Adopt { .. } if self.at_fault => self.begin(now, true),
             Start::Adopt { silent_for } => self.adopt(now, silent_for),
         }
@@ -411,9 +417,13 @@ impl Router {
 
     /// The first state after a start or a fault.
     fn begin(&mut self, now: Instant, initial: bool) {
+        let is_master = self.config.starts_as_master() && !self.in_group && !self.at_fault;
+        if initial && !is_master {
+            self.clear();
+        }
         if self.at_fault {
             self.enter(now, State::Fault, initial);
-        } else if self.config.starts_as_master() && !self.in_group {
+        } else if is_master {
             self.enter(now, State::Master, initial);
         } else {
             self.enter(now, State::Backup, initial);
@@ -425,8 +435,7 @@ impl Router {
 
     /// Goes on as the master that died.
     fn adopt(&mut self, now: Instant, silent_for: Option<Duration>) {
-        let patience = self.config.interval.duration() * self.config.down_timer_adverts;
-        let listening = silent_for.is_none_or(|silent| silent >= patience);
+        let listening = silent_for.is_none_or(|silent| silent >= self.patience());
         self.log(Notice::Adopted { listening });
         if listening {
             self.state = State::Master;
@@ -462,12 +471,12 @@ impl Router {
                 if resigns {
                     self.log(Notice::SentPriorityZero);
                 }
-                self.remove_addresses(before, initial);
+                self.remove_addresses(before);
                 self.discard_memory();
             }
             State::Backup => {
                 self.log(Notice::Entering { state: next, initial });
-                self.remove_addresses(before, initial);
+                self.remove_addresses(before);
                 self.wait_for_master(now);
                 self.notify(NotifyEvent::Backup);
             }
@@ -486,16 +495,23 @@ impl Router {
                 if resigns {
                     self.log(Notice::SentPriorityZero);
                 }
-                self.remove_addresses(before, initial);
+                self.remove_addresses(before);
                 self.discard_memory();
                 self.notify(NotifyEvent::Fault);
             }
         }
     }
 
-    /// After a start, addresses may be left of an earlier life.
-    fn remove_addresses(&mut self, before: State, initial: bool) {
-        if initial || before == State::Master {
+    fn remove_addresses(&mut self, before: State) {
+        match before {
+            State::Master => self.push(Action::RemoveAddresses),
+            State::Initialize | State::Backup | State::Fault => {}
+        }
+    }
+
+    /// Removes addresses that an earlier life left, once: also before a start that has to wait.
+    pub(crate) fn clear(&mut self) {
+        if !std::mem::replace(&mut self.is_clear, true) {
             self.push(Action::RemoveAddresses);
         }
     }
@@ -561,7 +577,7 @@ impl Router {
             return;
         }
         let silent = self.last_advert.map_or(Duration::ZERO, |last| now - last);
-        if silent >= self.config.interval.duration() * self.config.down_timer_adverts {
+        if silent >= self.patience() {
             // Others had the time to take over, and what they said may not have reached us yet.
             self.statistics.count(Counter::Stalls);
             self.log(Notice::Stalled { late: silent - self.config.interval.duration() });
@@ -606,10 +622,16 @@ impl Router {
         }
     }
 
+    /// How long others of our priority wait for us: who was silent for less is still the master.
+    fn patience(&self) -> Duration {
+        let RouterConfig { version, interval, down_timer_adverts, .. } = self.config;
+        master_down_interval(version, self.priority, interval, down_timer_adverts)
+    }
+
     /// The timer of a backup starts again.
     fn wait_for_master(&mut self, now: Instant) {
-        let adverts = self.config.down_timer_adverts;
-        let wait = master_down_interval(self.config.version, self.priority, self.master_interval, adverts);
+        let RouterConfig { version, down_timer_adverts, .. } = self.config;
+        let wait = master_down_interval(version, self.priority, self.master_interval, down_timer_adverts);
         self.down_at = Some(now + wait);
         self.resigned = None;
         self.is_ready = false;

@@ -155,7 +155,7 @@ fn instance(text: &mut String, view: &View<'_>, wanted: &Instance, one: &Instanc
     put(format!("VRRP Version = {version}"));
     put(format!("State = {}", one.state.word()));
     put("Flags: none".to_owned());
-    put(format!("Wantstate = {}", wanted_state(wanted).word()));
+    put(format!("Wantstate = {}", wanted_state(wanted, one).word()));
     if one.last_transition.is_zero() {
         put("Last transition = 0.000000 (Never)".to_owned());
     } else {

@@ -3,7 +3,7 @@
 use super::data::{address_line, command_line};
 use crate::snapshot::{InstanceSnapshot, Snapshot};
 use keepalived_config::model::{Authentication, Command, Instance, Model, Version};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::time::Duration;
 use vrrp::{Counter, State};
 
@@ -13,23 +13,29 @@ const COUNTERS: usize = 14;
 /// The whole document.
 pub fn json(model: &Model, snapshot: &Snapshot) -> String {
     let instances = model.instances.iter().zip(&snapshot.instances);
-    let array: Vec<Value> = instances.map(|(wanted, one)| instance(model, wanted, one)).collect();
-    let document =
-        if model.global.json_version == 2 { json!({ "vrrp": array }) } else { Value::Array(array) };
-    document.to_string()
+    let array: Vec<String> = instances.map(|(wanted, one)| instance(model, wanted, one)).collect();
+    let array = format!("[{}]", array.join(","));
+    if model.global.json_version == 2 { format!("{{\"vrrp\":{array}}}\n") } else { format!("{array}\n") }
+}
+
+/// Members in keepalived's order, with its escapes: people compare these files as text.
+fn object(members: &[(&str, Value)]) -> String {
+    let members: Vec<String> = members
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{}", value.to_string().replace('/', "\\/")))
+        .collect();
+    format!("{{{}}}", members.join(","))
 }
 
 fn seconds(interval: Duration) -> Value {
     if interval.subsec_nanos() == 0 { json!(interval.as_secs()) } else { json!(interval.as_secs_f64()) }
 }
 
-fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> Value {
+fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> String {
     let garp = &wanted.garp;
     let number = u8::from;
-    let mut data = Map::new();
-    let mut put = |name: &str, value: Value| {
-        data.insert(name.to_owned(), value);
-    };
+    let mut data: Vec<(&str, Value)> = Vec::new();
+    let mut put = |name: &'static str, value: Value| data.push((name, value));
     let interface = wanted.interface.clone().unwrap_or_default();
     let vmac = one.own_interface.clone().filter(|own| Some(own) != one.interface.as_ref());
     put("iname", json!(wanted.name));
@@ -59,7 +65,7 @@ fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> Value {
     put("nopreempt", json!(!wanted.preempt));
     put("preempt_delay", seconds(wanted.preempt_delay));
     put("state", json!(one.state.number()));
-    put("wantstate", json!(wanted_state(wanted).number()));
+    put("wantstate", json!(wanted_state(wanted, one).number()));
     put(
         "version",
         json!(match wanted.version {
@@ -113,9 +119,9 @@ fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> Value {
         put("auth_data", json!(String::from_utf8_lossy(&secret[..end])));
     }
     let counts = Counter::ALL.iter().take(COUNTERS);
-    let stats: Map<String, Value> =
-        counts.map(|counter| (counter.name().to_owned(), json!(one.statistics.get(*counter)))).collect();
-    json!({ "data": data, "stats": stats })
+    let stats: Vec<(&str, Value)> =
+        counts.map(|counter| (counter.name(), json!(one.statistics.get(*counter)))).collect();
+    format!("{{\"data\":{},\"stats\":{}}}", object(&data), object(&stats))
 }
 
 fn micros(time: Duration) -> f64 {
@@ -123,10 +129,11 @@ fn micros(time: Duration) -> f64 {
     Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0)).as_secs_f64()
 }
 
-/// The state the configuration asks for.
-pub(super) fn wanted_state(wanted: &Instance) -> State {
-    match wanted.state {
-        keepalived_config::model::WantedState::Master => State::Master,
-        keepalived_config::model::WantedState::Backup => State::Backup,
+/// The state it is to be in: what it is in, once it was started.
+pub(super) fn wanted_state(wanted: &Instance, one: &InstanceSnapshot) -> State {
+    match (one.state, wanted.state) {
+        (State::Initialize, keepalived_config::model::WantedState::Master) => State::Master,
+        (State::Initialize, keepalived_config::model::WantedState::Backup) => State::Backup,
+        (state @ (State::Master | State::Backup | State::Fault), _) => state,
     }
 }

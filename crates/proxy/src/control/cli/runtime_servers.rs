@@ -42,7 +42,16 @@ pub fn add(session: &mut Session, words: &[&str]) -> Outcome {
     }
     let settings = read_server_line(proxy, name, &words[3..])?;
     let settings = numbered(state, backend, settings, words)?;
+    let tls = &session.shared().tls;
+    let connector = match &settings.tls {
+        None => None,
+        Some(own) => Some(tls.prepare(own).map_err(|fault| Reply::error(format!("{}\n", fault.message)))?),
+    };
     let id = insert(state, backend, settings);
+    if let Some(connector) = connector {
+        // It is in maintenance: nobody has asked for it yet.
+        tls.add_connector(id.proxy, id.index as usize, connector);
+    }
     session.shared().watch_server(id);
     Ok(Reply::info("New server registered.\n"))
 }
