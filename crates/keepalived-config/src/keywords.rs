@@ -130,7 +130,7 @@ fn read_statement<D: 'static, I: Iterator<Item = &'static Keyword<D>>>(
         return Err(unknown("keyword", &keyword, place, rows().map(|row| row.name)));
     };
     context.keyword = row.name;
-    check_status(row.name, row.status, keyword.span, context)?;
+    check_status(row.name, effective(place, row.name, row.status), keyword.span, context)?;
     match (row.shape, &node.block) {
         (Shape::Line, Some(_)) => {
             let mut error = Diagnostic::alert(node.span(), format!("`{}` takes no block", row.name));
@@ -163,6 +163,24 @@ fn read_statement<D: 'static, I: Iterator<Item = &'static Keyword<D>>>(
         context.report.push(diagnostic);
     }
     Ok(())
+}
+
+/// The status of a row with what the rest of the program does not do yet.
+fn effective(block: &str, name: &str, status: Status) -> Status {
+    match (status, crate::unfinished::lack(block, name)) {
+        (Status::Works | Status::Old(_), Some(lack)) => Status::ParsedOnly(lack),
+        (status, _) => status,
+    }
+}
+
+/// Tells of a word on a line what [`effective`] tells of a keyword.
+pub(crate) fn advise_unfinished(block: &str, word: &crate::language::Word, context: &mut Context<'_>) {
+    if let Some(lack) = crate::unfinished::lack(block, &word.value) {
+        context.advise(Diagnostic::notice(
+            word.span,
+            format!("`{}` is read but has no effect yet: {lack}", word.value),
+        ));
+    }
 }
 
 fn check_status(name: &str, status: Status, span: diag::Span, context: &mut Context<'_>) -> Outcome {
@@ -216,5 +234,10 @@ pub struct Listed {
 }
 
 pub(crate) fn list<D>(block: &'static str, table: &'static [Keyword<D>]) -> impl Iterator<Item = Listed> {
-    table.iter().map(move |row| Listed { block, name: row.name, status: row.status, summary: row.summary })
+    table.iter().map(move |row| Listed {
+        block,
+        name: row.name,
+        status: effective(block, row.name, row.status),
+        summary: row.summary,
+    })
 }

@@ -31,6 +31,7 @@ pub mod model;
 mod network;
 mod root;
 mod track;
+mod unfinished;
 mod vrrp;
 
 pub use host::{
