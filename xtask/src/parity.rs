@@ -1,4 +1,6 @@
-//! Compares keyword tables with haproxy's own dump: owns its reading and the report, never what a keyword means.
+//! Compares keyword tables with haproxy's own dump (and with keepalived's, see [`keepalived`]): owns its reading and the report, never what a keyword means.
+
+mod keepalived;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -54,6 +56,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let (known, all) = counts(&haproxy, &hawser, class);
         println!("  {:32}{known:>8}{all:>8}{:>6} %", title.replace('`', ""), percent(known, all));
     }
+    keepalived::run(dry)?;
     if dry {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::network::Entry;
 use crate::track::TrackedDraft;
 use diag::{Diagnostic, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub(crate) fn finish(
 ) {
     let names = Names::of(model);
     let mut ids: HashMap<String, (InstanceId, Span)> = HashMap::new();
+    let mut broken: HashSet<String> = HashSet::new();
     for draft in instances {
         if let Some((_, first)) = ids.get(&draft.name.value) {
             context.push_alert(
@@ -44,16 +45,18 @@ pub(crate) fn finish(
             continue;
         }
         let id = InstanceId(model.instances.len() as u32);
+        let draft_name = draft.name.value.clone();
         ids.insert(draft.name.value.clone(), (id, draft.name.span));
         if let Some(instance) = instance(draft, &model.global, &names, context) {
             model.instances.push(instance);
         } else {
-            // The load has failed; a placeholder would only hide mistakes in what follows.
-            ids.retain(|_, (known, _)| *known != id);
+            // The load has failed already; who names it must not be told that it is unknown.
+            ids.remove(&draft_name);
+            broken.insert(draft_name);
         }
     }
     for draft in groups {
-        group(draft, &ids, &names, model, context);
+        group(draft, &ids, &broken, &names, model, context);
     }
 }
 
@@ -198,10 +201,10 @@ fn instance(
     let priority = match draft.priority {
         Some((priority, _)) => priority,
         // An owner by what it wishes: keepalived does the same.
-        None if wanted == WantedState::Master => PRIORITY_OWNER,
+        None if wanted == WantedState::Master && !draft.broken => PRIORITY_OWNER,
         None => PRIORITY_DEFAULT,
     };
-    if let (None, Some((WantedState::Master, span))) = (draft.priority, draft.state) {
+    if let (None, Some((WantedState::Master, span)), false) = (draft.priority, draft.state, draft.broken) {
         context.advise(
             Diagnostic::warning(
                 span,
@@ -219,6 +222,8 @@ fn instance(
     let transport = transport(&draft, family, global, context);
     let garp = garp(&draft, global, strict);
     let lower_default = global.lower_priority_no_advert.unwrap_or(strict);
+    let own_name = draft.interface.as_ref().map(|word| word.value.clone());
+    let tracking = tracking(std::mem::take(&mut draft.tracking), own_name.as_deref(), names, context);
     if !complete {
         return None;
     }
@@ -277,7 +282,7 @@ fn instance(
         routes: entries(draft.routes),
         rules: entries(draft.rules),
         promote_secondaries: draft.promote_secondaries,
-        tracking: tracking(draft.tracking, interface.as_deref(), names, context),
+        tracking,
         notify: notify(draft.notify, global, false),
         receive_buffer: draft.receive_buffer,
         sync_daemon_interface: draft.sync_daemon_interface,
@@ -641,6 +646,7 @@ fn own_interface(
 fn group(
     draft: GroupDraft,
     ids: &HashMap<String, (InstanceId, Span)>,
+    broken: &HashSet<String>,
     names: &Names,
     model: &mut Model,
     context: &mut Context<'_>,
@@ -656,7 +662,7 @@ fn group(
     }
     let id = SyncGroupId(model.sync_groups.len() as u32);
     let mut members = Vec::new();
-    for member in &draft.members {
+    for member in draft.members.iter().filter(|member| !broken.contains(&member.value)) {
         let Some((instance, _)) = ids.get(&member.value) else {
             context.push_alert(*crate::keywords::unknown(
                 "instance",
