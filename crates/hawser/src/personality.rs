@@ -7,6 +7,7 @@ use std::path::Path;
 pub enum Personality {
     Haproxy,
     Keepalived,
+    Vrrp,
     Demo,
     Doctor,
     Help,
@@ -33,6 +34,11 @@ const NAMES: &[Name] = &[
         help: "virtual addresses, with keepalived's command line",
     },
     Name { name: "ipvsadm", personality: None, help: "the packet director, with ipvsadm's command line" },
+    Name {
+        name: "vrrp",
+        personality: Some(Personality::Vrrp),
+        help: "state of the virtual addresses; handover, maintenance, priority",
+    },
     Name {
         name: "demo",
         personality: Some(Personality::Demo),
