@@ -8,6 +8,7 @@ mod ipvsadm;
 mod keepalived;
 mod personality;
 mod version;
+mod vrrp_client;
 
 use personality::Personality;
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
+        Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Help) => {

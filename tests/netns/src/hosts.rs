@@ -256,6 +256,13 @@ impl Probes {
         gaps.max().unwrap_or(Duration::MAX)
     }
 
+    /// The longest time between the last answer of one host and the first of another: what a change of masters cost, without
+    /// what a busy machine adds elsewhere.
+    pub fn change(&self) -> Option<Duration> {
+        let pairs = self.answers.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+        pairs.map(|pair| pair[1].0 - pair[0].0).max()
+    }
+
     /// Who answered last.
     pub fn last(&self) -> Option<u8> {
         self.answers.last().map(|(_, name)| *name)
