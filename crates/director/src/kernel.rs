@@ -27,6 +27,8 @@ pub enum Refusal {
     Socket(io::Error),
     /// The kernel's answer could not be read.
     Malformed(Malformed),
+    /// The plane does not do this.
+    Unsupported(&'static str),
 }
 
 impl Refusal {
@@ -35,7 +37,7 @@ impl Refusal {
         match self {
             Self::Kernel(errno) => Some(*errno),
             Self::Socket(error) => error.raw_os_error(),
-            Self::Malformed(_) => None,
+            Self::Malformed(_) | Self::Unsupported(_) => None,
         }
     }
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Refusal {
             Self::Kernel(errno) => formatter.write_str(&system_text(*errno)),
             Self::Socket(error) => error.fmt(formatter),
             Self::Malformed(error) => error.fmt(formatter),
+            Self::Unsupported(what) => write!(formatter, "this data plane does not do {what} yet"),
         }
     }
 }

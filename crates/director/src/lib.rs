@@ -10,3 +10,4 @@ pub mod kernel;
 pub mod pool;
 pub mod runner;
 pub mod table;
+pub mod xdp;
