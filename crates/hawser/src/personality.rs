@@ -40,7 +40,7 @@ const NAMES: &[Name] = &[
     },
     Name {
         name: "vrrp",
-        personality: Some(Personality::Vrrp),
+        personality: Personality::Vrrp,
         help: "state of the virtual addresses; handover, maintenance, priority",
     },
     Name {
