@@ -284,6 +284,7 @@ fn accepted_one(
         private: None,
         multiplexed: None,
         prefers_last_server: false,
+        upgraded: false,
         counted: false,
         trackers: None,
         proxy_header: false,

@@ -52,8 +52,8 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(10);
 /// What the binary brings: everything that is its business.
 pub struct Options {
     pub model: Model,
-    /// Reads the configuration anew; an error is the report of what is wrong with it.
-    pub reload: Box<dyn FnMut() -> Result<Model, String>>,
+    /// Reads the configuration anew, with remarks on it; an error is the report of what is wrong with it.
+    pub reload: Box<dyn FnMut() -> Result<(Model, String), String>>,
     /// Told to a supervisor (systemd).
     pub say: Box<dyn FnMut(Say)>,
     pub log: crate::log::Wanted,
@@ -552,12 +552,13 @@ impl Office {
         }
         self.log.line(Level::Info, "Reloading ...");
         (self.options.say)(Say::Reloading);
-        let planned = (self.options.reload)().and_then(|model| {
+        let planned = (self.options.reload)().and_then(|(model, remarks)| {
             let plan = Plan::new(&model, self.plan.generation + 1, forwards_ipv6());
-            plan.map(|plan| (model, plan)).map_err(|error| error.to_string())
+            plan.map(|plan| (model, plan, remarks)).map_err(|error| error.to_string())
         });
         match planned {
-            Ok((model, plan)) => {
+            Ok((model, plan, remarks)) => {
+                remarks.lines().for_each(|line| self.log.line(Level::Warning, line));
                 // New macvlans come before their instances, old ones go after theirs.
                 let mut wanted = self.plan.macvlans();
                 wanted.extend(plan.macvlans());
