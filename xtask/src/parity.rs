@@ -42,7 +42,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let dry = match arguments {
         [] => false,
         [flag] if flag == "--dry-run" => true,
-        _ => return Err("takes --dry-run or nothing".to_owned()),
+        // Needs no build of the program and no haproxy.
+        [name] if name == "keepalived" => return keepalived::run(false),
+        _ => return Err("takes --dry-run, keepalived or nothing".to_owned()),
     };
     must(&mut cargo(&["build", "--quiet", "--package", "hawser"]))?;
     let haproxy = tables(&dump(Command::new("/usr/sbin/haproxy").args(DUMP))?);

@@ -4,7 +4,7 @@
 use crate::arguments::Arguments;
 use crate::context::{Context, Outcome, fail};
 use crate::language::Node;
-use diag::Diagnostic;
+use diag::{Diagnostic, Severity};
 
 /// How far a keyword is implemented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,10 +176,10 @@ fn effective(block: &str, name: &str, status: Status) -> Status {
 /// Tells of a word on a line what [`effective`] tells of a keyword.
 pub(crate) fn advise_unfinished(block: &str, word: &crate::language::Word, context: &mut Context<'_>) {
     if let Some(lack) = crate::unfinished::lack(block, &word.value) {
-        context.advise(Diagnostic::notice(
-            word.span,
-            format!("`{}` is read but has no effect yet: {lack}", word.value),
-        ));
+        // A rule without one of its selectors takes more packets than it should.
+        let severity = if block == "rule line" { Severity::Warning } else { Severity::Notice };
+        let message = format!("`{}` is read but has no effect yet: {lack}", word.value);
+        context.advise(Diagnostic::new(severity, word.span, message));
     }
 }
 
