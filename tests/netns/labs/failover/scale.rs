@@ -63,7 +63,8 @@ fn ten_thousand_reloads_leave_no_trace() {
     lab("failover::scale::ten_thousand_reloads_leave_no_trace", || {
         const RELOADS: usize = 10_000;
         let net = Net::new(&["a"]);
-        let a = net.start(Vrrp::Hawser, "a", &configuration(100, "10.9.0.100", " version 3\n advert_int 0.1"));
+        let a =
+            net.start(Vrrp::Hawser, "a", &configuration(100, "10.9.0.100", " version 3\n advert_int 0.1"));
         a.wait_for("(VI_1) Entering MASTER STATE");
         let child = netns::run(&format!("pgrep -P {}", a.pid()));
         let child = child.trim();
