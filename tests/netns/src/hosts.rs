@@ -190,7 +190,7 @@ impl Drop for Daemon {
 }
 
 /// The binary to test.
-fn hawser() -> PathBuf {
+pub fn hawser() -> PathBuf {
     if let Some(path) = std::env::var_os("HAWSER_BIN") {
         return path.into();
     }
@@ -220,23 +220,13 @@ const PORT: u16 = 7777;
 pub fn answer_probes(host: &str, name: u8) {
     // The thread lives as long as the lab's process.
     drop(thread_on(host, move || {
-        let sockets = ["0.0.0.0", "::"].map(|any| {
-            let address: IpAddr = any.parse().expect("an address");
-            UdpSocket::bind(SocketAddr::new(address, PORT))
-        });
-        // `::` takes IPv4 too where that comes first; one of both is enough.
-        for socket in sockets.into_iter().flatten() {
-            std::thread::spawn(move || {
-                let mut buffer = [0; 64];
-                while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                    buffer[8] = name;
-                    // A client that went away is no matter.
-                    let _ = socket.send_to(&buffer[..length.max(9)], from);
-                }
-            });
-        }
-        loop {
-            std::thread::park();
+        // `::` takes IPv4 too.
+        let socket = UdpSocket::bind(("::", PORT)).expect("the port is free");
+        let mut buffer = [0; 64];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            buffer[8] = name;
+            // A client that went away is no matter.
+            let _ = socket.send_to(&buffer[..length.max(9)], from);
         }
     }));
 }

@@ -167,6 +167,11 @@ impl Office {
         let mailer = Mailer::start(move |is_error, line| {
             mail_report.send((is_error, line));
         })?;
+        let control = Control::open(options.control.as_deref()).or_else(|error| {
+            // Without rights for its directory everything else works.
+            log.line(Level::Warning, &format!("No runtime socket: {error}"));
+            Control::open(None)
+        })?;
         let mut office = Self {
             log,
             orders,
@@ -183,7 +188,7 @@ impl Office {
             wishes: Vec::new(),
             kernel,
             macvlans,
-            control: Control::open(options.control.as_deref())?,
+            control,
             reloading: None,
             stopped: None,
             engine_stopped: false,
