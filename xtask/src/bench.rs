@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod proxies;
 mod report;
+mod wire;
 
 use std::fs;
 use std::process::Command;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::command::{cargo, is_installed, must, root};
 use load::{Load, Measured};
 use proxies::{Mode, Program, Proxy, Setup};
+use wire::Security;
 
 /// One comparison.
 pub struct Workload {
@@ -39,13 +41,20 @@ enum Kind {
     /// The same over HTTP/2 without TLS: so many streams on each connection.
     Streams { path: &'static str, connections: usize, streams: usize, setup: Setup },
     /// User memory of idle connections.
-    Memory,
+    Memory { setup: Setup },
     /// Time of `-c` on a configuration of this many backends.
     LoadTime { backends: usize },
 }
 
-const HTTP: Setup =
-    Setup { mode: Mode::Http, log: false, servers: 1, balance: "roundrobin", compress: false };
+const HTTP: Setup = Setup {
+    mode: Mode::Http,
+    log: false,
+    servers: 1,
+    balance: "roundrobin",
+    compress: false,
+    security: Security::Plain,
+};
+const TLS: Setup = Setup { security: Security::Full, ..HTTP };
 const TCP: Setup = Setup { mode: Mode::Tcp, ..HTTP };
 
 const fn traffic(
@@ -118,8 +127,33 @@ const WORKLOADS: &[Workload] = &[
     Workload {
         name: "idle-memory",
         meaning: "user memory per idle keep-alive client connection",
-        kind: Kind::Memory,
+        kind: Kind::Memory { setup: HTTP },
         target: Some(2.5),
+    },
+    traffic("tls-128", "TLS 1.3 keep-alive, 128 B", "/128", 64, TLS, Some(0.85)),
+    traffic("tls-1m", "TLS 1.3 keep-alive, 1 MB", "/1048576", 16, TLS, Some(0.60)),
+    Workload {
+        name: "tls-handshake",
+        meaning: "a full TLS 1.3 handshake (X25519, ECDSA P-256) and one request of 128 B",
+        kind: Kind::Traffic { path: "/128", connections: 32, close: true, setup: TLS },
+        target: Some(0.50),
+    },
+    Workload {
+        name: "tls-resumed",
+        meaning: "a resumed TLS 1.3 handshake and one request of 128 B",
+        kind: Kind::Traffic {
+            path: "/128",
+            connections: 32,
+            close: true,
+            setup: Setup { security: Security::Resumed, ..HTTP },
+        },
+        target: None,
+    },
+    Workload {
+        name: "tls-idle-memory",
+        meaning: "user memory per idle TLS client connection",
+        kind: Kind::Memory { setup: TLS },
+        target: Some(0.45),
     },
     Workload {
         name: "load-10k-backends",
@@ -311,8 +345,9 @@ fn measure(workload: &Workload, programs: &[Program], options: &Options) -> Resu
     println!("\n{}: {}", workload.name, workload.meaning);
     match &workload.kind {
         Kind::Traffic { path, connections, close, setup } => {
-            let load =
-                Load { path, connections: *connections, close: *close, streams: None, time: options.time };
+            let security = setup.security;
+            let (connections, close) = (*connections, *close);
+            let load = Load { path, connections, close, streams: None, security, time: options.time };
             let rows = rounds(programs, setup, &load, options.rounds)?;
             Ok(report::traffic(workload, &rows))
         }
@@ -322,15 +357,17 @@ fn measure(workload: &Workload, programs: &[Program], options: &Options) -> Resu
                 return Ok(None);
             }
             let streams = Some(*streams);
-            let load = Load { path, connections: *connections, close: false, streams, time: options.time };
+            let security = setup.security;
+            let connections = *connections;
+            let load = Load { path, connections, close: false, streams, security, time: options.time };
             // nginx wants a listener of its own for HTTP/2.
             let able: Vec<Program> =
                 programs.iter().filter(|program| program.name != "nginx").cloned().collect();
             let rows = rounds(&able, setup, &load, options.rounds)?;
             Ok(report::traffic(workload, &rows))
         }
-        Kind::Memory => {
-            let rows = memory::measure(programs)?;
+        Kind::Memory { setup } => {
+            let rows = memory::measure(programs, setup)?;
             Ok(report::scalar(workload, &rows, "KB per connection"))
         }
         Kind::LoadTime { backends } => {

@@ -15,6 +15,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
 ];

@@ -4,6 +4,8 @@
 mod demo;
 mod doctor;
 mod haproxy;
+mod ipvsadm;
+mod keepalived;
 mod personality;
 mod version;
 
@@ -16,6 +18,8 @@ fn main() -> ExitCode {
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
+        Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
+        Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Help) => {

@@ -175,6 +175,8 @@ pub fn verify_code(name: &str) -> Option<u16> {
     VERIFY_NAMES.iter().position(|known| *known == name).map(|code| code as u16)
 }
 
+pub use crate::fetch::one_line as name_line;
+
 /// The name of a verification error.
 pub fn verify_name(code: u16) -> Option<&'static str> {
     VERIFY_NAMES.get(usize::from(code)).copied()

@@ -31,7 +31,7 @@ pub struct Certificate {
 }
 
 /// What the files of one certificate hold.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub struct Parts {
     pub certificates: Vec<CertificateDer<'static>>,
     pub key: Option<Vec<(SectionKind, Vec<u8>)>>,
@@ -93,6 +93,18 @@ fn private_key(kind: SectionKind, der: Vec<u8>) -> PrivateKeyDer<'static> {
 }
 
 impl Certificate {
+    /// The same with another response of its authority stapled to it.
+    pub(crate) fn with_key(&self, key: CertifiedKey) -> Certificate {
+        Certificate {
+            name: self.name.clone(),
+            key: Arc::new(key),
+            chain: Arc::clone(&self.chain),
+            names: self.names.clone(),
+            is_ecdsa: self.is_ecdsa,
+            not_after: self.not_after,
+        }
+    }
+
     /// Puts the parts together.
     ///
     /// # Errors
@@ -166,6 +178,16 @@ impl Certificate {
             is_ecdsa,
             not_after,
         })
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    /// Keys are never written.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Parts")
+            .field("certificates", &self.certificates.len())
+            .finish_non_exhaustive()
     }
 }
 

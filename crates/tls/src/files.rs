@@ -6,7 +6,7 @@ use crate::crt_list::{self, Line};
 use haproxy_config::model::GlobalTls;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -35,6 +35,12 @@ pub struct Files {
     pub lists: BTreeMap<String, Vec<Line>>,
     pub authorities: BTreeMap<String, Arc<Vec<CertificateDer<'static>>>>,
     pub revocations: BTreeMap<String, Arc<Vec<CertificateRevocationListDer<'static>>>>,
+    /// What the certificates were put together from.
+    pub parts: BTreeMap<String, Parts>,
+    /// Stores without a certificate, of the runtime API.
+    pub empty: BTreeSet<String>,
+    /// Authorities and revocation lists that lines name.
+    pub configured: BTreeSet<String>,
     /// Certificates of `issuers-chain-path`.
     issuers: Vec<CertificateDer<'static>>,
 }
@@ -124,7 +130,8 @@ impl Files {
         {
             parts.ocsp = Some(read(&path)?).filter(|response| !response.is_empty());
         }
-        let certificate = self.assemble(name, parts, settings)?;
+        let certificate = self.assemble(name, parts.clone(), settings)?;
+        self.parts.insert(name.to_owned(), parts);
         self.certificates.insert(name.to_owned(), Arc::new(certificate));
         Ok(())
     }

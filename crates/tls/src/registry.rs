@@ -4,6 +4,7 @@ use crate::certificate::Fault;
 use crate::connector::Connector;
 use crate::files::Files;
 use crate::listener::{Listener, Surroundings};
+use crate::runtime::Transactions;
 use diag::{Diagnostic, Severity, Span};
 use haproxy_config::Model;
 use haproxy_config::model::{GlobalTls, ServerTls};
@@ -17,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Tls {
     pub(crate) settings: GlobalTls,
     pub(crate) files: Mutex<Files>,
+    pub(crate) transactions: Mutex<Transactions>,
     /// By proxy and position of the `bind` line's address.
     listeners: HashMap<(ProxyId, usize), Arc<Listener>>,
     /// By proxy and position of the server.
@@ -94,7 +96,17 @@ impl Tls {
             }
         }
         found.extend(dates(&files));
-        (Tls { settings, files: Mutex::new(files), listeners, connectors: RwLock::new(connectors) }, found)
+        files.configured = files.authorities.keys().chain(files.revocations.keys()).cloned().collect();
+        (
+            Tls {
+                settings,
+                files: Mutex::new(files),
+                transactions: Mutex::default(),
+                listeners,
+                connectors: RwLock::new(connectors),
+            },
+            found,
+        )
     }
 
     /// The TLS of a `bind` line.

@@ -88,6 +88,8 @@ fn problem(
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => by_date(10),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => by_date(9),
         CertificateError::Revoked => own(23),
+        // webpki has words of its own for a self-signed certificate that may sign others.
+        CertificateError::Other(_) if certificate::is_self_issued(leaf) => own(18),
         CertificateError::UnknownIssuer => {
             if certificate::is_self_issued(leaf) {
                 return own(18);

@@ -1,12 +1,16 @@
 //! Scenarios by subject, each run against the real haproxy and against hawser.
 
 mod balance;
+mod bandwidth;
 mod browser;
+mod cache;
+mod commands;
 mod compression;
 mod configuration;
 mod cookies;
 mod destinations;
 mod errors;
+mod external_checks;
 mod forwarding;
 mod http2;
 mod http2_conformance;
@@ -14,7 +18,9 @@ mod limits;
 mod logs;
 mod old_rules;
 mod process;
+mod prometheus;
 mod proxy_protocol;
+mod resolve;
 mod retries;
 mod rules;
 mod runtime_api;

@@ -6,6 +6,7 @@ mod config;
 mod proxy_header;
 mod rule_text;
 mod runtime_api;
+mod virtual_router;
 mod world;
 
 /// A target: the folder of its corpus, and its function.
@@ -13,6 +14,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by the name that `fuzz/fuzz_targets` and `fuzz/corpus` use.
 pub const TARGETS: &[Target] = &[
+    ("advert", virtual_router::advert),
     ("cli", runtime_api::cli),
     ("config", config::config),
     ("expression", rule_text::expression),
@@ -22,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     ("log_format", rule_text::log_format),
     ("patterns", rule_text::patterns),
     ("proxy_header", proxy_header::proxy_header),
+    ("virtual_router", virtual_router::virtual_router),
 ];
 
 /// Gives bytes to the target of that name.

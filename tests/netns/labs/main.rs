@@ -1,4 +1,5 @@
 //! Labs of one host.
 
+mod failover;
 mod privileges;
 mod tutorial;

@@ -6,11 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
+use rustls::ClientConfig;
 
 use super::proxies::{Proxy, other_cpu, pin};
+use super::wire::{Security, Wire};
 
 /// What to send and how.
 pub struct Load<'a> {
@@ -20,6 +23,7 @@ pub struct Load<'a> {
     pub close: bool,
     /// HTTP/2 without TLS, by h2load, with so many streams on each connection.
     pub streams: Option<usize>,
+    pub security: Security,
     pub time: Duration,
 }
 
@@ -80,7 +84,7 @@ fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, Strin
     }
     let output = Command::new(super::OWN)
         .args(["bench", "__load", &port.to_string(), load.path, &load.connections.to_string()])
-        .args([&load.close.to_string(), &time.as_millis().to_string()])
+        .args([&load.close.to_string(), &time.as_millis().to_string(), load.security.name()])
         .output()
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -128,7 +132,10 @@ fn generate_streams(port: u16, load: &Load<'_>, streams: usize, time: Duration) 
     let quantile = |part: f64| {
         times.get(((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1))).copied()
     };
+    // `traffic: 1.23MB (1290000) total, … , 1.17MB (1228800) data`
+    let data = text.lines().find_map(|line| line.strip_suffix(") data")?.rsplit_once('(')?.1.parse().ok());
     Ok(Counted {
+        bytes: data.unwrap_or_default(),
         requests: succeeded,
         errors: done - succeeded,
         seconds: seconds as f64,
@@ -137,15 +144,15 @@ fn generate_streams(port: u16, load: &Load<'_>, streams: usize, time: Duration) 
     })
 }
 
-/// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS`.
+/// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS SECURITY`.
 pub fn serve(arguments: &[String]) -> Result<(), String> {
-    let [port, path, connections, close, milliseconds] = arguments else {
-        return Err("the generator takes five arguments".to_owned());
+    let [port, path, connections, close, milliseconds, security] = arguments else {
+        return Err("the generator takes six arguments".to_owned());
     };
     let parse = |text: &String| text.parse::<u64>().map_err(|error| error.to_string());
     pin(other_cpu());
     let port = u16::try_from(parse(port)?).map_err(|error| error.to_string())?;
-    let mut generator = Generator::new(port, path, close == "true")?;
+    let mut generator = Generator::new(port, path, close == "true", Security::parse(security)?)?;
     for _ in 0..parse(connections)? {
         generator.open()?;
     }
@@ -153,7 +160,7 @@ pub fn serve(arguments: &[String]) -> Result<(), String> {
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Wire,
     sent: Instant,
     head: Vec<u8>,
     /// Bytes of the body still to come, once the head is known.
@@ -166,6 +173,7 @@ struct Generator {
     address: (&'static str, u16),
     request: Vec<u8>,
     close: bool,
+    tls: Option<Arc<ClientConfig>>,
     poll: std::os::fd::OwnedFd,
     connections: HashMap<u64, Connection>,
     next_key: u64,
@@ -181,7 +189,7 @@ enum Step {
 }
 
 impl Generator {
-    fn new(port: u16, path: &str, close: bool) -> Result<Self, String> {
+    fn new(port: u16, path: &str, close: bool, security: Security) -> Result<Self, String> {
         let connection = if close { "Connection: close\r\n" } else { "" };
         let mut request = format!(
             "GET {path} HTTP/1.1\r\nHost: bench.example\r\n{connection}Accept-Encoding: gzip\r\nX-Pad: "
@@ -198,6 +206,7 @@ impl Generator {
             address,
             request: request.into(),
             close,
+            tls: security.client(),
             poll,
             connections,
             next_key: 0,
@@ -210,11 +219,12 @@ impl Generator {
     /// Opens a connection and sends its first request.
     fn open(&mut self) -> Result<(), String> {
         let sent = Instant::now();
-        let mut stream = TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?;
+        let stream = TcpStream::connect(self.address).map_err(|error| format!("connect: {error}"))?;
         use_cubic(&stream);
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let mut stream = Wire::new(stream, self.tls.as_ref())?;
         stream.write_all(&self.request).map_err(|error| error.to_string())?;
-        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+        stream.socket().set_nonblocking(true).map_err(|error| error.to_string())?;
         let key = self.next_key;
         self.next_key += 1;
         epoll::add(&self.poll, &stream, epoll::EventData::new_u64(key), epoll::EventFlags::IN)

@@ -6,18 +6,22 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::proxies::{Backend, Program, Proxy};
-use super::{HTTP, load::use_cubic};
+use super::load::use_cubic;
+use super::proxies::{Backend, Program, Proxy, Setup};
+use super::wire::{Security, Wire};
 
 /// As many as a descriptor limit of 20,000 allows haproxy, which reserves two per connection.
 const CONNECTIONS: usize = 9_500;
 
 /// KB per connection, by program.
-pub fn measure(programs: &[Program]) -> Result<Vec<(&'static str, f64)>, String> {
+pub fn measure(programs: &[Program], setup: &Setup) -> Result<Vec<(&'static str, f64)>, String> {
     let backend = Backend::start()?;
     let mut rows = Vec::new();
     for program in programs {
-        let result = Proxy::start(program, &HTTP, &backend).and_then(|proxy| of(&proxy));
+        if !program.can(setup) {
+            continue;
+        }
+        let result = Proxy::start(program, setup, &backend).and_then(|proxy| of(&proxy, setup.security));
         match result {
             Ok(kilobytes) => rows.push((program.name, kilobytes)),
             Err(reason) => println!("  {} failed: {reason}", program.name),
@@ -26,11 +30,11 @@ pub fn measure(programs: &[Program]) -> Result<Vec<(&'static str, f64)>, String>
     Ok(rows)
 }
 
-fn of(proxy: &Proxy) -> Result<f64, String> {
+fn of(proxy: &Proxy, security: Security) -> Result<f64, String> {
     // A few connections first: what the program allocates once is not the connections'.
     let hold = |count: usize| -> Result<f64, String> {
         let mut child = Command::new(super::OWN)
-            .args(["bench", "__idle", &proxy.port.to_string(), &count.to_string()])
+            .args(["bench", "__idle", &proxy.port.to_string(), &count.to_string(), security.name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -61,16 +65,20 @@ fn memory(pid: u32) -> Result<f64, String> {
 
 /// The holder's own process: opens, asks once on each, says `ready`, and waits for the end of its input.
 pub fn hold(arguments: &[String]) -> Result<(), String> {
-    let [port, count] = arguments else { return Err("the holder takes two arguments".to_owned()) };
+    let [port, count, security] = arguments else {
+        return Err("the holder takes three arguments".to_owned());
+    };
     let port: u16 = port.parse().map_err(|_| "not a port")?;
     let count: usize = count.parse().map_err(|_| "not a number")?;
+    let tls = Security::parse(security)?.client();
     let mut connections = Vec::with_capacity(count);
     let mut buffer = [0; 4_096];
     for number in 0..count {
         let reason = |error: std::io::Error| format!("connection {number}: {error}");
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(reason)?;
+        let stream = TcpStream::connect(("127.0.0.1", port)).map_err(reason)?;
         use_cubic(&stream);
         stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(reason)?;
+        let mut stream = Wire::new(stream, tls.as_ref())?;
         stream.write_all(b"GET /128 HTTP/1.1\r\nHost: bench.example\r\n\r\n").map_err(reason)?;
         let mut length = 0;
         // The body is 128 bytes of x: the last of them ends the response.

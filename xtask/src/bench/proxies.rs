@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::load::use_cubic;
+use super::wire::Security;
 
 /// The proxy under load has this CPU to itself, where there are two.
 pub const PROXY_CPU: usize = 0;
@@ -44,6 +45,7 @@ pub struct Setup {
     pub servers: usize,
     pub balance: &'static str,
     pub compress: bool,
+    pub security: Security,
 }
 
 /// A program to compare.
@@ -56,7 +58,8 @@ pub struct Program {
 impl Program {
     /// Debian's nginx-light has neither TCP proxying nor a reason to balance over one address 500 times.
     pub fn can(&self, setup: &Setup) -> bool {
-        self.name != "nginx" || (setup.mode == Mode::Http && setup.servers == 1)
+        self.name != "nginx"
+            || (setup.mode == Mode::Http && setup.servers == 1 && setup.security == Security::Plain)
     }
 
     fn command(&self, config: &Path) -> Command {
@@ -116,7 +119,13 @@ impl Proxy {
         let sink = if setup.log { sink()? } else { 0 };
         let text = match program.name {
             "nginx" => nginx_configuration(&folder, port, backend.port, sink),
-            _ => haproxy_configuration(setup, port, backend.port, sink),
+            _ => haproxy_configuration(
+                setup,
+                port,
+                backend.port,
+                sink,
+                certificate(setup, &folder)?.as_deref(),
+            ),
         };
         let config = folder.join("bench.cfg");
         fs::write(&config, text).map_err(|error| error.to_string())?;
@@ -180,15 +189,56 @@ fn sink() -> Result<u16, String> {
     Ok(port)
 }
 
+/// A certificate of its own with its key, ECDSA on P-256, where the setup speaks TLS.
+fn certificate(setup: &Setup, folder: &Path) -> Result<Option<PathBuf>, String> {
+    if setup.security == Security::Plain {
+        return Ok(None);
+    }
+    let path = folder.join("bench.pem");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=bench.example", "-addext", "subjectAltName=DNS:bench.example", "-keyout"])
+        .arg(&path)
+        .arg("-out")
+        .arg(folder.join("certificate"))
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|error| format!("openssl: {error}"))?;
+    if !made.success() {
+        return Err("openssl made no certificate".to_owned());
+    }
+    let part = |name: &str| fs::read(folder.join(name)).map_err(|error| error.to_string());
+    let whole = [part("bench.pem")?, part("certificate")?].concat();
+    fs::write(&path, whole).map_err(|error| error.to_string())?;
+    Ok(Some(path))
+}
+
 /// The same file for haproxy and hawser.
-fn haproxy_configuration(setup: &Setup, port: u16, backend: u16, sink: u16) -> String {
+fn haproxy_configuration(
+    setup: &Setup,
+    port: u16,
+    backend: u16,
+    sink: u16,
+    certificate: Option<&Path>,
+) -> String {
+    let tls = certificate.map_or_else(String::new, |path| format!(" ssl crt {}", path.display()));
     let mode = if setup.mode == Mode::Http { "http" } else { "tcp" };
     // Few enough clients in TCP mode that the pipes of splicing fit the same limit of descriptors.
     let clients = if setup.mode == Mode::Http { CLIENTS_MAX } else { 2_000 };
     let mut text = format!(
         "global\n nbthread 1\n maxconn {clients}\n\
          defaults\n mode {mode}\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
-         listen bench\n bind 127.0.0.1:{port}\n balance {}\n",
+         listen bench\n bind 127.0.0.1:{port}{tls}\n balance {}\n",
         setup.balance
     );
     if setup.mode == Mode::Http {

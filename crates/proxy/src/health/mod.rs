@@ -8,6 +8,7 @@
 //! ```
 
 mod environment;
+mod external;
 mod http2;
 mod observe;
 mod operator;

@@ -1,6 +1,7 @@
 //! One check on a socket: connects, sends and receives as the conversation says, and keeps its deadline.
 
 use super::environment::CheckEnvironment;
+use super::external;
 use super::http2::Http2Check;
 use super::outcome::Probe;
 use crate::net::{ConnectOptions, SocketTuning, Stream, TlsStream, connect};
@@ -23,8 +24,6 @@ const READ_SIZE: usize = 4096;
 enum Unreachable {
     /// The server has no address now, or no port.
     NoAddress,
-    /// It asks for something that checks cannot do.
-    Unsupported(&'static str),
 }
 
 /// The connection of a check.
@@ -46,6 +45,9 @@ pub(super) async fn probe(
     interval: Duration,
 ) -> Outcome {
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
+    if let (Probe::Health, Some(check)) = (probe, &proxy.external_check) {
+        return external::probe(shared, server, check, interval).await;
+    }
     let options = &proxy.check_options;
     let settings = Settings {
         interval,
@@ -91,10 +93,6 @@ async fn open(
             conversation.handle_no_socket(Instant::now(), "No address");
             return Wire::None;
         }
-        Err(Unreachable::Unsupported(what)) => {
-            conversation.handle_no_socket(Instant::now(), what);
-            return Wire::None;
-        }
     };
     let proxy = &shared.state.model.proxies[server.id.proxy.index()];
     let options = ConnectOptions {
@@ -109,7 +107,8 @@ async fn open(
     };
     match bounded(conversation, connect(&target, options)).await {
         Some(Ok(mut stream)) => {
-            let greeting = greeting(server, probe, to, &stream);
+            let greeting =
+                greeting(server, probe, to, &stream, shared.state.model.global.pp2_never_send_local);
             if !greeting.is_empty() {
                 match bounded(conversation, write_all(&mut stream, &greeting)).await {
                     Some(Ok(())) => {}
@@ -343,7 +342,13 @@ fn target(server: &ServerState, probe: Probe, to: &ConnectTo) -> Result<Target, 
 
 /// The PROXY header of a check: our own connection in version 1, `LOCAL` in version 2. A check that goes elsewhere than
 /// the traffic does not inherit `send-proxy`.
-fn greeting(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Stream) -> Vec<u8> {
+fn greeting(
+    server: &ServerState,
+    probe: Probe,
+    to: &ConnectTo,
+    stream: &Stream,
+    never_local: bool,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let Some(check) = server.settings.check.as_ref().filter(|_| probe == Probe::Health) else { return out };
     let same_place =
@@ -356,7 +361,14 @@ fn greeting(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Stream)
     match server.settings.send_proxy {
         Some(ProxyProtocol::V2 { .. }) => {
             // Without TLVs a header always fits.
-            let _ = write_v2(&mut out, &Announcement::default());
+            let told = |peer: Option<Peer>| match peer {
+                Some(Peer::Inet(address)) => Some(address),
+                Some(Peer::Unix) | None => None,
+            };
+            let ends = told(stream.local()).zip(told(stream.peer()));
+            let endpoints =
+                ends.filter(|_| never_local).map(|(source, destination)| Endpoints { source, destination });
+            let _ = write_v2(&mut out, &Announcement { endpoints, ..Announcement::default() });
         }
         Some(ProxyProtocol::V1) | None => {
             let endpoints = match (stream.local(), stream.peer()) {

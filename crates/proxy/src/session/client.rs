@@ -7,6 +7,7 @@ use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
+use crate::state::counters::{Counter, ListenerCounters};
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::{Mode, Protocol};
@@ -121,6 +122,13 @@ impl Client {
             tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
             now,
             wall: state.clock.wall(now),
+        }
+    }
+
+    /// `option socket-stats`: adds to what the client's listener counts.
+    pub fn count_at_listener(&self, counter: impl Fn(&ListenerCounters) -> &Counter, amount: u64) {
+        if let Some(counters) = self.worker.listener_counters(self.frontend, self.listener) {
+            counter(counters).add(amount);
         }
     }
 

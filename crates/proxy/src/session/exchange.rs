@@ -10,6 +10,7 @@ use super::log;
 use super::persist;
 use super::reply;
 use super::rules::Outcome;
+use super::spelling;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::http2::{HeadError, SendError};
@@ -126,7 +127,11 @@ pub async fn exchange(
     });
     let head = coded_head.as_ref().unwrap_or(&transaction.request);
     if !connection.stream.is_http2() {
+        let start = up.pending.len();
         head.write_http1(up.is_chunked(), up.pending.buffer());
+        if settings.options.h1_case_adjust_bogus_server {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, &mut up.pending.buffer()[start..]);
+        }
     }
     let head_length = up.pending.len();
     transaction.body_taken = true;
@@ -142,6 +147,7 @@ pub async fn exchange(
         up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_body = body;
     }
+    up.limit(std::mem::take(&mut transaction.upload_limits));
     // Only what is complete here can be sent a second time.
     let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
     if let Some(stream) = connection.stream.as_http2() {
@@ -250,8 +256,14 @@ pub async fn exchange(
     if !tunnels && let Some(compressor) = compress::response(client, transaction, delimited, settings) {
         down.compress(compressor);
     }
+    if let Some(fill) = transaction.cache_fill.take().filter(|_| !tunnels) {
+        down.record(fill);
+    }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
+        if front.options.h1_case_adjust_bogus_client {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, down.pending.buffer());
+        }
     }
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -259,6 +271,7 @@ pub async fn exchange(
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
     }
+    down.limit(std::mem::take(&mut transaction.download_limits));
     down.notice_end(&connection.stream);
     if let Some(stream) = client.stream.as_http2() {
         let ends = !tunnels && down.is_finished();

@@ -10,7 +10,9 @@
 
 mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
+mod caching;
 mod choice;
 mod client;
 mod compress;
@@ -32,6 +34,8 @@ mod rules;
 mod runner;
 mod secure;
 mod secure_server;
+mod service;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;

@@ -79,6 +79,8 @@ pub async fn relay(
     log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
+    up.limit(std::mem::take(&mut transaction.upload_limits));
+    down.limit(std::mem::take(&mut transaction.download_limits));
     if !connection.announced {
         super::proxy_header::write(transaction, &server.settings, up.pending.buffer());
     }

@@ -42,13 +42,6 @@ pub(super) const ROWS: &[Fetch] = &[
         "TLS version of a hello: major × 65536 + minor.",
     )
     .also(&["req_ssl_ver"]),
-    Fetch::new(
-        "ssl_fc",
-        ValueType::Bool,
-        super::FRONTEND,
-        over_tls,
-        "Whether the client's connection is TLS.",
-    ),
 ];
 
 /// Record type of handshake messages (RFC 8446 §5.1).
@@ -212,8 +205,4 @@ fn version<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
         }
         Some(_) => Err(Nothing::NotTls),
     })
-}
-
-fn over_tls<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::bool(scope.stream.client_tls.is_some())
 }

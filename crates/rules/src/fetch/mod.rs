@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod certificate;
 mod connection;
 mod constant;
 mod cookie;
@@ -13,8 +14,11 @@ mod payload;
 mod quality;
 mod start_line;
 mod state;
+mod tls;
+mod tls_suites;
 mod url;
 
+pub use certificate::one_line;
 pub(crate) use constant::parse_hex;
 
 use crate::args::{Arg, ArgList, Param};
@@ -191,6 +195,11 @@ pub fn all() -> impl Iterator<Item = &'static Fetch> {
         auth::ROWS,
         payload::ROWS,
         hello::ROWS,
+        tls::ROWS,
+        certificate::ROWS,
+        certificate::CLIENT_ROWS,
+        certificate::OWN_ROWS,
+        certificate::SERVER_ROWS,
         quality::ROWS,
     ]
     .into_iter()

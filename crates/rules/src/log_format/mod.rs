@@ -372,7 +372,14 @@ fn put_alias(
         Alias::LogCounter => number(context.log_counter.into(), 4, out),
         Alias::ProcessId => number(context.process_id.into(), 4, out),
         Alias::RequestCounter => number(stream.id & u64::from(u32::MAX), 4, out),
-        Alias::TlsCiphers | Alias::TlsVersion => put_text(None, flags, out),
+        Alias::TlsCiphers => {
+            let cipher = stream.client_tls.as_ref().and_then(|tls| tls.cipher);
+            put_text(cipher.map(str::as_bytes), flags, out);
+        }
+        Alias::TlsVersion => {
+            let version = stream.client_tls.as_ref().and_then(|tls| tls.version);
+            put_text(version.map(str::as_bytes), flags, out);
+        }
         Alias::TerminationState => out.extend([stream.termination.cause, stream.termination.phase]),
         Alias::TerminationStateCookie => out.extend([
             stream.termination.cause,

@@ -49,6 +49,7 @@ fn session(level: Level) -> Session {
     let model = Arc::new(loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.report)));
     let state = State::new(Arc::clone(&model), 2, 500, 1);
     let shared = Shared {
+        caches: crate::cache::Caches::default(),
         logs: Logs::open(&model).expect("nothing to open"),
         health: Health::new(&state),
         resolve: Resolve::new(&model),
