@@ -38,6 +38,8 @@ pub struct Workload {
 enum Kind {
     /// Closed loop of requests: what the backend answers, connections, and the proxy before it.
     Traffic { path: &'static str, connections: usize, close: bool, setup: Setup },
+    /// The same over HTTP/2 without TLS: so many streams on each connection.
+    Streams { path: &'static str, connections: usize, streams: usize, setup: Setup },
     /// User memory of idle connections.
     Memory { setup: Setup },
     /// Time of `-c` on a configuration of this many backends.
@@ -110,6 +112,18 @@ const WORKLOADS: &[Workload] = &[
         Setup { servers: 500, balance: "leastconn", ..HTTP },
         None,
     ),
+    Workload {
+        name: "http2-16x8",
+        meaning: "HTTP/2 to clients, 16 connections of 8 streams, 128 B",
+        kind: Kind::Streams { path: "/128", connections: 16, streams: 8, setup: HTTP },
+        target: Some(0.95),
+    },
+    Workload {
+        name: "http2-10k",
+        meaning: "HTTP/2 to clients, 16 connections of 8 streams, 10 KB",
+        kind: Kind::Streams { path: "/10240", connections: 16, streams: 8, setup: HTTP },
+        target: None,
+    },
     Workload {
         name: "idle-memory",
         meaning: "user memory per idle keep-alive client connection",
@@ -332,8 +346,24 @@ fn measure(workload: &Workload, programs: &[Program], options: &Options) -> Resu
     match &workload.kind {
         Kind::Traffic { path, connections, close, setup } => {
             let security = setup.security;
-            let load = Load { path, connections: *connections, close: *close, security, time: options.time };
+            let (connections, close) = (*connections, *close);
+            let load = Load { path, connections, close, streams: None, security, time: options.time };
             let rows = rounds(programs, setup, &load, options.rounds)?;
+            Ok(report::traffic(workload, &rows))
+        }
+        Kind::Streams { path, connections, streams, setup } => {
+            if !is_installed("h2load") {
+                println!("  no h2load: apt-get install nghttp2-client");
+                return Ok(None);
+            }
+            let streams = Some(*streams);
+            let security = setup.security;
+            let connections = *connections;
+            let load = Load { path, connections, close: false, streams, security, time: options.time };
+            // nginx wants a listener of its own for HTTP/2.
+            let able: Vec<Program> =
+                programs.iter().filter(|program| program.name != "nginx").cloned().collect();
+            let rows = rounds(&able, setup, &load, options.rounds)?;
             Ok(report::traffic(workload, &rows))
         }
         Kind::Memory { setup } => {

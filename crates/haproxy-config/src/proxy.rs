@@ -85,6 +85,10 @@ pub(crate) struct Draft {
 #[derive(Debug, Clone)]
 pub(crate) struct DraftChecks {
     pub kind: checks::CheckKind,
+    /// `external-check` lines.
+    pub command: Option<String>,
+    pub path: Option<String>,
+    pub external_line: Option<Span>,
     /// The request of `option httpchk`.
     pub request: Option<::checks::HttpSend>,
     pub http: ::checks::Ruleset,
@@ -101,6 +105,9 @@ impl Default for DraftChecks {
     fn default() -> Self {
         DraftChecks {
             kind: checks::CheckKind::default(),
+            command: None,
+            path: None,
+            external_line: None,
             request: None,
             http_line: None,
             tcp_line: None,
@@ -267,6 +274,7 @@ impl ProxyReader {
         draft.latest_turn = None;
         (draft.checks.inherits_http, draft.checks.inherits_tcp) = (true, true);
         (draft.checks.http_line, draft.checks.tcp_line) = (None, None);
+        draft.checks.external_line = None;
         draft.proxy.is_frontend = draft.has_frontend();
         draft.proxy.is_backend = draft.has_backend();
         if let Some(name) = name.as_ref().filter(|_| !draft.is_defaults()) {

@@ -7,6 +7,7 @@
 //! ```
 
 mod busy;
+mod cache;
 mod control;
 mod handover;
 mod health;
@@ -28,7 +29,7 @@ pub mod syslog;
 mod upstream;
 mod worker;
 
-pub use control::commands;
+pub use control::{commands, mapped_code};
 pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, bind, worker_count};
 pub use tls::Tls;

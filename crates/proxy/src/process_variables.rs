@@ -1,4 +1,5 @@
-//! `set-var` and `set-var-fmt` of the `global` section: variables of the process that have a value before anything runs.
+//! `set-var` and `set-var-fmt` of the `global` section: variables of the process that have a value before anything runs;
+//! the runtime API sets them later by the same forms.
 
 use crate::state::State;
 use haproxy_config::model::ProcessValue;
@@ -10,35 +11,39 @@ use std::time::Instant;
 
 /// Sets what the configuration says; an expression that gives nothing sets nothing.
 pub fn set(state: &State) {
+    for (name, value) in &state.model.global.process_variables {
+        if let Some(value) = evaluate(state, value) {
+            state.process.variables.set(&name.name, value);
+        }
+    }
+}
+
+/// The value of a constant expression, or of a format.
+pub fn evaluate(state: &State, value: &ProcessValue) -> Option<Value<'static>> {
     let now = Instant::now();
     let wall = state.clock.wall(now);
-    let mut context = LogContext::new(Zone::utc(), std::process::id());
-    for (name, value) in &state.model.global.process_variables {
-        let facts = StreamFacts::new(ProxyId(0), times(now, wall));
-        let scope = Scope {
-            client: None,
-            direction: Direction::Request,
-            stream: &facts,
-            request: None,
-            response: None,
-            payload: b"",
-            payload_final: true,
-            host: state,
-            variables: &Earlier(state),
-            tracked: [&[], &[]],
-            now,
-            wall,
-        };
-        let value = match value {
-            ProcessValue::Expr(expression) => expression.eval(&scope).map(Value::into_owned),
-            ProcessValue::Format(format) => {
-                let mut text = Vec::new();
-                format.write(&scope, &mut context, &mut text);
-                Some(Value::Str(text.into()))
-            }
-        };
-        if let Some(value) = value {
-            state.process.variables.set(&name.name, value);
+    let facts = StreamFacts::new(ProxyId(0), times(now, wall));
+    let scope = Scope {
+        client: None,
+        direction: Direction::Request,
+        stream: &facts,
+        request: None,
+        response: None,
+        payload: b"",
+        payload_final: true,
+        host: state,
+        variables: &Earlier(state),
+        tracked: [&[], &[]],
+        now,
+        wall,
+    };
+    match value {
+        ProcessValue::Expr(expression) => expression.eval(&scope).map(Value::into_owned),
+        ProcessValue::Format(format) => {
+            let mut context = LogContext::new(Zone::utc(), std::process::id());
+            let mut text = Vec::new();
+            format.write(&scope, &mut context, &mut text);
+            Some(Value::Str(text.into()))
         }
     }
 }

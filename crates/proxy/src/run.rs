@@ -1,5 +1,6 @@
 //! From a model to running threads, and back to silence.
 
+use crate::cache::Caches;
 use crate::control;
 use crate::handover::Handover;
 use crate::health::Health;
@@ -200,12 +201,14 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
+    let caches = Caches::new(&model.caches);
     let shared = Arc::new(Shared {
         plan: Plan::new(model),
         state,
         logs,
         health,
         resolve,
+        caches,
         handover,
         tls,
         namespaces,

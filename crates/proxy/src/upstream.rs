@@ -126,13 +126,13 @@ impl IdlePool {
     }
 
     /// A place on a connection to `server` that has room, the warmest first.
-    pub fn lease(&mut self, server: &ServerState, join: Join) -> Option<Lease> {
+    pub fn lease(&mut self, server: &ServerState, name: Option<&str>, join: Join) -> Option<Lease> {
         let list = self.multiplexed.get_mut(server.slot as usize)?;
         list.retain(|connection| !connection.has_ended());
         let found = list
             .iter()
             .rev()
-            .find(|connection| connection.has_room() && (join == Join::Any || connection.is_idle()))?;
+            .find(|connection| connection.serves(name) && (join == Join::Any || connection.is_idle()))?;
         Some(found.lease())
     }
 

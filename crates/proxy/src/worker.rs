@@ -1,6 +1,7 @@
 //! A worker thread: one current-thread runtime, its listeners, its tasks, its idle server connections.
 
 use crate::busy::BusyMeter;
+use crate::cache::Caches;
 use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
@@ -10,7 +11,9 @@ use crate::plan::Plan;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
 use crate::session::{Client, serve};
-use crate::state::counters::{BackendCounters, FrontendCounters, ServerCounters, WorkerCounters};
+use crate::state::counters::{
+    BackendCounters, FrontendCounters, ListenerCounters, ServerCounters, WorkerCounters,
+};
 use crate::state::{FrontendStatus, ListenerState, State};
 use crate::syslog;
 use crate::upstream::IdlePool;
@@ -36,6 +39,7 @@ pub struct Shared {
     pub logs: Logs,
     pub health: Health,
     pub resolve: Resolve,
+    pub caches: Caches,
     pub handover: Handover,
     pub tls: Arc<Tls>,
     pub namespaces: Namespaces,
@@ -87,6 +91,11 @@ impl Worker {
 
     pub fn frontend_counters(&self, proxy: ProxyId) -> &FrontendCounters {
         &self.counters.frontends[proxy.index()]
+    }
+
+    /// `None` without `option socket-stats`.
+    pub fn listener_counters(&self, proxy: ProxyId, index: u32) -> Option<&ListenerCounters> {
+        self.counters.listeners[proxy.index()].get(index as usize)
     }
 
     pub fn backend_counters(&self, proxy: ProxyId) -> &BackendCounters {
@@ -246,6 +255,9 @@ fn accepted_one(
     front.connections_rate.add(now_ms);
     worker.counters.connections.add(1);
     worker.frontend_counters(frontend).connections.add(1);
+    if let Some(counters) = worker.listener_counters(frontend, index) {
+        counters.connections.add(1);
+    }
     let dst = local.or_else(|| stream.local());
     let stream = match worker.shared.tls.listener(frontend, index as usize) {
         Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
@@ -272,6 +284,7 @@ fn accepted_one(
         private: None,
         multiplexed: None,
         prefers_last_server: false,
+        upgraded: false,
         counted: false,
         trackers: None,
         proxy_header: false,

@@ -3,11 +3,15 @@
 //! What rustix or socket2 offer safely is used from there; here is the rest. Nothing here has a policy.
 
 pub mod clock;
+pub mod confine;
 pub mod descriptor;
 pub mod environment;
 pub mod filesystem;
+pub mod names;
 pub mod namespace;
 pub mod process;
+pub mod raw;
+pub mod realtime;
 pub mod signals;
 pub mod socket_options;
 pub mod transfer;

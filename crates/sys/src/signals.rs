@@ -21,7 +21,18 @@ pub struct SignalReader {
 /// # Errors
 /// What `pthread_sigmask(3)` or `signalfd(2)` say.
 pub fn read_instead_of_handling(signals: &[Signal]) -> io::Result<SignalReader> {
-    let set = signal_set(signals);
+    read_set(signal_set(signals))
+}
+
+/// As [`read_instead_of_handling`], by number: real-time signals have no names.
+///
+/// # Errors
+/// What `pthread_sigmask(3)` or `signalfd(2)` say.
+pub fn read_numbers_instead_of_handling(numbers: &[i32]) -> io::Result<SignalReader> {
+    read_set(number_set(numbers.iter().copied()))
+}
+
+fn read_set(set: libc::sigset_t) -> io::Result<SignalReader> {
     // SAFETY: `set` is a live, initialised signal set; a null old set is allowed.
     let status = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
     if status != 0 {
@@ -54,16 +65,30 @@ pub fn end_by(signal: Signal) {
     let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
 }
 
+/// Sends a signal by number: real-time signals have no names.
+///
+/// # Errors
+/// What `kill(2)` says.
+pub fn send_number(process: rustix::process::Pid, number: i32) -> io::Result<()> {
+    // SAFETY: takes integers only; a positive process id names one process.
+    let status = unsafe { libc::kill(process.as_raw_pid(), number) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn signal_set(signals: &[Signal]) -> libc::sigset_t {
+    number_set(signals.iter().map(|signal| signal.as_raw()))
+}
+
+fn number_set(numbers: impl Iterator<Item = i32>) -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the set it is given, and cannot fail for a valid pointer.
     let mut set = unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         set.assume_init()
     };
-    for signal in signals {
+    for number in numbers {
         // SAFETY: `set` is initialised; a number that is no signal is refused and changes nothing.
-        unsafe { libc::sigaddset(&mut set, signal.as_raw()) };
+        unsafe { libc::sigaddset(&mut set, number) };
     }
     set
 }
@@ -74,13 +99,21 @@ impl SignalReader {
     /// # Errors
     /// What `read(2)` says, except "nothing there".
     pub fn next(&self) -> io::Result<Option<Signal>> {
+        Ok(self.next_number()?.and_then(Signal::from_named_raw))
+    }
+
+    /// As [`SignalReader::next`], by number.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn next_number(&self) -> io::Result<Option<i32>> {
         let mut information = [0_u8; size_of::<libc::signalfd_siginfo>()];
         match rustix::io::read(&self.descriptor, &mut information) {
             // `ssi_signo` is the first field, in native byte order.
             Ok(length) if length == information.len() => {
                 let number =
                     i32::from_ne_bytes([information[0], information[1], information[2], information[3]]);
-                Ok(Signal::from_named_raw(number))
+                Ok(Some(number))
             }
             Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
             Err(errno) => Err(errno.into()),

@@ -1,18 +1,26 @@
 //! Scenarios by subject, each run against the real haproxy and against hawser.
 
 mod balance;
+mod bandwidth;
 mod browser;
+mod cache;
+mod commands;
 mod compression;
 mod configuration;
 mod cookies;
 mod destinations;
 mod errors;
+mod external_checks;
 mod forwarding;
+mod http2;
+mod http2_conformance;
 mod limits;
 mod logs;
 mod old_rules;
 mod process;
+mod prometheus;
 mod proxy_protocol;
+mod resolve;
 mod retries;
 mod rules;
 mod runtime_api;
@@ -24,4 +32,5 @@ mod stats_page;
 mod stick;
 mod support;
 mod tls;
+mod upgrade_to_http;
 mod varnishtest;

@@ -127,3 +127,62 @@ fn a_captured_cookie_is_cut_at_the_tuned_length() {
     });
     assert!(lines.contains("sid=abcd"), "{lines}");
 }
+
+// row: 142
+#[test]
+fn socket_stats_count_by_listener() {
+    let rows = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "listen web\n bind 127.0.0.1:$(one) name one\n bind 127.0.0.1:$(two)\n bind 127.0.0.1:$(three) name three\n \
+                    option socket-stats\n tcp-request connection reject if { dst_port $(three) }\n \
+                    http-request deny if { path /deny }\n http-response deny if { res.hdr(x) -m found }\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let mut kept = proxy.client("one");
+        kept.ask(get("/", &[]));
+        kept.ask(get("/", &[]));
+        for target in ["/", "/deny"] {
+            proxy.client("two").ask(get(target, &["Connection: close"]));
+        }
+        proxy.client("two").send("BAD\r\n\r\n").response();
+        let rejected = proxy.client("three").read_for(Duration::from_secs(2));
+        assert_eq!(rejected.0, "");
+        pause(200);
+        let rows = proxy.cli("show stat web -1 -1");
+        rows.lines()
+            .filter(|line| {
+                line.starts_with("web,one") || line.starts_with("web,sock") || line.starts_with("web,three")
+            })
+            .map(|line| line.split(',').take(19).collect::<Vec<_>>().join(","))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].starts_with("web,one,,,1,1,0,1,"), "{rows:?}");
+}
+
+#[test]
+fn header_names_are_spelled_as_bogus_peers_want_them() {
+    let seen = same(|program| {
+        let backend = Backend::raw(|connection, _| {
+            let head = connection.until(b"\r\n\r\n")?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&head).into_owned();
+            let names: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(':').next()).collect();
+            let names = names.join(",");
+            connection.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nx-listed: 1\r\n\r\n{names}",
+                names.len()
+            ))
+        });
+        let text = "global\n h1-case-adjust host hOST\n h1-case-adjust x-listed X-Listed\n h1-case-adjust content-length CONTENT-length\n\
+                    listen web\n mode http\n bind 127.0.0.1:$(web)\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n \
+                    option h1-case-adjust-bogus-client\n option h1-case-adjust-bogus-server\n \
+                    http-request return status 200 content-type a/b string own if { path /own }\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.config(text).with("s1", backend.port()).start();
+        ["/", "/own"].map(|target| {
+            let request =
+                format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-LISTED: 1\r\nConnection: close\r\n\r\n");
+            let raw = proxy.client("web").send(request).read_to_close();
+            ["hOST", "X-Listed", "CONTENT-length"].map(|name| raw.matches(name).count())
+        })
+    });
+    assert_eq!(seen, [[1, 2, 1], [0, 0, 1]]);
+}

@@ -12,6 +12,7 @@
 
 mod backend;
 mod client;
+pub mod http2;
 pub mod normalise;
 mod port;
 mod program;

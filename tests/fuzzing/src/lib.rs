@@ -4,9 +4,11 @@
 
 mod client_hello;
 mod config;
+mod keepalived_config;
 mod proxy_header;
 mod rule_text;
 mod runtime_api;
+mod virtual_router;
 mod world;
 
 /// A target: the folder of its corpus, and its function.
@@ -14,6 +16,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target, by the name that `fuzz/fuzz_targets` and `fuzz/corpus` use.
 pub const TARGETS: &[Target] = &[
+    ("advert", virtual_router::advert),
     ("cli", runtime_api::cli),
     ("client_hello", client_hello::client_hello),
     ("config", config::config),
@@ -21,9 +24,11 @@ pub const TARGETS: &[Target] = &[
     ("http_chunks", http::fuzz::chunks),
     ("http_request", http_request),
     ("http_response", http_response),
+    ("keepalived_config", keepalived_config::keepalived_config),
     ("log_format", rule_text::log_format),
     ("patterns", rule_text::patterns),
     ("proxy_header", proxy_header::proxy_header),
+    ("virtual_router", virtual_router::virtual_router),
 ];
 
 /// Gives bytes to the target of that name.

@@ -265,10 +265,6 @@ impl Host for FixedHost {
         1
     }
 
-    fn tcp(&self, _: &StreamFacts, _: TcpNumber) -> Option<i64> {
-        Some(12_345)
-    }
-
     fn timeout(&self, _: &StreamFacts, _: StreamTimeout) -> Option<Duration> {
         Some(Duration::from_secs(5))
     }

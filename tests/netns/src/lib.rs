@@ -7,8 +7,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod hosts;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Set in the process that runs inside.
 const INSIDE: &str = "HAWSER_LAB";
@@ -27,7 +30,7 @@ pub fn lab(name: &str, inside: impl FnOnce()) {
         .args(user)
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
         .arg(std::env::current_exe().expect("the test's binary"))
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(INSIDE, name)
         .status()
         .expect("unshare is installed");
@@ -48,6 +51,16 @@ pub fn run_quietly(line: &str) -> bool {
     let mut command = Command::new("sh");
     command.args(["-c", line]).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// Waits until `done` says so.
+#[track_caller]
+pub fn wait_until(limit: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + limit;
+    while !done() {
+        assert!(Instant::now() < end, "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A real nginx that answers its name, killed when dropped.

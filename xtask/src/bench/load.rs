@@ -21,6 +21,8 @@ pub struct Load<'a> {
     pub connections: usize,
     /// A new connection for each request.
     pub close: bool,
+    /// HTTP/2 without TLS, by h2load, with so many streams on each connection.
+    pub streams: Option<usize>,
     pub security: Security,
     pub time: Duration,
 }
@@ -77,6 +79,9 @@ struct Counted {
 
 /// Starts this binary as the generator and reads its one line.
 fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, String> {
+    if let Some(streams) = load.streams {
+        return generate_streams(port, load, streams, time);
+    }
     let output = Command::new(super::OWN)
         .args(["bench", "__load", &port.to_string(), load.path, &load.connections.to_string()])
         .args([&load.close.to_string(), &time.as_millis().to_string(), load.security.name()])
@@ -95,6 +100,48 @@ fn generate(port: u16, load: &Load<'_>, time: Duration) -> Result<Counted, Strin
         }),
         _ => Err(format!("the load generator said {text:?} {}", String::from_utf8_lossy(&output.stderr))),
     }
+}
+
+/// Lets nghttp2's h2load do it.
+fn generate_streams(port: u16, load: &Load<'_>, streams: usize, time: Duration) -> Result<Counted, String> {
+    let log = std::env::temp_dir().join(format!("hawser-bench-h2load-{}", std::process::id()));
+    let _ = std::fs::remove_file(&log);
+    pin(other_cpu());
+    // It times itself in whole seconds.
+    let seconds = time.as_secs().max(1);
+    let output = Command::new("h2load")
+        .args(["-t1", &format!("-c{}", load.connections), &format!("-m{streams}")])
+        .args(["-D", &seconds.to_string(), &format!("--log-file={}", log.display())])
+        .arg(format!("http://127.0.0.1:{port}{}", load.path))
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let requests = text.lines().find_map(|line| line.strip_prefix("requests: "));
+    let count = |what: &str| -> Option<u64> {
+        requests?.split(", ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok())
+    };
+    let (Some(done), Some(succeeded)) = (count("done"), count("succeeded")) else {
+        return Err(format!("h2load said {text:?} {}", String::from_utf8_lossy(&output.stderr)));
+    };
+    // Each line: when, status, microseconds.
+    let lines = std::fs::read_to_string(&log).unwrap_or_default();
+    let _ = std::fs::remove_file(&log);
+    let mut times: Vec<f64> =
+        lines.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    let quantile = |part: f64| {
+        times.get(((times.len() as f64 * part) as usize).min(times.len().saturating_sub(1))).copied()
+    };
+    // `traffic: 1.23MB (1290000) total, … , 1.17MB (1228800) data`
+    let data = text.lines().find_map(|line| line.strip_suffix(") data")?.rsplit_once('(')?.1.parse().ok());
+    Ok(Counted {
+        bytes: data.unwrap_or_default(),
+        requests: succeeded,
+        errors: done - succeeded,
+        seconds: seconds as f64,
+        p50_us: quantile(0.50).unwrap_or_default(),
+        p99_us: quantile(0.99).unwrap_or_default(),
+    })
 }
 
 /// The generator's own process: `PORT PATH CONNECTIONS CLOSE MILLISECONDS SECURITY`.

@@ -44,8 +44,8 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("grace", Works, read!(global.grace = Some(duration)), "time between a stop signal and the end"),
     row("group", Works, group, "group to run as"),
     row("h1-accept-payload-with-any-method", NoEffect, words, "bodies on any method"),
-    row("h1-case-adjust", ParsedOnly("header names go out in lower case"), words, "spelling of header names"),
-    row("h1-case-adjust-file", ParsedOnly("header names go out in lower case"), words, "file of spellings"),
+    row("h1-case-adjust", Works, case_adjust, "spelling of header names"),
+    row("h1-case-adjust-file", Works, case_adjust_file, "file of spellings"),
     row("h2-workaround-bogus-websocket-clients", Idle, words, "no WebSocket over HTTP/2"),
     row("hard-stop-after", Works, read!(global.hard_stop_after = Some(duration)), "longest soft stop"),
     row("httpclient.resolvers.disabled", Idle, words, "internal HTTP client"),
@@ -98,7 +98,12 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("maxpipes", Works, read!(global.maxpipes = limit), "most pipes for splicing"),
     row("maxsessrate", Works, read!(global.maxsessrate = limit), "most new sessions a second"),
     row("maxzlibmem", NoEffect, words, "memory limit of zlib"),
-    row("mworker-max-reloads", Idle, words, "reloads a worker may survive"),
+    row(
+        "mworker-max-reloads",
+        Works,
+        read!(global.mworker_max_reloads = Some(count)),
+        "reloads a worker may survive",
+    ),
     row("nbproc", Works, nbproc, "old: processes"),
     row("nbthread", Works, nbthread, "worker threads"),
     row("no-memory-trimming", NoEffect, words, "keep freed memory"),
@@ -113,7 +118,7 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("nosplice", Works, assign!(global.nosplice = true), "never splice"),
     row("numa-cpu-mapping", NoEffect, words, "stay on one NUMA node"),
     row("pidfile", Works, pidfile, "file that holds the process number"),
-    row("pp2-never-send-local", Idle, words, "PROXY header of checks"),
+    row("pp2-never-send-local", Works, assign!(global.pp2_never_send_local = true), "PROXY header of checks"),
     row("prealloc-fd", NoEffect, words, "grow the descriptor table at the start"),
     row("presetenv", Works, environment_pair, "set an environment variable that is not set"),
     row("profiling.memory", NoEffect, words, "profiling"),
@@ -165,6 +170,47 @@ fn once<T>(slot: &mut Option<T>, value: T, arguments: &Arguments<'_>, context: &
             format!("`{}` was set before: this line is ignored", arguments.line().text(0)),
         ),
         None => *slot = Some(value),
+    }
+}
+
+/// Bytes of a file of spellings.
+const SPELLINGS_LENGTH_MAX: usize = 1 << 20;
+
+fn case_adjust(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let from = arguments.expect("a header name in lower case")?.clone();
+    let to = arguments.expect("the same name as it is to be spelled")?;
+    spelling(draft, &from.value, &to.value).or_else(|message| fail(to.span, message))
+}
+
+/// Two names a line; what follows `#` is a comment.
+fn case_adjust_file(draft: &mut GlobalDraft, arguments: Words<'_, '_>, context: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("a file")?;
+    let path = context.path(&word.value);
+    let bytes = match crate::files::read_at_most(&path, SPELLINGS_LENGTH_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) => return fail(word.span, format!("cannot read `{}`: {error}", path.display())),
+    };
+    for (number, line) in String::from_utf8_lossy(&bytes).lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let outcome = match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [] => Ok(()),
+            [from, to] => spelling(draft, from, to),
+            _ => Err("expected two names".to_owned()),
+        };
+        if let Err(message) = outcome {
+            return fail(word.span, format!("{}:{}: {message}", path.display(), number + 1));
+        }
+    }
+    Ok(())
+}
+
+fn spelling(draft: &mut GlobalDraft, from: &str, to: &str) -> Result<(), String> {
+    if from.is_empty() || !from.eq_ignore_ascii_case(to) {
+        return Err(format!("`{from}` and `{to}` are not the same name"));
+    }
+    match draft.global.h1_case_adjust.insert(from.to_ascii_lowercase(), to.to_owned()) {
+        None => Ok(()),
+        Some(_) => Err(format!("`{from}` was given a spelling before")),
     }
 }
 

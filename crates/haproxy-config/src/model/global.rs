@@ -1,6 +1,7 @@
 //! The `global` sections, merged.
 
 use super::{Address, Bind, GlobalTls};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,12 @@ pub struct Global {
     pub nosplice: bool,
     pub tune: Tune,
     pub tls: GlobalTls,
+    /// `h1-case-adjust`: spellings of header names, by their lower case.
+    pub h1_case_adjust: HashMap<String, String>,
+    /// Checks in version 2 of the PROXY protocol tell their own addresses.
+    pub pp2_never_send_local: bool,
+    /// Reloads after which a former worker is ended.
+    pub mworker_max_reloads: Option<u32>,
     /// `setenv`, `presetenv`, `resetenv`, `unsetenv` have been applied while reading; kept for scripts.
     pub environment: Vec<(String, String)>,
     /// `set-var proc.x` lines: name and constant expression are evaluated at start.

@@ -53,6 +53,8 @@ pub struct Proxy {
     pub http_reuse: HttpReuse,
     pub check: checks::Recipe,
     pub check_options: CheckOptions,
+    /// `option external-check`: a program takes the place of `check`.
+    pub external_check: Option<ExternalCheck>,
     /// Its own stick table, in [`Model::tables`](super::Model::tables).
     pub stick_table: Option<TableId>,
     pub stick_rules: Vec<StickRule>,
@@ -173,12 +175,32 @@ impl CompressionAlgorithm {
 }
 
 /// A `filter` line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Filter {
     /// Where compression stands among the others.
     Compression,
     Cache(String),
     Trace,
+    Bandwidth(Bandwidth),
+}
+
+/// `filter bwlim-in` and `filter bwlim-out`: a limit that rules turn on for a stream.
+#[derive(Debug, Clone)]
+pub struct Bandwidth {
+    pub name: String,
+    /// What clients send; else what they get.
+    pub uploads: bool,
+    /// Bytes that go on at once, at least.
+    pub min_size: u64,
+    pub limit: BandwidthLimit,
+}
+
+#[derive(Debug, Clone)]
+pub enum BandwidthLimit {
+    /// Each stream has its own: bytes in a period, where the rule names no others.
+    Stream { limit: u64, period: Duration },
+    /// All streams with the same key share it: bytes in the period of the table's rate of bytes.
+    Shared { limit: u64, key: Expr, table: TableId },
 }
 
 impl Proxy {
@@ -222,6 +244,7 @@ impl Proxy {
             http_reuse: HttpReuse::default(),
             check: checks::Recipe::default(),
             check_options: CheckOptions::default(),
+            external_check: None,
             stick_table: None,
             stick_rules: Vec::new(),
             source: None,
@@ -483,6 +506,14 @@ pub struct CheckOptions {
     pub disable_on_404: bool,
     /// `http-check send-state`.
     pub send_state: bool,
+}
+
+/// `external-check command` and `external-check path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalCheck {
+    pub command: String,
+    /// Folders with colons between them; PATH of the command.
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

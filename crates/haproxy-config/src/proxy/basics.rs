@@ -55,14 +55,6 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     ),
     entry("enabled", Both, Yes, Works, assign!(proxy.disabled = false), "undo `disabled` of a default"),
     entry(
-        "external-check",
-        Backend,
-        Yes,
-        ParsedOnly("external checks are not run"),
-        rest,
-        "command of external checks",
-    ),
-    entry(
         "fullconn",
         Backend,
         Yes,

@@ -11,11 +11,20 @@ use super::table::{ProxyKeyword, entry};
 use super::{Draft, DraftChecks};
 use crate::keywords::Status::{self, Refused, Works};
 use crate::keywords::unknown;
+use crate::model::{ExternalCheck, Global};
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
 use ::checks::{LegacyHttpRequest, RecipeKind, Ruleset, RulesetError, Step};
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("http-check", Backend, Yes, Works, http_check, "steps of HTTP health checks"),
+    entry(
+        "external-check",
+        Backend,
+        Yes,
+        Works,
+        external_check,
+        "program of external checks, and its folders",
+    ),
     entry("tcp-check", Backend, Yes, Works, tcp_check, "steps of TCP health checks"),
 ];
 
@@ -23,12 +32,7 @@ const LATER: Status = Refused("say it with `option tcp-check` and `tcp-check` li
 
 /// `option` rows that choose a kind of check.
 pub(crate) static OPTIONS: &[OptionRow] = &[
-    plain(
-        "external-check",
-        Backend,
-        Refused("external checks are not implemented: use an agent or `tcp-check`"),
-        rest,
-    ),
+    plain("external-check", Backend, Works, option_external_check),
     plain("httpchk", Backend, Works, httpchk),
     plain("ldap-check", Backend, LATER, rest),
     plain("mysql-check", Backend, LATER, rest),
@@ -49,6 +53,7 @@ pub(crate) enum CheckKind {
     Http,
     Tcp,
     Redis,
+    External,
 }
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
@@ -80,6 +85,64 @@ fn option_tcp_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) ->
     Ok(())
 }
 
+fn option_external_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.checks.kind = CheckKind::External;
+    Ok(())
+}
+
+/// `external-check command PROGRAM`, `external-check path FOLDERS`.
+fn external_check(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.checks.external_line = Some(arguments.span());
+    let word = arguments.expect("command or path")?;
+    match word.value.as_str() {
+        "command" => draft.checks.command = Some(arguments.string()?),
+        "path" => draft.checks.path = Some(arguments.string()?),
+        _ => return Err(unknown("word", word, "after `external-check`", ["command", "path"])),
+    }
+    Ok(())
+}
+
+/// What external checks need, in HAProxy's words.
+pub(super) fn settle_external(draft: &mut Draft, global: &Global, context: &mut Context<'_>) {
+    let span = draft.proxy.span;
+    let name = draft.proxy.name.clone();
+    let checks = &draft.checks;
+    if checks.kind != CheckKind::External {
+        if let Some(line) = checks.external_line {
+            let title = draft.title();
+            context.warn(
+                line,
+                format!("'external-check' will be ignored for {title} (requires 'option external-check')."),
+            );
+        }
+        return;
+    }
+    let mut missing = |what: &str| {
+        let message = format!("Proxy '{name}' : 'option external-check' unable to find required '{what}'.");
+        context.report.push(diag::Diagnostic::alert(span, message));
+    };
+    if !global.external_check {
+        missing("global.external-check");
+    }
+    let Some(command) = checks.command.clone() else {
+        missing("external-check command");
+        return;
+    };
+    if !command.starts_with('/') && checks.path.is_none() {
+        let message = format!(
+            "Proxy '{name}': 'external-check command' does not have a leading '/' and 'external-check path' is not set."
+        );
+        context.report.push(diag::Diagnostic::alert(span, message));
+    }
+    if !global.insecure_fork_wanted {
+        let message = format!(
+            "Proxy '{name}' : 'insecure-fork-wanted' not enabled in the global section, 'option external-check' will likely fail."
+        );
+        context.warn(span, message);
+    }
+    draft.proxy.external_check = Some(ExternalCheck { command, path: checks.path.clone() });
+}
+
 fn redis_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
     draft.checks.kind = CheckKind::Redis;
     Ok(())
@@ -97,7 +160,8 @@ impl DraftChecks {
 /// The recipe of a section once all of its lines are read.
 pub(super) fn recipe(checks: &DraftChecks) -> ::checks::Recipe {
     match checks.kind {
-        CheckKind::Connect => ::checks::Recipe::connect_only(),
+        // The program decides; nothing of the recipe is done.
+        CheckKind::Connect | CheckKind::External => ::checks::Recipe::connect_only(),
         CheckKind::Http => {
             let mut ruleset = checks.http.clone();
             if let Some(request) = checks.request.clone() {

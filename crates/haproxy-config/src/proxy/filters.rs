@@ -8,8 +8,12 @@ use crate::keywords::Status::Works;
 use crate::keywords::unknown;
 use crate::language::Word;
 use crate::model::CompressionAlgorithm::{Brotli, Deflate, Gzip, Identity, RawDeflate, Zstd};
-use crate::model::{CompressedSide, Compression, CompressionAlgorithm, Filter, Mode};
-use crate::parse::{Arguments, Context, Outcome, fail};
+use crate::model::{
+    Bandwidth, BandwidthLimit, CompressedSide, Compression, CompressionAlgorithm, Filter, Mode,
+};
+use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
+use crate::scope;
+use ::rules::Place;
 use diag::Diagnostic;
 
 pub(super) static KEYWORDS: &[ProxyKeyword] = &[
@@ -107,7 +111,9 @@ fn types(side: &mut CompressedSide, arguments: &mut Arguments<'_>, context: &mut
 /// A proxy that lists filters must say where compression stands among them; the cache finds its place alone.
 pub(super) fn check(draft: &Draft, context: &mut Context<'_>) {
     let proxy = &draft.proxy;
-    if proxy.mode != Mode::Http || proxy.compression.is_none() || proxy.filters.contains(&Filter::Compression)
+    if proxy.mode != Mode::Http
+        || proxy.compression.is_none()
+        || proxy.filters.iter().any(|filter| matches!(filter, Filter::Compression))
     {
         return;
     }
@@ -123,7 +129,6 @@ fn filter(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
     match word.value.as_str() {
         "compression" => draft.proxy.filters.push(Filter::Compression),
         "cache" => {
-            context.warn(word.span, "`filter cache` is read but nothing is cached yet");
             let name = arguments.expect("the name of a cache")?;
             draft.proxy.filters.push(Filter::Cache(name.value.clone()));
         }
@@ -131,14 +136,88 @@ fn filter(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
             context.warn(word.span, "`filter trace` is read but prints nothing");
             draft.proxy.filters.push(Filter::Trace);
         }
-        "spoe" | "opentracing" | "fcgi-app" | "bwlim-in" | "bwlim-out" | "otel" => {
-            return fail(word.span, format!("`filter {}` is not implemented", word.value));
+        "bwlim-in" | "bwlim-out" => {
+            let uploads = word.value == "bwlim-in";
+            let made = bandwidth(draft, uploads, arguments, context)?;
+            draft.proxy.filters.push(Filter::Bandwidth(made));
+            return Ok(());
+        }
+        "spoe" | "opentracing" | "fcgi-app" | "otel" => {
+            let help = match word.value.as_str() {
+                "spoe" => {
+                    "ask the agent with `http-request auth`, a map that it fills by the runtime API, or a server in front"
+                }
+                "fcgi-app" => "put a server that speaks FastCGI behind this one, such as nginx",
+                _ => "log what is needed with `log-format` and `unique-id-format`, and trace in the servers",
+            };
+            return fail_with_help(word.span, format!("`filter {}` is not implemented", word.value), help);
         }
         _ => {
-            let known = ["compression", "cache", "trace", "spoe", "fcgi-app", "opentracing"];
+            let known = ["compression", "cache", "trace", "bwlim-in", "bwlim-out"];
             return Err(unknown("filter", word, "", known));
         }
     }
     arguments.rest();
     Ok(())
+}
+
+/// `NAME default-limit SIZE default-period TIME`, or `NAME limit SIZE key EXPRESSION [table TABLE]`; `min-size SIZE`.
+fn bandwidth(
+    draft: &Draft,
+    uploads: bool,
+    arguments: &mut Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Outcome<Bandwidth> {
+    let name = arguments.expect("the name that rules use")?.clone();
+    let (mut limit, mut period, mut key, mut table, mut min_size, mut own) =
+        (None, None, None, None, 0, false);
+    while let Some(word) = arguments.next() {
+        match word.value.as_str() {
+            "default-limit" => {
+                limit = Some(arguments.size()?);
+                own = true;
+            }
+            "default-period" => period = Some(arguments.duration()?),
+            "limit" => limit = Some(arguments.size()?),
+            "min-size" => min_size = arguments.size()?,
+            "table" => table = Some(arguments.expect("the name of a table")?.clone()),
+            "key" => {
+                arguments.clone().expect("an expression, such as src")?;
+                let words = scope::words(&arguments.line().words);
+                let mut at = arguments.position();
+                let places = if uploads { Place::ServerChoice.only() } else { Place::StickStore.only() };
+                let section = draft.rule_section();
+                key = Some(scope::with_rules(context, section, &draft.acls, places, |rules| {
+                    ::rules::Expr::parse(&words, &mut at, rules)
+                })?);
+                arguments.seek(at);
+            }
+            _ => {
+                let known = ["default-limit", "default-period", "limit", "key", "table", "min-size"];
+                return Err(unknown("word", word, "of a bandwidth limit", known));
+            }
+        }
+    }
+    let limit = match (limit, period, key) {
+        (Some(limit), Some(period), None) if own && table.is_none() && !period.is_zero() => {
+            BandwidthLimit::Stream { limit, period }
+        }
+        (Some(limit), None, Some(key)) if !own => {
+            let named = table.as_ref().map_or(draft.proxy.name.as_str(), |word| word.value.as_str());
+            let Some(table) = context.names.table(named) else {
+                return fail(name.span, format!("there is no stick table `{named}`"));
+            };
+            BandwidthLimit::Shared { limit, key, table }
+        }
+        _ => {
+            let help = "a limit of each stream: `default-limit SIZE default-period TIME`; a shared one: `limit SIZE key \
+                        EXPRESSION table TABLE`";
+            return fail_with_help(
+                name.span,
+                "this is neither a limit of each stream nor a shared one",
+                help,
+            );
+        }
+    };
+    Ok(Bandwidth { name: name.value.clone(), uploads, min_size, limit })
 }

@@ -4,15 +4,18 @@ use super::checks::CheckKind;
 use super::{Draft, LogChoice, balance, rulesets};
 use crate::language::Word;
 use crate::model::{
-    Address, BackendTarget, BalanceKey, CookieMode, Global, Mode, Model, Proxy, ServerPort, ServerTarget,
-    UseBackend, UseServer,
+    Address, BackendTarget, BalanceKey, BandwidthLimit, CookieMode, Filter, Global, Mode, Model, Proxy,
+    ServerPort, ServerTarget, UseBackend, UseServer,
 };
 use crate::parse::{Context, Outcome, fail, fail_with_help};
 use crate::scope;
 use crate::server::resolve_track;
 use ::rules::log_format::{BuiltIn, Dialect};
 use ::rules::stick_table::{DataType, KeyType};
-use ::rules::{AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction};
+use ::rules::{
+    AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction, TcpAction,
+    TcpRule,
+};
 use ::rules::{ValueType, cast_exists};
 use diag::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
@@ -56,9 +59,13 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     own_name(&mut draft);
     stick(&draft, context);
     log_targets(&mut draft, &model.global);
+    if is_backend {
+        super::checks::settle_external(&mut draft, &model.global, context);
+    }
     limit_cookie_capture(&mut draft, &model.global, context);
     only_http(&mut draft, context);
     super::filters::check(&draft, context);
+    check_filters(&draft, model, context);
     formats(&mut draft, context);
     advise(&draft, context);
     // What belongs to the other side came from defaults and means nothing here.
@@ -185,12 +192,60 @@ fn check_rules(draft: &Draft, model: &Model, context: &mut Context<'_>) {
             );
         }
     }
+    for (action, span) in rulesets::stream_actions(draft) {
+        if let StreamAction::Resolve(wanted) = action
+            && !model.resolvers.iter().any(|section| *section.name == *wanted.resolvers)
+        {
+            let message = format!("there is no resolvers section `{}`", wanted.resolvers);
+            context.report.push(Diagnostic::alert(span, message));
+        }
+    }
     for rule in draft.proxy.http_request.iter().chain(&draft.proxy.http_response) {
         let (HttpAction::CacheUse(name) | HttpAction::CacheStore(name)) = &rule.action else { continue };
-        if model.caches.iter().any(|cache| *cache.name == **name) {
-            context.warn(rule.span, "caches are read but nothing is cached yet");
-        } else {
+        if !model.caches.iter().any(|cache| *cache.name == **name) {
             context.report.push(Diagnostic::alert(rule.span, format!("there is no cache `{name}`")));
+        }
+    }
+}
+
+/// `filter` lines name caches and tables, and rules name filters.
+fn check_filters(draft: &Draft, model: &Model, context: &mut Context<'_>) {
+    let limits = || {
+        draft.proxy.filters.iter().filter_map(|filter| match filter {
+            Filter::Bandwidth(limit) => Some(limit),
+            Filter::Compression | Filter::Cache(_) | Filter::Trace => None,
+        })
+    };
+    for (action, span) in rulesets::stream_actions(draft) {
+        let StreamAction::SetBandwidthLimit(wanted) = action else { continue };
+        let Some(limit) = limits().find(|limit| *limit.name == *wanted.filter) else {
+            let message = format!("{} has no bandwidth limit `{}`", draft.title(), wanted.filter);
+            let help = "add `filter bwlim-out NAME default-limit 1m default-period 1s`";
+            context.report.push(Diagnostic::alert(span, message).with_help(help));
+            continue;
+        };
+        let is_shared = matches!(limit.limit, BandwidthLimit::Shared { .. });
+        if is_shared && (wanted.limit.is_some() || wanted.period.is_some()) {
+            let message = format!("`{}` is shared by streams: no rule can change it for one", wanted.filter);
+            context.report.push(Diagnostic::alert(span, message));
+        }
+    }
+    for limit in limits() {
+        let BandwidthLimit::Shared { table, .. } = &limit.limit else { continue };
+        let Ok(at) = context.tables.binary_search_by_key(table, |(id, _)| *id) else { continue };
+        let rate = if limit.uploads { DataType::BytesInRate } else { DataType::BytesOutRate };
+        let table = &context.tables[at].1;
+        if !table.config.store.iter().any(|stored| stored.data == rate) {
+            let message = format!("table `{}` does not store {}", table.name, rate.name());
+            let help = format!("add `store {}(1s)` to it", rate.name());
+            context.report.push(Diagnostic::alert(table.span, message).with_help(help));
+        }
+    }
+    for filter in &draft.proxy.filters {
+        if let Filter::Cache(name) = filter
+            && !model.caches.iter().any(|cache| cache.name == *name)
+        {
+            context.report.push(Diagnostic::alert(draft.proxy.span, format!("there is no cache `{name}`")));
         }
     }
 }
@@ -382,7 +437,8 @@ fn log_targets(draft: &mut Draft, global: &Global) {
 
 /// Settings that only HTTP mode understands are dropped elsewhere, with a warning where HAProxy gives one.
 fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
-    if draft.proxy.mode == Mode::Http {
+    let switches = |rule: &TcpRule| matches!(rule.action, TcpAction::SwitchModeHttp { .. });
+    if draft.proxy.mode == Mode::Http || draft.proxy.tcp_request_content.iter().any(switches) {
         return;
     }
     let title = title_of(&draft.proxy);

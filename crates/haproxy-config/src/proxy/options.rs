@@ -54,8 +54,8 @@ pub(crate) static SWITCHES: &[Switch] = &[
     switch("disable-h2-upgrade", Frontend, true, Works, |o| &mut o.disable_h2_upgrade),
     switch("dontlog-normal", Frontend, false, Works, |o| &mut o.dontlog_normal),
     switch("dontlognull", Frontend, false, Works, |o| &mut o.dontlognull),
-    switch("h1-case-adjust-bogus-client", Frontend, false, NoEffect, |o| &mut o.h1_case_adjust_bogus_client),
-    switch("h1-case-adjust-bogus-server", Backend, false, NoEffect, |o| &mut o.h1_case_adjust_bogus_server),
+    switch("h1-case-adjust-bogus-client", Frontend, false, Works, |o| &mut o.h1_case_adjust_bogus_client),
+    switch("h1-case-adjust-bogus-server", Backend, false, Works, |o| &mut o.h1_case_adjust_bogus_server),
     switch("http-buffer-request", Both, true, Works, |o| &mut o.http_buffer_request),
     switch("http-ignore-probes", Frontend, true, Works, |o| &mut o.http_ignore_probes),
     // Nothing is ever held back for a fuller packet.

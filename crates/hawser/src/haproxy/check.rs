@@ -12,6 +12,9 @@ const UNREADABLE_CONDITION: u8 = 2;
 
 /// The end of `-c` for a configuration without errors.
 pub fn conclude(arguments: &Arguments, loaded: &Loaded) -> ExitCode {
+    if arguments.list_objects {
+        proxy::mapped_code().iter().for_each(|path| println!("{path}"));
+    }
     let says = !arguments.quiet && arguments.format == ReportFormat::Text;
     let unresolved = proxy::unresolved(&loaded.model);
     if !unresolved.is_empty() {

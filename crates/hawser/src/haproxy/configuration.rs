@@ -4,7 +4,7 @@ use super::arguments::{Arguments, ReportFormat};
 use super::limits::Demand;
 use super::messages;
 use diag::Severity;
-use haproxy_config::model::Model;
+use haproxy_config::model::{Model, Verify};
 use haproxy_config::{LoadOptions, evaluate_condition as evaluate};
 use std::sync::Arc;
 
@@ -30,6 +30,9 @@ pub fn load(arguments: &Arguments) -> Option<Loaded> {
     options.local_peer.clone_from(&arguments.local_peer);
     options.master_worker = arguments.master_worker;
     let mut loaded = haproxy_config::load(&options);
+    if let Some(model) = loaded.model.as_mut().filter(|_| arguments.no_server_verify) {
+        model.global.tls.server_verify = Verify::None;
+    }
     let tls = loaded.model.as_ref().map(|model| {
         let (tls, found) = proxy::Tls::load(model);
         found.into_iter().for_each(|diagnostic| loaded.report.push(diagnostic));

@@ -17,7 +17,7 @@ mod keywords;
 mod limits;
 mod master;
 mod messages;
-mod notify;
+pub mod notify;
 mod old_processes;
 mod pidfile;
 mod role;

@@ -158,6 +158,7 @@ fn the_masters_socket_answers_in_haproxys_words() {
         "@2 show version\n",
         "@!1 show version\n",
         "@x show version\n",
+        "@1 add acl #9 <<\nfirst\nsecond; third\n\n",
         "show loadstatus\n",
         "prompt\nshow cli level\n@\nquit\n",
         "",

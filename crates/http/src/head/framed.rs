@@ -25,7 +25,9 @@ impl Head {
             (_, Some(authority)) if path.is_empty() => {
                 self.rewrite_request_line(Some(method), &[authority], Version::Http2);
             }
-            (Some(scheme), Some(authority)) if path != b"*" => {
+            (Some(scheme), Some(authority)) => {
+                // The server as a whole has no path.
+                let path = if path == b"*" { b"" } else { path };
                 self.rewrite_request_line(Some(method), &[scheme, b"://", authority, path], Version::Http2);
                 self.assembled = scheme == b"http" || scheme == b"https";
             }
@@ -81,6 +83,7 @@ impl Head {
             return self.uri();
         }
         match self.path_and_query() {
+            b"" if self.method() == b"OPTIONS" => b"*",
             b"" => b"/",
             path => path,
         }

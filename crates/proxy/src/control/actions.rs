@@ -1,15 +1,11 @@
 //! What an operator can do to servers and frontends, for the runtime API and the statistics page alike.
 
 use crate::health::Operator;
-use crate::registry::Control as Connection;
-use crate::run::Order;
 use crate::state::FrontendStatus;
-use crate::worker::{Shared, Worker};
-use checks::{AdminCommand, Turn};
+use crate::worker::Shared;
+use checks::{AdminCommand, AdminFlags, Turn};
 use rules::{ProxyId, ServerId};
-use std::rc::Rc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 /// A change of a server's state that an operator asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,43 +27,71 @@ pub enum ServerAction {
     HealthDown,
     AgentUp,
     AgentDown,
+    /// End what the server's clients do now.
+    ShutdownSessions,
+    /// Words of forms before HAProxy 1.5: one flag on or off, maintenance and drain. They apply only when that is news.
+    Disable,
+    Enable,
+    Stop,
+    Start,
 }
 
-/// Does `action`. `false`: it does not apply to this server (no check or agent configured, or health of a server that
-/// tracks another). `operator`: who asks; the log says so where checks are overruled.
+/// Does `action`. `false`: it does not apply to this server (no check or agent configured, health of a server that tracks
+/// another, a flag that is as asked for). `operator`: who asks; the log says so where checks are overruled.
 pub fn act_on_server(shared: &Shared, id: ServerId, action: ServerAction, operator: Operator) -> bool {
     let server = shared.state.server(id);
-    match action {
-        ServerAction::Ready => shared.command_server(id, AdminCommand::Ready),
-        ServerAction::Drain => shared.command_server(id, AdminCommand::Drain),
-        ServerAction::Maintenance => shared.command_server(id, AdminCommand::Maintenance),
-        ServerAction::EnableHealth => return shared.enable_check(server, true),
-        ServerAction::DisableHealth => {
-            shared.enable_check(server, false);
-        }
-        ServerAction::EnableAgent => return shared.enable_agent(server, true),
-        ServerAction::DisableAgent => {
-            shared.enable_agent(server, false);
-        }
-        ServerAction::HealthUp | ServerAction::HealthStopping | ServerAction::HealthDown => {
-            if server.settings.track.is_some() {
-                return false;
-            }
-            let turn = match action {
-                ServerAction::HealthDown => Turn::Down,
-                ServerAction::HealthStopping => Turn::Stopping,
-                _ => Turn::Up,
-            };
+    let command = |command: AdminCommand| {
+        shared.command_server(id, command);
+        true
+    };
+    let health = |turn: Turn| {
+        // Its state is another server's.
+        let own = server.settings.track.is_none();
+        if own {
             shared.force_health(id, turn, operator);
         }
-        ServerAction::AgentUp | ServerAction::AgentDown => {
-            if !server.agent.lock().enabled {
-                return false;
-            }
-            shared.force_agent(id, action == ServerAction::AgentUp, operator);
+        own
+    };
+    let agent = |up: bool| {
+        let enabled = server.agent.lock().enabled;
+        if enabled {
+            shared.force_agent(id, up, operator);
         }
+        enabled
+    };
+    let flags = AdminFlags::from(server.admin());
+    let (maintenance, drain) = (AdminFlags::FORCED_MAINT, AdminFlags::FORCED_DRAIN);
+    let set = |wanted: bool, next: AdminFlags| {
+        if wanted {
+            shared.set_server_flags(id, next);
+        }
+        wanted
+    };
+    match action {
+        ServerAction::Ready => command(AdminCommand::Ready),
+        ServerAction::Drain => command(AdminCommand::Drain),
+        ServerAction::Maintenance => command(AdminCommand::Maintenance),
+        ServerAction::EnableHealth => shared.enable_check(server, true),
+        ServerAction::DisableHealth => shared.enable_check(server, false),
+        ServerAction::EnableAgent => shared.enable_agent(server, true),
+        ServerAction::DisableAgent => shared.enable_agent(server, false),
+        ServerAction::HealthUp => health(Turn::Up),
+        ServerAction::HealthStopping => health(Turn::Stopping),
+        ServerAction::HealthDown => health(Turn::Down),
+        ServerAction::AgentUp => agent(true),
+        ServerAction::AgentDown => agent(false),
+        ServerAction::ShutdownSessions => {
+            shared.shut_sessions(id);
+            true
+        }
+        ServerAction::Disable => set(!flags.contains(maintenance), flags.with(maintenance)),
+        ServerAction::Enable => {
+            let next = flags.without(maintenance).without(AdminFlags::CONFIG_MAINT);
+            set(flags.contains(maintenance), next)
+        }
+        ServerAction::Stop => set(!flags.contains(drain), flags.with(drain)),
+        ServerAction::Start => set(flags.contains(drain), flags.without(drain)),
     }
-    true
 }
 
 /// Stops accepting until it is resumed; connections that exist go on.
@@ -98,19 +122,3 @@ pub fn stop_frontend(shared: &Shared, id: ProxyId) {
 
 /// Syslog level of a stopped proxy.
 const LEVEL_WARNING: u8 = 4;
-
-/// Ends all connections on every worker that `wanted` takes.
-pub fn end_connections(
-    orders: &[mpsc::Sender<Order>],
-    wanted: impl Fn(&Connection) -> bool + Clone + Send + 'static,
-) {
-    for sender in orders {
-        let wanted = wanted.clone();
-        // A worker too busy to take an order keeps its connections; they end by their timeouts.
-        let _ = sender.try_send(Box::new(move |worker: &Rc<Worker>| {
-            for connection in worker.sessions.borrow().iter().filter(|connection| wanted(connection)) {
-                connection.kill();
-            }
-        }));
-    }
-}

@@ -3,7 +3,7 @@
 pub mod actions;
 pub mod cli;
 
-pub use cli::commands;
+pub use cli::{commands, info_values, mapped_code};
 
 use crate::listen::{self, ListenOptions};
 use crate::net::Namespaces;

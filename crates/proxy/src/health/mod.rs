@@ -8,6 +8,8 @@
 //! ```
 
 mod environment;
+mod external;
+mod http2;
 mod observe;
 mod operator;
 mod outcome;

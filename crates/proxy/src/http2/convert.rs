@@ -7,6 +7,7 @@ use http::base64::Alphabet;
 use http::{FieldKind, Head, Limits, NAME_LEN_MAX, RequestLine, Version};
 use http_types::header::{HeaderMap, HeaderName, HeaderValue};
 use http_types::request::Parts;
+use http_types::uri::PathAndQuery;
 use http_types::{Method, Request, Response, StatusCode, Uri};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -85,7 +86,8 @@ pub fn read_trailers(fields: &HeaderMap, limits: &Limits) -> Result<Box<Head>, R
 }
 
 fn add_fields(fields: &HeaderMap, limits: &Limits, head: &mut Head, has_host: bool) -> Result<(), ReadError> {
-    if fields.len() + head.field_count() >= limits.max_fields {
+    // HAProxy takes twice as many as over HTTP/1, where a field costs more.
+    if fields.len() + head.field_count() >= 2 * limits.max_fields {
         return Err(ReadError::TooManyFields);
     }
     let mut cookies: Vec<u8> = Vec::new();
@@ -147,6 +149,9 @@ pub fn request(head: &Head, secure: bool) -> Result<Outgoing, Unsendable> {
     let scheme: &[u8] = if secure { b"https" } else { b"http" };
     let uri = match (head.scheme(), head.authority()) {
         // An absolute URI, or the authority of a CONNECT.
+        (_, Some(_)) if head.method() == b"OPTIONS" && head.path_and_query().is_empty() => {
+            Uri::try_from([head.uri(), b"/*"].concat()).and_then(as_asterisk)
+        }
         (_, Some(_)) => Uri::try_from(head.uri()),
         // HAProxy sends the `Host` of an HTTP/1 client as it is; only where the scheme has to be said, or a WebSocket
         // needs all three, is it an authority.
@@ -171,6 +176,13 @@ pub fn request(head: &Head, secure: bool) -> Result<Outgoing, Unsendable> {
         websocket_accept(head.get_kind(FieldKind::WebSocketKey).unwrap_or_default())
     });
     Ok(Outgoing { request, websocket_accept })
+}
+
+/// The URI of the server as a whole.
+fn as_asterisk(uri: Uri) -> Result<Uri, http_types::uri::InvalidUri> {
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("*"));
+    Ok(Uri::from_parts(parts).expect("scheme and authority are there"))
 }
 
 /// The trailers that `head` is.

@@ -1,5 +1,6 @@
-//! Counts the frames of a client that cost work and carry nothing: PING, SETTINGS, PRIORITY, RST_STREAM. What the frames
-//! mean is the `h2` crate's business; this reads nothing but their headers.
+//! Counts the frames of a client that cost work and carry nothing: PING, SETTINGS, PRIORITY, RST_STREAM. Looks at the
+//! length of those that have a fixed one, too, for the `h2` crate calls a wrong one by another name. What the frames mean
+//! is the crate's business; this reads nothing but their headers.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,10 @@ const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+
+/// Flag of SETTINGS.
+const ACK: u8 = 1;
 
 /// What is thought of the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub enum Verdict {
     Fine,
     /// More control frames than any honest client sends.
     Flood,
+    /// A frame that has one length has another.
+    WrongSize,
 }
 
 /// Follows the frames of one direction of a connection.
@@ -66,8 +73,11 @@ impl FrameMeter {
                 return Verdict::Fine;
             }
             self.header_len = 0;
-            let [high, middle, low, kind, ..] = self.header;
+            let [high, middle, low, kind, flags, ..] = self.header;
             self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+            if !has_right_size(kind, flags, self.skip) {
+                return Verdict::WrongSize;
+            }
             if matches!(kind, PRIORITY | RST_STREAM | SETTINGS | PING) && self.count() == Verdict::Flood {
                 return Verdict::Flood;
             }
@@ -87,6 +97,18 @@ impl FrameMeter {
         self.window_began = now;
         self.seen = 0;
         Verdict::Fine
+    }
+}
+
+/// Whether a frame of a fixed length has it (RFC 9113 §6).
+fn has_right_size(kind: u8, flags: u8, length: usize) -> bool {
+    match kind {
+        PRIORITY => length == 5,
+        RST_STREAM | WINDOW_UPDATE => length == 4,
+        SETTINGS if flags & ACK != 0 => length == 0,
+        SETTINGS => length.is_multiple_of(6),
+        PING => length == 8,
+        _ => true,
     }
 }
 
@@ -114,6 +136,14 @@ mod tests {
             let mut meter = started();
             assert!(flood.chunks(piece).any(|piece| meter.take(piece) == Verdict::Flood), "in {piece}s");
         }
+    }
+
+    #[test]
+    fn frames_of_one_length_are_not_taken_with_another() {
+        for (kind, length) in [(PRIORITY, 4), (RST_STREAM, 5), (SETTINGS, 5), (PING, 6), (WINDOW_UPDATE, 3)] {
+            assert_eq!(started().take(&frame(kind, &vec![0; length])), Verdict::WrongSize, "type {kind}");
+        }
+        assert_eq!(started().take(&frame(SETTINGS, &[0; 12])), Verdict::Fine);
     }
 
     #[test]

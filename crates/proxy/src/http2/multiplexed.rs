@@ -2,13 +2,14 @@
 
 use super::settings::client_builder;
 use super::wire::{Link, Wire};
-use crate::net::Stream;
 use crate::net::buffers::Pending;
 use crate::state::ServerState;
+use crate::upstream::ServerConnection;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use haproxy_config::model::Tune;
 use rules::Peer;
+use rules::tls::TlsFacts;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub struct Multiplexed {
     pub server: Arc<ServerState>,
     /// Encrypted: requests say `https`.
     pub secure: bool,
+    pub tls: Option<Arc<TlsFacts>>,
+    /// The name that TLS was told; requests for others do not go here.
+    name: Option<Box<str>>,
     pub local: Option<Peer>,
     pub peer: Option<Peer>,
     /// Streams in use.
@@ -53,13 +57,8 @@ impl Multiplexed {
     ///
     /// # Errors
     /// The connection failed at once.
-    pub async fn start(
-        stream: Stream,
-        server: Arc<ServerState>,
-        peer: Option<Peer>,
-        tune: &Tune,
-    ) -> Result<Rc<Multiplexed>, h2::Error> {
-        let local = stream.local();
+    pub async fn start(opened: ServerConnection, tune: &Tune) -> Result<Rc<Multiplexed>, h2::Error> {
+        let ServerConnection { stream, server, local, peer, tls, name, .. } = opened;
         let secure = stream.is_secure();
         let link = Link::new(stream);
         let wire = Wire::new(Rc::clone(&link), Pending::new(), None);
@@ -69,6 +68,8 @@ impl Multiplexed {
             sender: RefCell::new(sender),
             server,
             secure,
+            tls,
+            name,
             local,
             peer,
             active: Cell::new(0),
@@ -88,8 +89,12 @@ impl Multiplexed {
         Ok(multiplexed)
     }
 
-    /// Room for one more stream.
-    pub fn has_room(&self) -> bool {
+    /// Whether it may carry one more request, of that name.
+    pub fn serves(&self, name: Option<&str>) -> bool {
+        self.name.as_deref() == name && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
         let theirs = self.sender.borrow().current_max_send_streams();
         let max = self.streams_max.min(u32::try_from(theirs).unwrap_or(u32::MAX));
         let worn_out = self.server.settings.max_reuse.is_some_and(|max| self.opened.get() > max);

@@ -255,6 +255,11 @@ impl Http2Stream {
         convert::read_trailers(&self.trailers.take()?, limits).ok()
     }
 
+    /// Whether the head went out, and the body is not whole.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.sending, Sending::Body(_))
+    }
+
     /// Whether the whole body was read.
     pub fn is_read(&self) -> bool {
         match &self.receiving {

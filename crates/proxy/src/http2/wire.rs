@@ -3,6 +3,7 @@
 use super::meter::{FrameMeter, Verdict};
 use crate::net::Stream;
 use crate::net::buffers::Pending;
+use h2::Reason;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
@@ -14,13 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Debug)]
 pub struct Link {
     stream: RefCell<Stream>,
-    flooded: Cell<bool>,
-    forgotten: Cell<bool>,
+    refused: Cell<Option<Reason>>,
+    hung_up: Cell<bool>,
 }
 
 impl Link {
     pub fn new(stream: Stream) -> Rc<Link> {
-        Rc::new(Link { stream: RefCell::new(stream), flooded: Cell::new(false), forgotten: Cell::new(false) })
+        Rc::new(Link { stream: RefCell::new(stream), refused: Cell::new(None), hung_up: Cell::new(false) })
     }
 
     /// Looks at the transport.
@@ -31,17 +32,22 @@ impl Link {
     /// Closes the whole connection without a packet: nothing is read from it any more.
     pub fn forget(&self) {
         self.stream.borrow_mut().forget();
-        self.forgotten.set(true);
+        self.hang_up();
+    }
+
+    /// Ends the connection at once.
+    pub fn hang_up(&self) {
+        self.hung_up.set(true);
     }
 
     /// Nothing more is to be said or heard on this connection.
-    pub fn is_forgotten(&self) -> bool {
-        self.forgotten.get()
+    pub fn is_hung_up(&self) -> bool {
+        self.hung_up.get()
     }
 
-    /// The peer sent more control frames than it may: nothing is read from it any more.
-    pub fn is_flooded(&self) -> bool {
-        self.flooded.get()
+    /// Why nothing is read from the peer any more: it sent more control frames than it may, or broken ones.
+    pub fn refusal(&self) -> Option<Reason> {
+        self.refused.get()
     }
 }
 
@@ -59,12 +65,15 @@ impl Wire {
         Wire { link, ahead, meter }
     }
 
-    /// Lets the bytes through, unless they are the drop too much.
-    fn judge(&mut self, bytes: &[u8]) {
-        match self.meter.as_mut().map(|meter| meter.take(bytes)) {
-            None | Some(Verdict::Fine) => {}
-            Some(Verdict::Flood) => self.link.flooded.set(true),
-        }
+    /// Whether the bytes may go on to the crate.
+    fn judge(&mut self, bytes: &[u8]) -> bool {
+        let reason = match self.meter.as_mut().map(|meter| meter.take(bytes)) {
+            None | Some(Verdict::Fine) => return true,
+            Some(Verdict::Flood) => Reason::ENHANCE_YOUR_CALM,
+            Some(Verdict::WrongSize) => Reason::FRAME_SIZE_ERROR,
+        };
+        self.link.refused.set(Some(reason));
+        false
     }
 }
 
@@ -75,7 +84,7 @@ impl AsyncRead for Wire {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        if wire.link.is_flooded() {
+        if wire.link.refusal().is_some() {
             // The task that polls this looks at the link afterwards, and closes.
             return Poll::Pending;
         }
@@ -92,8 +101,11 @@ impl AsyncRead for Wire {
             out.put_slice(&wire.ahead.bytes()[..count]);
             wire.ahead.consume(count);
         }
-        wire.judge(&out.filled()[before..]);
-        Poll::Ready(Ok(()))
+        if wire.judge(&out.filled()[before..]) {
+            return Poll::Ready(Ok(()));
+        }
+        out.set_filled(before);
+        Poll::Pending
     }
 }
 

@@ -41,6 +41,20 @@ pub fn give(mut buffer: Vec<u8>) {
     });
 }
 
+/// What a thread's pool keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolSize {
+    pub count: usize,
+    pub bytes: usize,
+}
+
+pub fn pool_size() -> PoolSize {
+    POOL.with(|pool| {
+        let pool = pool.borrow();
+        PoolSize { count: pool.len(), bytes: pool.iter().map(Vec::capacity).sum() }
+    })
+}
+
 /// Bytes that wait: empty costs nothing (`Vec::new`), the first byte takes a buffer from the pool.
 #[derive(Debug, Default)]
 pub struct Pending {

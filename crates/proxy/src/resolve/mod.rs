@@ -7,6 +7,7 @@
 //!  name servers ──┘  (one UDP socket each)
 //! ```
 
+mod ask;
 mod assignment;
 mod initial;
 mod message;
@@ -14,6 +15,7 @@ mod nameserver;
 mod resolution;
 mod resolver;
 
+pub use ask::ask;
 pub use initial::{initialize, unresolved};
 pub use nameserver::Counters;
 pub use resolver::run;
@@ -41,6 +43,8 @@ pub struct Resolve {
     pub sections: Vec<SectionView>,
     orders: mpsc::Sender<Order>,
     receiver: Mutex<Option<mpsc::Receiver<Order>>>,
+    /// What `do-resolve` found.
+    kept: Mutex<ask::Kept>,
 }
 
 /// One `resolvers` section.
@@ -72,7 +76,7 @@ impl Resolve {
             })
             .collect();
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
-        Resolve { sections, orders, receiver: Mutex::new(Some(receiver)) }
+        Resolve { sections, orders, receiver: Mutex::new(Some(receiver)), kept: Mutex::default() }
     }
 
     /// Resolves the name of a server soon: it cannot be reached, so it may have moved.

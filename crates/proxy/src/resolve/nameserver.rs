@@ -162,7 +162,7 @@ impl Link {
 }
 
 /// One query on a connection of its own (RFC 7766): length, message, both ways.
-async fn ask_over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) async fn ask_over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     let length = u16::try_from(query.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut message = length.to_be_bytes().to_vec();

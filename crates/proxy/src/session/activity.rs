@@ -127,6 +127,8 @@ impl LiveCounts {
         let front = worker.frontend_counters(client.frontend);
         front.bytes_in.add(more_in);
         front.bytes_out.add(more_out);
+        client.count_at_listener(|counters| &counters.bytes_in, more_in);
+        client.count_at_listener(|counters| &counters.bytes_out, more_out);
         worker.counters.bytes_out.add(more_out);
         let back = worker.backend_counters(self.backend);
         back.bytes_in.add(more_in);

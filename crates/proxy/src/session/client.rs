@@ -7,6 +7,7 @@ use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
+use crate::state::counters::{Counter, ListenerCounters};
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::{Mode, Protocol};
@@ -47,6 +48,8 @@ pub struct Client {
     pub multiplexed: Option<Rc<RefCell<Vec<Rc<Multiplexed>>>>>,
     /// A server authenticates the connection and not the request: all of the session goes to it.
     pub prefers_last_server: bool,
+    /// It began in TCP mode and carries HTTP now.
+    pub upgraded: bool,
     /// The session was counted: it got past the connection rules.
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
@@ -124,13 +127,20 @@ impl Client {
         }
     }
 
+    /// `option socket-stats`: adds to what the client's listener counts.
+    pub fn count_at_listener(&self, counter: impl Fn(&ListenerCounters) -> &Counter, amount: u64) {
+        if let Some(counters) = self.worker.listener_counters(self.frontend, self.listener) {
+            counter(counters).add(amount);
+        }
+    }
+
     /// A transaction for what this client does next.
     pub fn begin(&mut self) -> Box<Transaction> {
         let session = self.variables.get_or_insert_default();
         let session = Rc::clone(session);
         let mut transaction = Transaction::take(&self.worker, self.origin(), &session);
         let mode = self.worker.state().model.proxies[transaction.facts.frontend.index()].mode;
-        transaction.facts.is_http = mode == Mode::Http;
+        transaction.facts.is_http = mode == Mode::Http || self.upgraded;
         transaction
     }
 
@@ -246,13 +256,20 @@ pub async fn serve(mut client: Client) {
                     return Box::pin(http2::serve(client)).await;
                 }
             }
-            Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
+            Mode::Tcp | Mode::Health => {
+                if tcp::serve(&mut client).await == tcp::Served::Http {
+                    client.upgraded = true;
+                    if http1::serve(&mut client).await == http1::Served::Http2 {
+                        return Box::pin(http2::serve(client)).await;
+                    }
+                }
+            }
         }
     }
     end(client);
 }
 
-/// The connection is over: it is forgotten, and others may have its place.
+/// The connection is over.
 fn end(mut client: Client) {
     if let Some(trackers) = &mut client.trackers {
         super::tracking::release(trackers);

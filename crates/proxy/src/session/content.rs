@@ -5,7 +5,7 @@ use super::rules::{self as ruleset, Ended};
 use super::tracking::Holder;
 use super::transaction::Transaction;
 use haproxy_config::model::Proxy;
-use rules::{Direction, TcpAction, TcpRule, Verdict};
+use rules::{Direction, StreamAction, TcpAction, TcpRule, Verdict};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -15,13 +15,17 @@ use std::time::{Duration, Instant};
 pub enum Decision {
     Accept,
     Reject,
+    /// What follows on a TCP connection is HTTP.
+    Http,
 }
 
 /// One pass over the rules.
 enum Pass {
     Done(Decision),
-    /// Rule `0` does not know yet: more bytes are needed.
+    /// A rule does not know yet: more bytes are needed.
     Wait,
+    /// The rule at this place asks for an address.
+    Resolve(usize),
 }
 
 /// Runs `tcp-request content` rules, waiting for more of the client's bytes up to the inspection delay.
@@ -37,16 +41,26 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
             .tcp_request_content
             .iter()
             .any(|rule| rule.condition.as_ref().is_some_and(rules::Condition::uses_http));
+    let mut first = 0;
     loop {
         if reads_http {
             look_at_http(client, transaction);
         }
         is_final |= client.closed || client.input.len() >= tune.bufsize;
         transaction.payload_final = is_final;
-        match pass(client, transaction, &settings.tcp_request_content, Direction::Request, Holder::Stream) {
+        let list = &settings.tcp_request_content;
+        match pass(client, transaction, list, first, Direction::Request, Holder::Stream) {
+            Pass::Resolve(place) => {
+                if let TcpAction::Stream(StreamAction::Resolve(wanted)) = &list[place].action {
+                    ruleset::resolve(client, transaction, wanted).await;
+                }
+                first = place + 1;
+                continue;
+            }
             Pass::Done(decision) => {
                 if decision == Decision::Reject {
                     worker.frontend_counters(client.frontend).denied_requests.add(1);
+                    client.count_at_listener(|counters| &counters.denied_requests, 1);
                     transaction.facts.termination.cause = b'P';
                     transaction.facts.termination.phase = b'R';
                 }
@@ -66,11 +80,13 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
 
 /// One pass of `tcp-response content` rules over what the server has sent so far.
 pub fn response(client: &mut Client, transaction: &mut Transaction, settings: &Proxy) -> Poll<Decision> {
-    let done = pass(client, transaction, &settings.tcp_response_content, Direction::Response, Holder::Stream);
-    match done {
+    let list = &settings.tcp_response_content;
+    match pass(client, transaction, list, 0, Direction::Response, Holder::Stream) {
         Pass::Done(decision) => Poll::Ready(decision),
         Pass::Wait if transaction.payload_final => Poll::Ready(Decision::Accept),
         Pass::Wait => Poll::Pending,
+        // Not in the table of responses.
+        Pass::Resolve(_) => Poll::Ready(Decision::Accept),
     }
 }
 
@@ -89,9 +105,10 @@ fn look_at_http(client: &Client, transaction: &mut Transaction) {
 /// Runs the rules of `tcp-request connection` or `session`: nothing was received, nothing is waited for.
 pub fn connection(client: &mut Client, transaction: &mut Transaction, list: &[TcpRule]) -> Decision {
     transaction.payload_final = true;
-    match pass(client, transaction, list, Direction::Request, Holder::Connection) {
+    match pass(client, transaction, list, 0, Direction::Request, Holder::Connection) {
         Pass::Done(decision) => decision,
-        Pass::Wait => Decision::Accept,
+        // Nothing to wait for, and not in the table of connections.
+        Pass::Wait | Pass::Resolve(_) => Decision::Accept,
     }
 }
 
@@ -99,10 +116,11 @@ fn pass(
     client: &mut Client,
     transaction: &mut Transaction,
     list: &[TcpRule],
+    first: usize,
     direction: Direction,
     holder: Holder,
 ) -> Pass {
-    for rule in list {
+    for (place, rule) in list.iter().enumerate().skip(first) {
         if let Some(condition) = &rule.condition {
             match condition.test(&client.scope(transaction, direction)) {
                 Verdict::Pass => {}
@@ -116,8 +134,12 @@ fn pass(
             TcpAction::Reject | TcpAction::Close => return Pass::Done(Decision::Reject),
             // Looked at when the connection was accepted.
             TcpAction::ExpectProxy | TcpAction::ExpectNetscalerCip => {}
-            // The mode of a section decides; the rule says what the configuration says already.
-            TcpAction::SwitchModeHttp { .. } => {}
+            // On a connection that is HTTP already the rule only ends the set.
+            TcpAction::SwitchModeHttp { .. } if transaction.facts.is_http => {
+                return Pass::Done(Decision::Accept);
+            }
+            TcpAction::SwitchModeHttp { .. } => return Pass::Done(Decision::Http),
+            TcpAction::Stream(StreamAction::Resolve(_)) => return Pass::Resolve(place),
             TcpAction::Stream(action) => {
                 if ruleset::stream(client, transaction, action, direction, holder) == Ended::SilentDrop {
                     return Pass::Done(Decision::Reject);

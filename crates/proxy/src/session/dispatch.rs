@@ -3,6 +3,7 @@
 use super::client::{Client, Left};
 use super::exchange::{self, Failure, Stage};
 use super::http1::After;
+use super::multiplex::{self, Speech};
 use super::reply;
 use super::secure_server;
 use super::tcp;
@@ -10,7 +11,7 @@ use super::transaction::Transaction;
 use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
-use haproxy_config::model::{self, HttpReuse, Protocol, ServerPort, WebSocketProtocol};
+use haproxy_config::model::{self, HttpReuse, ServerPort};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -237,11 +238,16 @@ async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(),
             return Poll::Ready(Ok(()));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'C' }));
+            return Poll::Ready(Err(left_status(client, b'C')));
         }
         Poll::Pending
     })
     .await
+}
+
+/// How a request ends whose client left: one of HTTP/1 may still read, of HTTP/2 the stream is gone.
+fn left_status(client: &Client, phase: u8) -> Abort {
+    Abort { status: (!client.stream.is_http2()).then_some(503), cause: b'C', phase }
 }
 
 /// Whether the client left while we wait for something else: it closed, if that counts (`option abortonclose`), or it has
@@ -348,7 +354,7 @@ async fn wait_in_queue(
             return Poll::Ready(Ok(grant));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Abort { status: Some(503), cause: b'C', phase: b'Q' }));
+            return Poll::Ready(Err(left_status(client, b'Q')));
         }
         client.deadline.poll(context).map(|()| Err(Abort { status: Some(503), cause: b's', phase: b'Q' }))
     })
@@ -371,8 +377,15 @@ async fn connection(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
 ) -> Result<ServerConnection, Failure> {
-    if speaks_http2(transaction, server) {
-        return super::multiplex::connection(client, transaction, server, settings).await;
+    let speech = multiplex::speech(transaction, server, settings);
+    match speech {
+        Speech::Http1 => {}
+        Speech::Http2 => return multiplex::connection(client, transaction, server, settings).await,
+        Speech::Either => {
+            if let Some(connection) = multiplex::join(client, transaction, server, settings).await {
+                return Ok(connection);
+            }
+        }
     }
     let worker = std::rc::Rc::clone(&client.worker);
     let name = secure_server::name(client, transaction, server);
@@ -390,22 +403,11 @@ async fn connection(
         reused(client, transaction, server);
         return Ok(connection);
     }
-    open(client, transaction, server, settings, name).await
-}
-
-/// Whether this request goes over HTTP/2.
-fn speaks_http2(transaction: &Transaction, server: &ServerState) -> bool {
-    if server.settings.protocol == Protocol::Http2 || server.settings.websocket == WebSocketProtocol::Http2 {
-        let websocket = transaction.request.upgrades_to_websocket();
-        return match server.settings.websocket {
-            WebSocketProtocol::Http1 if websocket => false,
-            WebSocketProtocol::Http2 if websocket => true,
-            WebSocketProtocol::Auto | WebSocketProtocol::Http1 | WebSocketProtocol::Http2 => {
-                server.settings.protocol == Protocol::Http2
-            }
-        };
+    let opened = open(client, transaction, server, settings, name, speech).await?;
+    if speech == Speech::Either && opened.stream.alpn() == Some(b"h2") {
+        return multiplex::over(client, transaction, settings, opened).await;
     }
-    false
+    Ok(opened)
 }
 
 /// Whether this request may go over a connection that another client opened.
@@ -413,8 +415,9 @@ pub fn may_share(client: &Client, server: &ServerState, settings: &model::Proxy)
     is_shareable(server)
         && match settings.http_reuse {
             HttpReuse::Never => false,
-            // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse.
-            HttpReuse::Safe => client.requests > 0,
+            // The first request of a client goes over a fresh connection: if that breaks, it is not our reuse. A client
+            // of HTTP/2 sends its request again by itself.
+            HttpReuse::Safe => client.requests > 0 || client.stream.is_http2(),
             HttpReuse::Aggressive | HttpReuse::Always => true,
         }
 }
@@ -464,6 +467,7 @@ pub async fn open(
     server: &Arc<ServerState>,
     settings: &model::Proxy,
     name: Option<Box<str>>,
+    speech: Speech,
 ) -> Result<ServerConnection, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
@@ -505,7 +509,7 @@ pub async fn open(
             }));
         }
         if client_left(client, context, abort) {
-            return Poll::Ready(Err(Failure::Abort(Abort { status: Some(503), cause: b'C', phase: b'C' })));
+            return Poll::Ready(Err(Failure::Abort(left_status(client, b'C'))));
         }
         client.deadline.poll(context).map(|()| Err(Failure::Server(Stage::Connect { timed_out: true })))
     })
@@ -516,9 +520,11 @@ pub async fn open(
     if let Some(connector) = &connector {
         let mut greeting = Vec::new();
         super::proxy_header::write(transaction, &server.settings, &mut greeting);
-        let name = name.as_deref();
+        let (name, alpn) = (name.as_deref(), multiplex::alpn(server, settings, speech));
+        let (greeting, alpn) = (&greeting[..], alpn.as_deref());
         let secured =
-            secure_server::connect(client, transaction, stream, connector, name, &greeting, abort).await?;
+            secure_server::connect(client, transaction, stream, connector, name, greeting, alpn, abort)
+                .await?;
         (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
     }
     worker.shared.observe(server, checks::Observation::L4Ok);

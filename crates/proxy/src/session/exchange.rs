@@ -10,6 +10,7 @@ use super::log;
 use super::persist;
 use super::reply;
 use super::rules::Outcome;
+use super::spelling;
 use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::http2::{HeadError, SendError};
@@ -126,12 +127,16 @@ pub async fn exchange(
     });
     let head = coded_head.as_ref().unwrap_or(&transaction.request);
     if !connection.stream.is_http2() {
+        let start = up.pending.len();
         head.write_http1(up.is_chunked(), up.pending.buffer());
+        if settings.options.h1_case_adjust_bogus_server {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, &mut up.pending.buffer()[start..]);
+        }
     }
     let head_length = up.pending.len();
     transaction.body_taken = true;
     if transaction.retained_body.is_empty() {
-        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H'))?;
+        take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_chunked = up.is_chunked();
         if up.is_read() && up.pending.len() - head_length <= RETAINED_MAX {
             let (retained, pending) = (&mut transaction.retained_body, &up.pending);
@@ -139,9 +144,10 @@ pub async fn exchange(
         }
     } else {
         let body = std::mem::take(&mut transaction.retained_body);
-        up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H'))?;
+        up.replay(&body, transaction.retained_chunked).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_body = body;
     }
+    up.limit(std::mem::take(&mut transaction.upload_limits));
     // Only what is complete here can be sent a second time.
     let repeatable = up.is_read() && up.pending.len() - head_length <= RETAINED_MAX;
     if let Some(stream) = connection.stream.as_http2() {
@@ -208,7 +214,9 @@ pub async fn exchange(
     let framing = transaction.response.response_framing(method);
     let tunnels = status == 101 || (method == http::Method::Connect && (200..300).contains(&status));
     let old_client = transaction.request.version() == Version::Http10;
-    let mut down = Flow::between(framing, &connection.stream, &client.stream, !old_client);
+    // What follows a switch of protocols is no body: it goes as it comes.
+    let chunks = !old_client && !tunnels;
+    let mut down = Flow::between(framing, &connection.stream, &client.stream, chunks);
     let mode = connection_mode(front, settings);
     let server_lives = framing != Framing::UntilClose
         && !connection.stream.is_http2()
@@ -248,8 +256,14 @@ pub async fn exchange(
     if !tunnels && let Some(compressor) = compress::response(client, transaction, delimited, settings) {
         down.compress(compressor);
     }
+    if let Some(fill) = transaction.cache_fill.take().filter(|_| !tunnels) {
+        down.record(fill);
+    }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());
+        if front.options.h1_case_adjust_bogus_client {
+            spelling::adjust(&worker.plan().model.global.h1_case_adjust, down.pending.buffer());
+        }
     }
     if !connection.input.is_empty() {
         match down.take(connection.input.bytes()) {
@@ -257,6 +271,7 @@ pub async fn exchange(
             Err(_) => return Err(Failure::Abort(Stage::Junk.abort())),
         }
     }
+    down.limit(std::mem::take(&mut transaction.download_limits));
     down.notice_end(&connection.stream);
     if let Some(stream) = client.stream.as_http2() {
         let ends = !tunnels && down.is_finished();
@@ -364,8 +379,12 @@ fn take_buffered_body(client: &mut Client, up: &mut Flow) -> Result<(), FlowErro
     Ok(())
 }
 
-fn request_failed(error: FlowError, phase: u8) -> Failure {
+fn request_failed(error: FlowError, phase: u8, streamed: bool) -> Failure {
     let (status, cause) = match error {
+        // A stream that was reset has nobody to answer to.
+        FlowError::Source if streamed => {
+            return Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' });
+        }
         FlowError::Framing => (Some(400), b'P'),
         FlowError::Coding => (Some(500), b'I'),
         FlowError::Source => (Some(400), b'C'),
@@ -415,7 +434,9 @@ fn classify(
         NoHead::Junk => server(Stage::Junk),
         NoHead::TimedOut => server(Stage::ResponseTimeout),
         NoHead::ClientGone => Failure::Abort(Abort { status: None, cause: b'C', phase: b'D' }),
-        NoHead::Request(error) => request_failed(error, b'H'),
+        NoHead::Request(error) => {
+            request_failed(error, b'H', transaction.request.version() == Version::Http2)
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 //! waits in a pooled buffer, and then nothing more is read. A body that fills the scratch buffer goes on through a pipe
 //! where nobody needs to see it (splice(2)).
 
+use super::bandwidth::Bandwidth;
 use super::compress::{Compressor, EncoderFailed};
+use crate::cache::Fill;
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use crate::net::pipe::{self, Pipe};
@@ -71,6 +73,10 @@ pub struct Flow {
     trailers: Option<Box<Head>>,
     /// What the body goes through on its way.
     compressor: Option<Box<Compressor>>,
+    /// The cache that gets a copy, as it comes from the source.
+    fill: Option<Box<Fill>>,
+    /// How fast it may go.
+    limits: Vec<Bandwidth>,
     /// Bytes ready for the destination.
     pub pending: Pending,
     /// Bytes read from the source, framing included.
@@ -105,6 +111,8 @@ impl Flow {
             streamed: false,
             trailers: None,
             compressor: None,
+            fill: None,
+            limits: Vec::new(),
             pending: Pending::new(),
             read: 0,
             data: 0,
@@ -169,6 +177,7 @@ impl Flow {
     /// The source has ended regularly, with trailers perhaps.
     fn end_source(&mut self, trailers: Option<Box<Head>>) {
         self.source = Source::Done;
+        self.recorded();
         if self.chunked_out {
             self.data += CHUNKED_END;
             push_last_chunk(&mut self.pending, &mut self.data, trailers.as_deref());
@@ -193,6 +202,46 @@ impl Flow {
         self.chunked_out = !self.streamed;
         compressor.frame(self.chunked_out);
         self.compressor = Some(Box::new(compressor));
+    }
+
+    /// Lets no more through than these limits say; what was taken already counts.
+    pub fn limit(&mut self, limits: Vec<Bandwidth>) {
+        self.limits = limits;
+        self.note_passed(self.data);
+    }
+
+    /// Bytes that may be taken from the source now.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        let left = if let Source::Length(left) = self.source { left } else { u64::MAX };
+        let mut room = u64::MAX;
+        for limit in &mut self.limits {
+            match limit.poll_room(context, left) {
+                Poll::Ready(one) => room = room.min(one),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    fn note_passed(&mut self, bytes: u64) {
+        for limit in &mut self.limits {
+            limit.note(bytes);
+        }
+    }
+
+    /// Gives a copy of the body to a cache.
+    pub fn record(&mut self, fill: Fill) {
+        self.fill = Some(Box::new(fill));
+        if self.is_read() {
+            self.recorded();
+        }
+    }
+
+    /// The body is whole.
+    fn recorded(&mut self) {
+        if let Some(fill) = self.fill.take() {
+            fill.commit();
+        }
     }
 
     /// What follows a switch of protocols is bytes until the end.
@@ -239,6 +288,12 @@ impl Flow {
                 *left -= count as u64;
                 let ended = *left == 0;
                 self.data += count as u64;
+                if let Some(fill) = &mut self.fill {
+                    fill.take(&bytes[..count]);
+                    if ended {
+                        self.recorded();
+                    }
+                }
                 if self.compressor.is_none() {
                     if ended {
                         self.source = Source::Done;
@@ -257,6 +312,9 @@ impl Flow {
             }
             Source::UntilClose => {
                 self.data += bytes.len() as u64;
+                if let Some(fill) = &mut self.fill {
+                    fill.take(bytes);
+                }
                 if !self.chunked_out && self.compressor.is_none() {
                     return Ok((bytes.len(), Some(bytes)));
                 }
@@ -270,6 +328,9 @@ impl Flow {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
                             let data = &bytes[at + skip..at + skip + len];
+                            if let Some(fill) = &mut self.fill {
+                                fill.take(data);
+                            }
                             match &mut self.compressor {
                                 Some(compressor) => compressor.write(data, &mut self.pending)?,
                                 None if self.chunked_out => push_chunk(&mut self.pending, data),
@@ -294,6 +355,7 @@ impl Flow {
                                 self.trailers = Some(Box::new(trailers.clone()));
                             }
                             self.source = Source::Done;
+                            self.recorded();
                             return Ok((at, None));
                         }
                     }
@@ -352,9 +414,17 @@ impl Flow {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            let Poll::Ready(room) = self.poll_room(context) else {
+                if self.flush_compressor()? {
+                    continue;
+                }
+                return Poll::Pending;
+            };
             if !input.is_empty() {
-                let used = self.take(input.bytes())?;
+                let waiting = input.bytes();
+                let used = self.take(&waiting[..waiting.len().min(room)])?;
                 input.consume(used);
+                self.note_passed(used as u64);
                 continue;
             }
             let spliced = match self.splice_once(context, source, destination)? {
@@ -364,7 +434,7 @@ impl Flow {
             };
             let count = match spliced {
                 Some(count) => count,
-                None => self.read_once(context, source, input, destination)?,
+                None => self.read_once(context, source, input, destination, room)?,
             };
             match count {
                 Some(count) => moved += count,
@@ -421,7 +491,8 @@ impl Flow {
         source: &mut Stream,
         destination: &Stream,
     ) -> Result<Spliced, FlowError> {
-        if !self.is_bulk || self.compressor.is_some() || !destination.takes_pipes() {
+        let is_watched = self.compressor.is_some() || self.fill.is_some() || !self.limits.is_empty();
+        if !self.is_bulk || is_watched || !destination.takes_pipes() {
             return Ok(Spliced::NotHere);
         }
         let most = match self.source {
@@ -479,12 +550,14 @@ impl Flow {
         source: &mut Stream,
         input: &mut Pending,
         destination: &mut Stream,
+        room: usize,
     ) -> Result<Option<usize>, FlowError> {
         debug_assert!(self.pending.len() <= PENDING_MAX);
         buffers::with_scratch(|scratch| {
             // As much as there is, even beyond the body: a short read tells that the kernel has no more, and saves the
             // read that would find out. What is beyond waits in `input`.
-            let count = match source.poll_read(context, scratch) {
+            let length = scratch.len().min(room);
+            let count = match source.poll_read(context, &mut scratch[..length]) {
                 Poll::Ready(Ok(count)) => count,
                 Poll::Ready(Err(_)) => return Err(FlowError::Source),
                 Poll::Pending => return Ok(None),
@@ -497,6 +570,7 @@ impl Flow {
             let bytes = &scratch[..count];
             let (used, direct) = self.unframe(bytes)?;
             self.read += used as u64;
+            self.note_passed(used as u64);
             self.notice_end(source);
             if let Some(direct) = direct {
                 let mut rest = direct;

@@ -28,6 +28,7 @@ pub async fn handshake(client: &mut Client) -> bool {
         Transaction::give(transaction);
         if decision == Decision::Reject {
             worker.frontend_counters(client.frontend).denied_connections.add(1);
+            client.count_at_listener(|counters| &counters.denied_connections, 1);
             // A rejected connection leaves no trace: RST, and no state in the kernel.
             client.stream.reset_on_close();
             return false;
@@ -63,6 +64,7 @@ pub async fn handshake(client: &mut Client) -> bool {
         Transaction::give(transaction);
         if decision == Decision::Reject {
             worker.frontend_counters(client.frontend).denied_sessions.add(1);
+            client.count_at_listener(|counters| &counters.denied_sessions, 1);
             return false;
         }
     }

@@ -257,6 +257,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
     let counters = worker.frontend_counters(client.frontend);
     counters.requests.add(u64::from(started));
     counters.failed_requests.add(1);
+    client.count_at_listener(|counters| &counters.failed_requests, 1);
     let facts = &mut transaction.facts;
     facts.termination.phase = b'R';
     let status = match reason {

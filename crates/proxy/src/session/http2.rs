@@ -2,7 +2,8 @@
 //! of its own, as a [`Client`] that has one request.
 
 use super::client::Client;
-use super::http1::{arrived, begin, run};
+use super::http1::begin;
+use super::runner::{self, Job};
 use super::tracking::{self, Trackers};
 use super::transaction::Transaction;
 use crate::http2::{
@@ -36,7 +37,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const LEFTOVER_FACTOR: u32 = 2;
 
 /// What the streams of a connection have in common.
-struct Session {
+pub struct Session {
     worker: Rc<Worker>,
     link: Rc<Link>,
     frontend: ProxyId,
@@ -60,6 +61,7 @@ struct Session {
     active: Cell<u32>,
     /// Streams so far.
     requests: Cell<u32>,
+    upgraded: bool,
     counted: Cell<bool>,
     idle_since: Cell<Instant>,
     /// Wakes the task of the connection.
@@ -86,6 +88,7 @@ pub async fn serve(client: Client) {
         private,
         multiplexed,
         prefers_last_server,
+        upgraded,
         counted,
         trackers,
         proxy_header,
@@ -113,6 +116,7 @@ pub async fn serve(client: Client) {
         prefers_last_server: Cell::new(prefers_last_server),
         active: Cell::new(0),
         requests: Cell::new(requests),
+        upgraded,
         counted: Cell::new(counted),
         idle_since: Cell::new(accept),
         waker: RefCell::new(None),
@@ -122,6 +126,7 @@ pub async fn serve(client: Client) {
     if let Some(connection) = handshake(&worker, wire, &mut deadline).await {
         streams(&session, connection, deadline, &control).await;
     }
+    drop(session);
     worker.sessions.borrow_mut().remove(&control);
     worker.connection_ended(frontend, listener);
 }
@@ -145,7 +150,8 @@ enum Event {
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
-    Flooded,
+    /// The client sent what it must not.
+    Refused,
     /// A stream has ended, or the process is to stop.
     Look,
 }
@@ -171,8 +177,8 @@ async fn streams(
             let event = match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
-                Poll::Pending if session.link.is_forgotten() => Event::Ended,
-                Poll::Pending if session.link.is_flooded() => Event::Flooded,
+                Poll::Pending if session.link.is_hung_up() => Event::Ended,
+                Poll::Pending if session.link.refusal().is_some() => Event::Refused,
                 Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
                 Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
             };
@@ -186,7 +192,10 @@ async fn streams(
             }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
-            Event::Flooded => return goodbye(connection, Reason::ENHANCE_YOUR_CALM).await,
+            Event::Refused => {
+                let reason = session.link.refusal().unwrap_or(Reason::PROTOCOL_ERROR);
+                return goodbye(connection, reason).await;
+            }
             Event::Look => {}
         }
         if !leaving && (worker.state().is_stopping() || left == Some(0)) {
@@ -242,14 +251,7 @@ fn accepted(
     worker.sessions.borrow_mut().insert(&control);
     session.active.set(session.active.get() + 1);
     session.requests.set(session.requests.get().wrapping_add(1));
-    let session = Rc::clone(session);
-    tokio::task::spawn_local(async move {
-        arrived(&mut client, &mut transaction);
-        session.counted.set(client.counted);
-        run(&mut client, &mut transaction).await;
-        Transaction::give(transaction);
-        session.ended(client);
-    });
+    runner::start(Job { session: Rc::clone(session), client, transaction });
 }
 
 impl Session {
@@ -281,7 +283,8 @@ impl Session {
         });
         Client {
             worker: Rc::clone(&self.worker),
-            deadline: Deadline::controlled(Rc::clone(&control)),
+            // The runner brings one that is used again.
+            deadline: Deadline::new(),
             control,
             stream,
             input: Pending::new(),
@@ -297,6 +300,7 @@ impl Session {
             private: self.private.borrow_mut().pop(),
             multiplexed: Some(Rc::clone(&self.multiplexed)),
             prefers_last_server: self.prefers_last_server.get(),
+            upgraded: self.upgraded,
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
@@ -306,8 +310,13 @@ impl Session {
         }
     }
 
+    /// The client of a stream has been counted.
+    pub fn note_counted(&self, client: &Client) {
+        self.counted.set(client.counted);
+    }
+
     /// The transaction of a stream is over.
-    fn ended(&self, mut client: Client) {
+    pub fn ended(&self, mut client: Client) {
         self.worker.sessions.borrow_mut().remove(&client.control);
         if let Some(private) = client.private.take() {
             self.private.borrow_mut().push(private);
@@ -317,9 +326,15 @@ impl Session {
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
             self.idle_since.set(Instant::now());
-            if let Some(waker) = self.waker.borrow().as_ref() {
-                waker.wake_by_ref();
-            }
+        }
+        if self.active.get() == 0 || self.link.is_hung_up() {
+            self.wake();
+        }
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
         }
     }
 }

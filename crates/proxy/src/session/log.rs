@@ -36,7 +36,10 @@ pub fn count_response(client: &Client, transaction: &Transaction, status: u16) {
     let class = response_class(status);
     let worker = &client.worker;
     worker.frontend_counters(client.frontend).responses[class].add(1);
-    if let Some(backend) = transaction.facts.backend {
+    // What an applet answers in a frontend came to no backend, not even that of the same section.
+    let answered_before = transaction.facts.applet.is_some();
+    let backend = transaction.facts.backend.filter(|backend| !answered_before || *backend != client.frontend);
+    if let Some(backend) = backend {
         worker.backend_counters(backend).responses[class].add(1);
     }
     if let Some(server) = transaction.facts.server {
@@ -143,6 +146,8 @@ fn count(client: &Client, transaction: &mut Transaction, now: Instant) {
     let front = worker.frontend_counters(client.frontend);
     front.bytes_in.add(bytes_in);
     front.bytes_out.add(bytes_out);
+    client.count_at_listener(|counters| &counters.bytes_in, bytes_in);
+    client.count_at_listener(|counters| &counters.bytes_out, bytes_out);
     worker.counters.bytes_out.add(bytes_out);
     let Some(backend) = facts.backend else { return };
     let back = worker.backend_counters(backend);

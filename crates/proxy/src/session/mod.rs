@@ -10,7 +10,9 @@
 
 mod activity;
 mod balancing;
+mod bandwidth;
 mod body;
+mod caching;
 mod choice;
 mod client;
 mod compress;
@@ -29,8 +31,11 @@ mod reply;
 mod response;
 mod route;
 mod rules;
+mod runner;
 mod secure;
 mod secure_server;
+mod service;
+mod spelling;
 mod statistics;
 mod stick;
 mod tcp;

@@ -22,6 +22,8 @@ pub struct Answer {
     pub status: u16,
     /// Bytes of the head; a HEAD request gets no more.
     pub head_length: usize,
+    /// What the head counts for, where rules have changed it since it came from its source.
+    pub counted_head: Option<u64>,
 }
 
 /// Bytes and fields that the head of an answer of ours may have.
@@ -51,7 +53,7 @@ impl Answer {
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| digits.parse().ok())
             .unwrap_or(0);
-        Answer { bytes, status, head_length }
+        Answer { bytes, status, head_length, counted_head: None }
     }
 }
 
@@ -163,7 +165,8 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     let lives = transaction.response.keeps_alive() && transaction.response.version() != Version::Http10;
     let keep = lives && lives_on(client, transaction);
     transaction.response.strip_connection_tokens();
-    transaction.counted_head = super::counted_head(&transaction.response);
+    transaction.counted_head =
+        answer.counted_head.unwrap_or_else(|| super::counted_head(&transaction.response));
     transaction.response.set_response_connection(keep, transaction.request.version());
     let body = &answer.bytes[answer.head_length..];
     let compressor = if transaction.facts.applet.is_some() {
@@ -175,6 +178,9 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     };
     let mut bytes = Vec::with_capacity(answer.bytes.len() + 64);
     transaction.response.write_to(&mut bytes);
+    if front.options.h1_case_adjust_bogus_client && !client.stream.is_http2() {
+        super::spelling::adjust(&plan.model.global.h1_case_adjust, &mut bytes);
+    }
     let head_length = bytes.len();
     match compressor {
         Some(mut compressor) => {
@@ -185,7 +191,7 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
         }
         None => bytes.extend_from_slice(body),
     }
-    *answer = Answer { bytes: bytes.into(), status: transaction.response.status(), head_length };
+    *answer = Answer { status: transaction.response.status(), head_length, ..Answer::new(bytes) };
     lives
 }
 
@@ -211,7 +217,7 @@ pub async fn send_continue(client: &mut Client) {
     }
 }
 
-/// Sends bytes within `timeout client`; gives up silently. On a stream of HTTP/2 they are the rest of the body.
+/// Sends bytes, each piece within `timeout client`; gives up silently. On a stream of HTTP/2 they are the rest of the body.
 pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
     let timeout = client.worker.plan().proxy(client.frontend).timeouts.client;
     client.expect_within(timeout, Instant::now());
@@ -219,7 +225,11 @@ pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
     poll_fn(|context| {
         while sent < bytes.len() {
             match client.stream.poll_write_body(context, &bytes[sent..], true) {
-                Poll::Ready(Ok(count)) if count > 0 => sent += count,
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    sent += count;
+                    // A slow reader of much is not a client that went away.
+                    client.expect_within(timeout, Instant::now());
+                }
                 Poll::Ready(_) => {
                     client.closed = true;
                     return Poll::Ready(());

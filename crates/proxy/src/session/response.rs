@@ -45,6 +45,7 @@ pub fn process(
         worker.backend_counters(back.id).denied_responses.add(1);
         worker.server_counters(server.slot).denied_responses.add(1);
         worker.frontend_counters(client.frontend).denied_responses.add(1);
+        client.count_at_listener(|counters| &counters.denied_responses, 1);
         transaction.facts.termination.cause = b'P';
         transaction.facts.termination.phase = b'H';
         return Outcome::Error(502);

@@ -1,15 +1,17 @@
 //! Carries out the rules of a section: evaluates conditions, edits messages, and does to the stream what actions say.
 
-use super::body;
+use super::caching;
 use super::client::Client;
 use super::reply::{self, Answer};
+use super::service;
 use super::tracking::{self, Holder};
 use super::transaction::Transaction;
+use super::{bandwidth, body};
 use haproxy_config::model::Proxy;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
-    ListOperation, Redirect, Reply, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Written,
-    write_unauthorized,
+    ListOperation, Redirect, Reply, Resolve, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich,
+    Written, write_unauthorized,
 };
 use rules::stick_table::DataType;
 use rules::{Direction, Peer, Value, ValueType};
@@ -109,8 +111,19 @@ pub async fn http_request(
             HttpAction::WaitForHandshake => {}
             HttpAction::DisableL7Retry => transaction.no_l7_retry = true,
             HttpAction::StrictMode(on) => strict = *on,
-            // Responses are not cached: what a cache would have answered comes from the server.
-            HttpAction::CacheUse(_) | HttpAction::CacheStore(_) => {}
+            HttpAction::CacheUse(name) => {
+                if let Some(object) = caching::find(client, transaction, settings, name) {
+                    return caching::answer(client, transaction, settings, &object);
+                }
+            }
+            HttpAction::Stream(StreamAction::UseService(Service::PrometheusExporter)) => {
+                return service::prometheus(client, transaction, settings);
+            }
+            HttpAction::Stream(StreamAction::Resolve(wanted)) => {
+                resolve(client, transaction, wanted).await;
+            }
+            // Not in the table of requests.
+            HttpAction::CacheStore(_) => {}
             HttpAction::Stream(action) => {
                 if stream(client, transaction, action, Direction::Request, Holder::Stream)
                     == Ended::SilentDrop
@@ -137,6 +150,7 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
             HttpAction::Deny(answer) => {
                 let worker = &client.worker;
                 worker.frontend_counters(client.frontend).denied_responses.add(1);
+                client.count_at_listener(|counters| &counters.denied_responses, 1);
                 if let Some(backend) = transaction.facts.backend {
                     worker.backend_counters(backend).denied_responses.add(1);
                 }
@@ -166,6 +180,7 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
             HttpAction::Stream(action) => {
                 stream(client, transaction, action, Direction::Response, Holder::Stream);
             }
+            HttpAction::CacheStore(name) => caching::store(client, transaction, name),
             // Not in the table of responses, or without a meaning there.
             HttpAction::Tarpit(_)
             | HttpAction::Auth { .. }
@@ -174,8 +189,7 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
             | HttpAction::WaitForBody { .. }
             | HttpAction::WaitForHandshake
             | HttpAction::DisableL7Retry
-            | HttpAction::CacheUse(_)
-            | HttpAction::CacheStore(_) => {}
+            | HttpAction::CacheUse(_) => {}
         }
     }
     Outcome::Next
@@ -190,6 +204,7 @@ fn local(transaction: &mut Transaction) {
 fn denied_request(client: &Client, transaction: &mut Transaction, settings: &Proxy) {
     let worker = &client.worker;
     worker.frontend_counters(client.frontend).denied_requests.add(1);
+    client.count_at_listener(|counters| &counters.denied_requests, 1);
     if settings.is_backend && settings.id != client.frontend {
         worker.backend_counters(settings.id).denied_requests.add(1);
     }
@@ -217,7 +232,7 @@ fn reply(client: &Client, transaction: &Transaction, answer: &Reply, direction: 
     let connection = reply::connection_field(client, transaction);
     match answer.write(&scope, &mut context, connection, &mut bytes) {
         Written::Whole { status, head_len } => {
-            Outcome::Answer(Answer { bytes: bytes.into(), status, head_length: head_len })
+            Outcome::Answer(Answer { status, head_length: head_len, ..Answer::new(bytes) })
         }
         Written::ErrorMessage { status } => Outcome::Error(status),
         Written::Raw(bytes) => Outcome::Answer(Answer::new(bytes)),
@@ -272,6 +287,7 @@ fn edit(
         Err(EditError::Invalid) => {
             let worker = &client.worker;
             worker.frontend_counters(client.frontend).failed_rewrites.add(1);
+            client.count_at_listener(|counters| &counters.failed_rewrites, 1);
             if let Some(backend) = transaction.facts.backend {
                 worker.backend_counters(backend).failed_rewrites.add(1);
             }
@@ -360,8 +376,11 @@ pub fn stream(
         }
         StreamAction::Counter(change) => counter(client, transaction, change, direction),
         StreamAction::List(change) => list(client, transaction, change, direction),
-        // Refused when the configuration is read: nothing reaches this.
-        StreamAction::Resolve(_) | StreamAction::UseService(_) | StreamAction::SetBandwidthLimit(_) => {}
+        // An answer: nothing is done to the stream.
+        StreamAction::UseService(_) => {}
+        StreamAction::SetBandwidthLimit(wanted) => bandwidth::set(client, transaction, wanted, direction),
+        // Whoever runs the rules waits for the answer: see `resolve`.
+        StreamAction::Resolve(_) => {}
         StreamAction::SilentDrop => {
             client.silent_drop();
             return Ended::SilentDrop;
@@ -370,7 +389,33 @@ pub fn stream(
     Ended::No
 }
 
-fn int(client: &Client, transaction: &Transaction, expr: &rules::Expr, direction: Direction) -> Option<i64> {
+/// `do-resolve`: the client waits. Without an answer the variable stays as it was.
+pub async fn resolve(client: &Client, transaction: &mut Transaction, wanted: &Resolve) {
+    let worker = std::rc::Rc::clone(&client.worker);
+    let name = wanted.name.eval_as(&client.scope(transaction, Direction::Request), ValueType::Str);
+    let Some(Value::Str(name)) = name.map(Value::into_owned) else { return };
+    let Ok(name) = String::from_utf8(name.to_vec()) else { return };
+    let sections = &worker.state().model.resolvers;
+    // As servers: IPv6 where nothing is said.
+    let prefer_ipv6 = wanted.prefer_ipv6.unwrap_or(true);
+    let resolvers = &worker.shared.resolve;
+    if let Some(address) =
+        crate::resolve::ask(resolvers, sections, &wanted.resolvers, &name, prefer_ipv6).await
+    {
+        let value = match address {
+            IpAddr::V4(address) => Value::Ip4(address),
+            IpAddr::V6(address) => Value::Ip6(address),
+        };
+        rules::Variables::set(&transaction.variables, &wanted.variable, value);
+    }
+}
+
+pub fn int(
+    client: &Client,
+    transaction: &Transaction,
+    expr: &rules::Expr,
+    direction: Direction,
+) -> Option<i64> {
     match expr.eval_as(&client.scope(transaction, direction), ValueType::Int)? {
         Value::Int(number) => Some(number),
         Value::Bool(_) | Value::Ip4(_) | Value::Ip6(_) | Value::Str(_) | Value::Bin(_) | Value::Method(_) => {

@@ -44,7 +44,9 @@ pub fn connector(client: &Client, server: &ServerState) -> Option<Arc<Connector>
     encrypted.then(|| client.worker.shared.tls.connector(server.id.proxy, server.id.index as usize)).flatten()
 }
 
-/// Does the handshake over `stream`, which begins with `greeting` in the clear. The client's deadline bounds it.
+/// Does the handshake over `stream`, which begins with `greeting` in the clear. The client's deadline bounds it. `alpn`
+/// replaces what the server's line offers.
+#[allow(clippy::too_many_arguments)] // each is one thing of the connection that is opened
 pub async fn connect(
     client: &mut Client,
     transaction: &mut Transaction,
@@ -52,10 +54,11 @@ pub async fn connect(
     connector: &Connector,
     name: Option<&str>,
     greeting: &[u8],
+    alpn: Option<&[Vec<u8>]>,
     abort_on_close: bool,
 ) -> Result<(Stream, TlsFacts), Failure> {
     let failed = Failure::Server(Stage::Connect { timed_out: false });
-    let Ok(session) = connector.connect(name, None) else { return Err(failed) };
+    let Ok(session) = connector.connect(name, alpn) else { return Err(failed) };
     let mut tls = TlsStream::new(stream);
     let mut begin = Some(session);
     let mut sent = 0;

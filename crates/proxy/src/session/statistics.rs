@@ -41,7 +41,7 @@ pub async fn serve(
         Outcome::Close => return After::Close,
     }
     worker.frontend_counters(client.frontend).intercepted.add(1);
-    answered_here(client, transaction, settings);
+    answered_here(client, transaction, settings, APPLET);
     super::compress::prepare(transaction, worker.plan().settings(client.frontend), settings);
     if transaction.request.method_kind() == Method::Post {
         let time = worker.plan().proxy(client.frontend).timeouts.http_request.unwrap_or(FORM_TIME_MAX);
@@ -67,10 +67,10 @@ pub async fn serve(
 }
 
 /// The facts of a request that no server sees.
-fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Proxy) {
+pub fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Proxy, applet: &'static str) {
     let now = Instant::now();
     let facts = &mut transaction.facts;
-    facts.applet = Some(APPLET);
+    facts.applet = Some(applet);
     facts.termination.cause = b'L';
     facts.termination.phase = b'R';
     if settings.is_backend {

@@ -2,8 +2,10 @@
 //! so that an idle connection holds none and a busy one allocates nothing.
 
 use super::activity::Counted;
+use super::bandwidth::Bandwidth;
 use super::persist::Presented;
 use super::tracking::{self, TRACKERS, Trackers};
+use crate::cache::{CacheRequest, Fill};
 use crate::worker::Worker;
 use haproxy_config::model::CompressionAlgorithm;
 use http::Head;
@@ -54,6 +56,13 @@ pub struct Transaction {
     pub compression: Option<CompressionAlgorithm>,
     /// How the request is compressed.
     pub request_compression: Option<CompressionAlgorithm>,
+    /// What the request asks of caches, once a rule looked into one.
+    pub cache_request: Option<Box<CacheRequest>>,
+    /// `set-bandwidth-limit`, until the flows take them.
+    pub upload_limits: Vec<Bandwidth>,
+    pub download_limits: Vec<Bandwidth>,
+    /// The response is being kept.
+    pub cache_fill: Option<Fill>,
     /// The client's connection may live on after the response.
     pub client_keeps_alive: bool,
     pub variables: StreamVariables,
@@ -120,6 +129,10 @@ impl Transaction {
                 ignore_persist: false,
                 compression: None,
                 request_compression: None,
+                cache_request: None,
+                cache_fill: None,
+                upload_limits: Vec::new(),
+                download_limits: Vec::new(),
                 client_keeps_alive: false,
                 variables: StreamVariables::new(
                     Arc::clone(&worker.state().process.variables),
@@ -145,6 +158,9 @@ impl Transaction {
 
     pub fn give(mut transaction: Box<Transaction>) {
         tracking::release(&mut transaction.trackers);
+        transaction.cache_fill = None;
+        transaction.upload_limits.clear();
+        transaction.download_limits.clear();
         let capacity = transaction.request.capacity() + transaction.response.capacity();
         if capacity > HEAD_CAPACITY_MAX {
             return;
@@ -166,6 +182,7 @@ impl Transaction {
         self.ignore_persist = false;
         self.compression = None;
         self.request_compression = None;
+        self.cache_request = None;
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();

@@ -137,12 +137,29 @@ counters! {
     }
 }
 
+counters! {
+    /// What a listener counts, with `option socket-stats`. `responses` stays empty.
+    ListenerCounters, ListenerTotals {
+        connections,
+        bytes_in,
+        bytes_out,
+        denied_requests,
+        denied_responses,
+        failed_requests,
+        denied_connections,
+        denied_sessions,
+        failed_rewrites,
+    }
+}
+
 /// All counters of one worker thread.
 #[derive(Debug)]
 pub struct WorkerCounters {
     /// By `ProxyId`.
     pub frontends: Box<[FrontendCounters]>,
     pub backends: Box<[BackendCounters]>,
+    /// By `ProxyId` and the position of the `bind` line; none where nobody asked for them.
+    pub listeners: Box<[Box<[ListenerCounters]>]>,
     /// By `ServerState::slot`; grows when servers are added at run time.
     pub servers: boxcar::Vec<ServerCounters>,
     pub connections: Counter,
@@ -152,10 +169,14 @@ pub struct WorkerCounters {
 }
 
 impl WorkerCounters {
-    pub fn new(proxies: usize, servers: usize) -> WorkerCounters {
+    /// `listeners`: how many each proxy counts.
+    pub fn new(listeners: &[usize], servers: usize) -> WorkerCounters {
+        let proxies = listeners.len();
+        let of_proxy = |count: &usize| (0..*count).map(|_| ListenerCounters::default()).collect();
         let counters = WorkerCounters {
             frontends: (0..proxies).map(|_| FrontendCounters::default()).collect(),
             backends: (0..proxies).map(|_| BackendCounters::default()).collect(),
+            listeners: listeners.iter().map(of_proxy).collect(),
             servers: boxcar::Vec::with_capacity(servers),
             connections: Counter::default(),
             tls_connections: Counter::default(),

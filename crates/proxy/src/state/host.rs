@@ -83,9 +83,9 @@ impl Host for State {
         }
     }
 
-    /// Counted by frontend: listeners have no gauge of their own.
-    fn listener_connections(&self, frontend: ProxyId, _index: u32) -> u32 {
-        self.proxy(frontend).frontend.current.get()
+    fn listener_connections(&self, frontend: ProxyId, index: u32) -> u32 {
+        let listener = self.proxy(frontend).frontend.listeners.get(index as usize);
+        listener.map_or(0, |listener| listener.current.get())
     }
 
     fn default_backend(&self, frontend: ProxyId) -> Option<ProxyId> {

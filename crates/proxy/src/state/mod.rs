@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use queue::Grant;
 pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
 
-use counters::{BackendTotals, FrontendTotals, Gauge, Rate, ServerTotals, WorkerCounters};
+use counters::{BackendTotals, FrontendTotals, Gauge, ListenerTotals, Rate, ServerTotals, WorkerCounters};
 use haproxy_config::Model;
 use haproxy_config::model::{BackendTarget, Proxy};
 use rules::{ProxyId, ServerId};
@@ -198,7 +198,9 @@ impl State {
                 ProxyState { frontend, backend }
             })
             .collect();
-        let counters = || Arc::new(WorkerCounters::new(proxies.len(), servers.count()));
+        let counted = |proxy: &Proxy| if proxy.options.socket_stats { proxy.binds.len() } else { 0 };
+        let listeners: Vec<usize> = model.proxies.iter().map(counted).collect();
+        let counters = || Arc::new(WorkerCounters::new(&listeners, servers.count()));
         let workers = (0..workers).map(|_| counters()).collect();
         State {
             process: ProcessState {
@@ -259,6 +261,15 @@ impl State {
         sum
     }
 
+    /// What one listener counted; `None` without `option socket-stats`.
+    pub fn listener_totals(&self, id: ProxyId, index: usize) -> Option<ListenerTotals> {
+        let mut sum = ListenerTotals::default();
+        for worker in &self.workers {
+            worker.listeners[id.index()].get(index)?.add_to(&mut sum);
+        }
+        Some(sum)
+    }
+
     pub fn backend_totals(&self, id: ProxyId) -> BackendTotals {
         let mut sum = BackendTotals::default();
         self.workers.iter().for_each(|worker| worker.backends[id.index()].add_to(&mut sum));
@@ -283,6 +294,7 @@ impl State {
         self.process.sessions_rate.reset_max();
         for proxy in &self.proxies {
             proxy.frontend.current.reset_max();
+            proxy.frontend.listeners.iter().for_each(|listener| listener.current.reset_max());
             proxy.frontend.connections_rate.reset_max();
             proxy.frontend.sessions_rate.reset_max();
             proxy.frontend.requests_rate.reset_max();
@@ -294,6 +306,7 @@ impl State {
         for worker in &self.workers {
             worker.frontends.iter().for_each(|counters| counters.reset());
             worker.backends.iter().for_each(|counters| counters.reset());
+            worker.listeners.iter().flatten().for_each(|counters| counters.reset());
             worker.servers.iter().for_each(|(_, counters)| counters.reset());
         }
     }

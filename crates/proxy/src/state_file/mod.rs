@@ -268,9 +268,11 @@ fn restore_place(shared: &Shared, server: &ServerState, saved: &Saved) {
         // The resolver takes as many renames as it has servers to look up; a refused one keeps the configured name.
         shared.resolve.rename(server.id, saved);
     }
+    // Before the condition, or the lock would be held over the body.
+    let target = server.target.read().clone();
     if saved.port > 0
         && server.settings.port == ServerPort::Fixed
-        && let Some(Target::Inet(address)) = server.target.read().clone()
+        && let Some(Target::Inet(address)) = target
     {
         let target = Target::Inet(SocketAddr::new(address.ip(), saved.port));
         shared.state.backend(server.id.proxy).move_server(server, Some(target));

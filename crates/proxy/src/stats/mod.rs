@@ -2,6 +2,7 @@
 
 mod fields;
 pub mod page;
+pub mod prometheus;
 mod rows;
 mod schema;
 mod server_status;

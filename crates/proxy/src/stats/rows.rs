@@ -285,15 +285,13 @@ pub fn frontend_row(state: &State, id: ProxyId, options: RowOptions) -> Row {
     row
 }
 
-/// One row for each listener, with `option socket-stats`. Connections are counted by frontend: only a frontend with one
-/// listener knows that listener's numbers, so the rows of several carry none but their limits and addresses.
+/// One row for each listener, with `option socket-stats`.
 pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row> {
     let proxy = &state.model.proxies[id.index()];
     if !proxy.options.socket_stats {
         return Vec::new();
     }
     let front = &state.proxy(id).frontend;
-    let totals = (proxy.binds.len() == 1).then(|| state.frontend_totals(id));
     proxy
         .binds
         .iter()
@@ -302,6 +300,9 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
             let name = bind.name.clone().unwrap_or_else(|| format!("sock-{}", index + 1));
             let mut row = Row::new(ObjectKind::Listener, proxy, &name, bind.id);
             row.small(Field::Slim, bind.maxconn.unwrap_or(0));
+            if let Some(listener) = front.listeners.get(index) {
+                row.gauge(Field::Scur, Field::Smax, &listener.current);
+            }
             row.text(
                 Field::Status,
                 match front.status() {
@@ -309,8 +310,7 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
                     FrontendStatus::Paused | FrontendStatus::Stopped => "WAITING",
                 },
             );
-            if let Some(totals) = &totals {
-                row.gauge(Field::Scur, Field::Smax, &front.current);
+            if let Some(totals) = state.listener_totals(id, index) {
                 row.larges([
                     (Field::Stot, totals.connections),
                     (Field::Bin, totals.bytes_in),
@@ -321,7 +321,8 @@ pub fn listener_rows(state: &State, id: ProxyId, options: RowOptions) -> Vec<Row
                     (Field::Dcon, totals.denied_connections),
                     (Field::Dses, totals.denied_sessions),
                     (Field::Wrew, totals.failed_rewrites),
-                    (Field::Eint, totals.internal_errors),
+                    // Failures of our own are counted by frontend alone.
+                    (Field::Eint, 0),
                 ]);
             }
             if options.legends {

@@ -27,9 +27,9 @@ pub use parse::{parse_http_rule, parse_redirect_line, parse_tcp_rule};
 pub use redirect::{Redirect, RedirectTarget, write_server_redirect};
 pub use reply::{Reply, ReplyBody, Written, write_unauthorized};
 pub use stream::{
-    AddressPart, BandwidthLimit, Capture, CaptureSlot, CounterChange, ListChange, ListOperation, Resolve,
-    Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Track, VariableCondition, VariableSource,
-    VariableWrite,
+    AddressPart, BandwidthLimit, Capture, CaptureSlot, CounterChange, ListChange, ListOperation, Quantity,
+    Resolve, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich, Track, VariableCondition,
+    VariableSource, VariableWrite,
 };
 
 use crate::{Condition, LogFormat};

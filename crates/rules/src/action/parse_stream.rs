@@ -5,7 +5,7 @@ use super::parse::{Line, stream};
 use super::stream::*;
 use super::{HttpAction, Ruleset, TcpAction};
 use crate::log_format::Dialect;
-use crate::units::parse_time;
+use crate::units::{parse_size, parse_time};
 use crate::{LoadError, VariableName, Word};
 use std::time::Duration;
 
@@ -65,7 +65,13 @@ pub(super) fn switch_mode(line: &mut Line<'_, '_, '_>) -> Result {
         return Err(line.error_here("'switch-mode' knows 'http' only"));
     }
     let proto = match line.accept("proto") {
-        true => Some(line.text("a protocol name")?.1.into()),
+        true => {
+            let (word, name) = line.text("a protocol name")?;
+            if !matches!(name, "h1" | "h2") {
+                return Err(line.error(word.span, format!("'{name}' is not HTTP: h1 or h2 is expected")));
+            }
+            Some(name.into())
+        }
         false => None,
     };
     Ok(Parsed::Tcp(TcpAction::SwitchModeHttp { proto }))
@@ -347,6 +353,9 @@ pub(super) fn do_resolve(line: &mut Line<'_, '_, '_>) -> Result {
 pub(super) fn use_service(line: &mut Line<'_, '_, '_>) -> Result {
     let (word, text) = line.text("the name of a service")?;
     match text {
+        "prometheus-exporter" if line.ruleset != Ruleset::HttpRequest => {
+            Err(line.error(word.span, "this service speaks HTTP: use it in an 'http-request' rule"))
+        }
         "prometheus-exporter" => stream(StreamAction::UseService(Service::PrometheusExporter)),
         other if other.starts_with("lua.") => {
             Err(line.error(word.span, "Lua is not supported: let a server answer these requests"))
@@ -357,14 +366,32 @@ pub(super) fn use_service(line: &mut Line<'_, '_, '_>) -> Result {
     }
 }
 
+/// A number with its unit, or an expression.
+fn quantity(
+    line: &mut Line<'_, '_, '_>,
+    fixed: impl Fn(&str) -> Option<u64>,
+) -> std::result::Result<Quantity, LoadError> {
+    let known = line.peek().and_then(|word| std::str::from_utf8(word.text).ok()).and_then(fixed);
+    match known {
+        Some(number) => {
+            line.option();
+            Ok(Quantity::Fixed(number))
+        }
+        None => line.expr("a number or a sample expression").map(Quantity::Expr),
+    }
+}
+
 pub(super) fn bandwidth_limit(line: &mut Line<'_, '_, '_>) -> Result {
     let filter = line.text("the name of a bandwidth limitation filter")?.1.into();
     let mut action = BandwidthLimit { filter, limit: None, period: None };
     loop {
         if line.accept("limit") {
-            action.limit = Some(line.expr("a sample expression")?);
+            action.limit = Some(quantity(line, |text| parse_size(text).ok().map(u64::from))?);
         } else if line.accept("period") {
-            action.period = Some(line.expr("a sample expression")?);
+            let milliseconds = |text: &str| {
+                parse_time(text, Duration::from_millis(1)).ok().map(|time| time.as_millis() as u64)
+            };
+            action.period = Some(quantity(line, milliseconds)?);
         } else {
             return stream(StreamAction::SetBandwidthLimit(Box::new(action)));
         }

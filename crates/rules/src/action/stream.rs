@@ -153,9 +153,16 @@ pub enum Service {
 pub struct BandwidthLimit {
     pub filter: Box<str>,
     /// Bytes per period.
-    pub limit: Option<Expr>,
+    pub limit: Option<Quantity>,
     /// Milliseconds.
-    pub period: Option<Expr>,
+    pub period: Option<Quantity>,
+}
+
+/// A number that is written down, or found when it is needed.
+#[derive(Debug, Clone)]
+pub enum Quantity {
+    Fixed(u64),
+    Expr(Expr),
 }
 
 /// `set-var(…)` and `set-var-fmt(…)`.

@@ -11,6 +11,9 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+/// Ends a line behind which lines of a payload follow, up to an empty one.
+const PAYLOAD_MARK: &[u8] = b"<<";
+
 /// Unread commands of a client, in bytes.
 const INPUT_LENGTH_MAX: usize = 64 * 1024;
 /// Answers that a client has not taken yet; a worker's answer pauses above it.
@@ -135,9 +138,21 @@ impl Client {
         }
     }
 
-    /// Where the next command ends: at a `;` or a newline.
+    /// Where the next command ends: at a `;` or a newline; behind a line that ends with `<<` at the next empty line.
     fn next_command_end(&self) -> Option<usize> {
-        self.input.iter().position(|byte| matches!(byte, b'\n' | b';'))
+        let end = self.input.iter().position(|byte| matches!(byte, b'\n' | b';'))?;
+        let announces =
+            self.input[end] == b'\n' && self.input[..end].trim_ascii_end().ends_with(PAYLOAD_MARK);
+        if !announces {
+            return Some(end);
+        }
+        let payload = &self.input[end..];
+        match payload.windows(2).position(|pair| pair == b"\n\n") {
+            Some(at) => Some(end + at + 1),
+            // No more will come: what is here is all of it.
+            None if self.input_ended => Some(self.input.len() - 1),
+            None => None,
+        }
     }
 
     fn next_command(&mut self) -> Option<String> {
@@ -200,7 +215,9 @@ impl Client {
         let connect = || {
             let worker = facts.workers.by_pid(pid)?;
             let mut stream = control::connect_runtime_api(worker.channel()).ok()?;
-            stream.write_all(format!("{lowering}{command}\n").as_bytes()).ok()?;
+            // A payload ends with an empty line.
+            let end = if command.contains('\n') { "\n\n" } else { "\n" };
+            stream.write_all(format!("{lowering}{command}{end}").as_bytes()).ok()?;
             stream.shutdown(std::net::Shutdown::Write).ok()?;
             stream.set_nonblocking(true).ok()?;
             Some(stream)

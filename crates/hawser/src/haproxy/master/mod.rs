@@ -45,6 +45,8 @@ struct Master<'a> {
     /// Set once everything is to end.
     stopping: bool,
     exit_on_failure: bool,
+    /// `mworker-max-reloads`, as it was when the master started.
+    reloads_max: Option<u32>,
     exit_code: u8,
     /// First readiness is told once.
     announced: bool,
@@ -81,6 +83,7 @@ pub fn run(
         reload_pending: false,
         stopping: false,
         exit_on_failure: !global.master_worker_no_exit_on_failure,
+        reloads_max: global.mworker_max_reloads,
         exit_code: 0,
         announced: false,
         background: parent.is_some(),
@@ -188,6 +191,9 @@ impl Master<'_> {
             }
         }
         self.workers.signal_former(Signal::USR1);
+        if let Some(max) = self.reloads_max {
+            self.workers.end_outlived(max);
+        }
         notify::ready();
     }
 

@@ -135,6 +135,12 @@ impl Workers {
         self.list.iter().filter(former).for_each(|worker| worker.signal(signal));
     }
 
+    /// `mworker-max-reloads`: ends workers that have seen more reloads than that.
+    pub fn end_outlived(&self, reloads_max: u32) {
+        let outlived = |worker: &&Worker| worker.standing == Standing::Former && worker.reloads > reloads_max;
+        self.list.iter().filter(outlived).for_each(|worker| worker.signal(Signal::TERM));
+    }
+
     /// Children that ended since the last call.
     pub fn reap(&mut self) -> Vec<Ended> {
         let mut ended = Vec::new();

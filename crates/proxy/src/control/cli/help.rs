@@ -46,6 +46,7 @@ fn is_visible(session: &Session, command: &Command) -> bool {
         && match command.mode {
             Mode::Always => true,
             Mode::Experimental => session.experimental,
+            Mode::Expert => session.expert,
         }
 }
 

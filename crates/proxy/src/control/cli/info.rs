@@ -51,6 +51,12 @@ pub fn show_info(session: &mut Session, words: &[&str]) -> Outcome {
 /// The columns of one line: name, tags, meaning, value. `None` leaves the line out, but keeps its position.
 type Row = (&'static str, &'static str, &'static str, Option<Value>);
 
+/// Name, meaning and value of every line.
+pub fn values(state: &State) -> Vec<(&'static str, &'static str, Option<Value>)> {
+    let all = facts(state, false).into_iter().chain(load(state)).chain(totals(state));
+    all.map(|(name, _, description, value)| (name, description, value)).collect()
+}
+
 fn lines(state: &State, float: bool) -> Vec<Line> {
     let all = facts(state, float).into_iter().chain(load(state)).chain(totals(state));
     all.enumerate()

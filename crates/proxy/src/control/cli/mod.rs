@@ -6,10 +6,13 @@
 //!                                                        └─ orders ─► workers
 //! ```
 
+mod caches;
+mod debugging;
 mod dynamic_cookies;
 mod errors;
 mod frontends;
 mod help;
+mod http_client;
 mod info;
 mod input;
 mod list_servers;
@@ -23,9 +26,11 @@ mod server_address;
 mod session;
 mod sessions;
 mod stat;
+mod system;
 mod table;
 mod tables;
 mod tls;
+mod tracing;
 mod variables;
 mod workers;
 
@@ -46,6 +51,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
+pub use info::values as info_values;
+pub use system::mapped_code;
 pub use table::commands;
 
 /// Idle time of a client without `stats timeout`.

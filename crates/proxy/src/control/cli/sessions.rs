@@ -4,7 +4,8 @@ use super::modes::parse_delay;
 use super::session::{Outcome, Reply, Session, word};
 use super::workers::ask;
 use crate::control::Control;
-use crate::control::actions::end_connections;
+use crate::control::actions::{ServerAction, act_on_server};
+use crate::health::Operator;
 use crate::registry::Phase;
 use rules::{Peer, ProxyId, ServerId};
 use std::fmt::Write;
@@ -207,6 +208,6 @@ pub fn shutdown_one(session: &mut Session, words: &[&str]) -> Outcome {
 
 pub fn shutdown_server(session: &mut Session, words: &[&str]) -> Outcome {
     let id = session.find_server(word(words, 3))?;
-    end_connections(&session.control.orders, move |connection| connection.server.get() == Some(id));
+    act_on_server(session.shared(), id, ServerAction::ShutdownSessions, Operator::Cli);
     Ok(Reply::Done)
 }

@@ -2,8 +2,9 @@
 
 use super::session::{Outcome, Reply, Session};
 use super::{
-    dynamic_cookies, errors, frontends, help, info, list_servers, modes, patterns, process, resolvers,
-    runtime_servers, server, sessions, stat, tables, tls, variables,
+    caches, debugging, dynamic_cookies, errors, frontends, help, http_client, info, list_servers, modes,
+    patterns, process, resolvers, runtime_servers, server, sessions, stat, system, tables, tls, tracing,
+    variables,
 };
 use haproxy_config::model::Level;
 
@@ -13,6 +14,8 @@ pub enum Mode {
     Always,
     /// Needs `experimental-mode on`.
     Experimental,
+    /// Needs `expert-mode on`.
+    Expert,
 }
 
 /// One command.
@@ -59,6 +62,15 @@ commands! {
     User ["clear" "table"] ("clear table <table> [<filter>]*", "remove an entry from a table (filter: data/key)") => tables::clear;
     User ["commit" "acl"] ("commit acl @<ver> <acl>", "commit the ACL at this version") => patterns::commit;
     User ["commit" "map"] ("commit map @<ver> <map>", "commit the map at this version") => patterns::commit;
+    Admin ["debug" "dev" "bug"] ("debug dev bug", "call BUG_ON() and crash") Expert => debugging::abort;
+    Admin ["debug" "dev" "check"] ("debug dev check", "call CHECK_IF() and possibly crash") Expert => debugging::check;
+    Admin ["debug" "dev" "delay"] ("debug dev delay  [ms]", "sleep this long") Expert => debugging::delay;
+    Admin ["debug" "dev" "exit"] ("debug dev exit   [code]", "immediately exit the process") Expert => debugging::exit;
+    Admin ["debug" "dev" "log"] ("debug dev log    [msg] ...", "send this msg to global logs") Expert => debugging::log;
+    Admin ["debug" "dev" "loop"] ("debug dev loop   [ms]", "loop this long") Expert => debugging::busy;
+    Admin ["debug" "dev" "panic"] ("debug dev panic", "immediately trigger a panic") Expert => debugging::abort;
+    Admin ["debug" "dev" "warn"] ("debug dev warn", "call WARN_ON() and possibly crash") Expert => debugging::warn;
+    Admin ["debug" "dev" "write"] ("debug dev write  [size]", "write that many bytes in return") Expert => debugging::write;
     Admin ["commit" "ssl" "ca-file"] ("commit ssl ca-file <cafile>", "commit a CA file") => tls::commit_trust;
     Admin ["commit" "ssl" "cert"] ("commit ssl cert <certfile>", "commit a certificate file") => tls::commit_certificate;
     Admin ["commit" "ssl" "crl-file"] ("commit ssl crl-file <crlfile>", "commit a CRL file") => tls::commit_trust;
@@ -86,6 +98,7 @@ commands! {
     Operator ["get" "var"] ("get var <name>", "retrieve contents of a process-wide variable") => variables::get;
     User ["get" "weight"] ("get weight <bk>/<srv>", "report a server's current weight") => server::get_weight;
     User ["help"] => help::help;
+    Admin ["httpclient"] ("httpclient <method> <URI>", "launch an HTTP request") Expert => http_client::run;
     Admin ["new" "ssl" "ca-file"] ("new ssl ca-file <cafile>", "create a new CA file to be used in a crt-list") => tls::new_trust;
     Admin ["new" "ssl" "cert"] ("new ssl cert <certfile>", "create a new certificate file to be used in a crt-list or a directory") => tls::new_certificate;
     Admin ["new" "ssl" "crl-file"] ("new ssl crl-file <crlfile>", "create a new CRL file to be used in a crt-list") => tls::new_trust;
@@ -99,6 +112,7 @@ commands! {
     Admin ["set" "maxconn" "frontend"] ("set maxconn frontend <frontend> <value>", "change a frontend's maxconn setting") => frontends::set_maxconn;
     Admin ["set" "maxconn" "global"] ("set maxconn global <value>", "change the per-process maxconn setting") => frontends::set_maxconn_global;
     Admin ["set" "maxconn" "server"] ("set maxconn server <bk>/<srv>", "change a server's maxconn setting") => server::set_maxconn;
+    Admin ["set" "profiling"] ("set profiling <what> {auto|on|off}", "enable/disable resource profiling (tasks,memory)") => tracing::set_profiling;
     Admin ["set" "rate-limit"] ("set rate-limit <setting> <value>", "change a rate limiting value") => frontends::set_rate_limit;
     Admin ["set" "server"] ("set server <bk>/<srv> [opts]", "change a server's state, weight, address or ssl") => server::set;
     User ["set" "severity-output"] ("set severity-output [none|number|string]", "set presence of severity level in feedback information") => modes::set_severity_output;
@@ -114,12 +128,18 @@ commands! {
     User ["show" "acl"] ("show acl [@<ver>] <acl>]", "report available acls or dump an acl's contents") => patterns::show;
     User ["show" "activity"] ("show activity", "show per-thread activity stats (for support/developers)") => info::show_activity;
     User ["show" "backend"] ("show backend", "list backends in the current running config") => list_servers::backends;
+    User ["show" "cache"] ("show cache", "show cache status") => caches::show;
     User ["show" "cli" "level"] ("show cli level", "display the level of the current CLI session") => modes::show_level;
     Operator ["show" "cli" "sockets"] ("show cli sockets", "dump list of cli sockets") => process::show_sockets;
     Operator ["show" "env"] ("show env [var]", "dump environment variables known to the process") => process::show_env;
     Operator ["show" "errors"] ("show errors [<px>] [request|response]", "report last request and/or response errors for each proxy") => errors::show;
+    Operator ["show" "events"] ("show events [<sink>] [-w] [-n]", "show event sink state") => tracing::show_events;
+    Operator ["show" "fd"] ("show fd [num]", "dump list of file descriptors in use or a specific one") => system::show_fd;
     User ["show" "info"] ("show info [desc|json|typed|float]*", "report information about the running process") => info::show_info;
+    Operator ["show" "libs"] ("show libs", "show loaded object files and libraries") => system::show_libs;
     User ["show" "map"] ("show map [@ver] [map]", "report available maps or dump a map's contents") => patterns::show;
+    User ["show" "pools"] ("show pools", "report information about the memory pools usage") => system::show_pools;
+    User ["show" "profiling"] ("show profiling [<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)") => tracing::show_profiling;
     User ["show" "resolvers"] ("show resolvers [id]", "dumps counters from all resolvers section and associated name servers") => resolvers::show;
     User ["show" "schema" "json"] ("show schema json", "report schema used for stats") => stat::show_schema;
     User ["show" "servers" "conn"] ("show servers conn [<backend>]", "dump server connections status (all or for a single backend)") => list_servers::connections;
@@ -132,11 +152,15 @@ commands! {
     Operator ["show" "startup-logs"] ("show startup-logs", "report logs emitted during HAProxy startup") => process::show_startup_logs;
     User ["show" "stat"] ("show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server") => stat::show;
     User ["show" "table"] ("show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)") => tables::show;
+    Operator ["show" "tasks"] ("show tasks", "show running tasks") => system::show_tasks;
+    User ["show" "threads"] ("show threads", "show some threads debugging information") => system::show_threads;
+    Operator ["show" "trace"] ("show trace [<module>]", "show live tracing state") => tracing::show_trace;
     Admin ["show" "tls-keys"] ("show tls-keys [id|*]", "show tls keys references or dump tls ticket keys when id specified") => tls::show_ticket_keys;
     User ["show" "version"] ("show version", "show version of the current process") => process::show_version;
     Admin ["shutdown" "frontend"] ("shutdown frontend <frontend>", "stop a specific frontend") => frontends::shutdown;
     Admin ["shutdown" "session"] ("shutdown session [id]", "kill a specific session") => sessions::shutdown_one;
     Admin ["shutdown" "sessions" "server"] ("shutdown sessions server <bk>/<srv>", "kill sessions on a server") => sessions::shutdown_server;
+    Admin ["trace"] ("trace [<module>|0] [cmd [args...]]", "manage live tracing (empty to list, 0 to stop all)") => tracing::trace;
     User ["user"] ("user", "lower the level of the current CLI session to user") => modes::user;
 }
 
@@ -146,6 +170,7 @@ pub fn commands() -> impl Iterator<Item = (String, &'static str)> {
         let mark = match command.mode {
             Mode::Always => "",
             Mode::Experimental => "[EXPERIM] ",
+            Mode::Expert => "[EXPERT] ",
         };
         (command.words.join(" "), mark)
     })
@@ -159,6 +184,9 @@ pub fn run(session: &mut Session, words: &[&str]) -> Reply {
     let Some(command) = TABLE.iter().find(named) else { return help::unknown(session, words) };
     if command.mode == Mode::Experimental && !session.experimental {
         return Reply::error("This command is restricted to experimental mode only.\n");
+    }
+    if command.mode == Mode::Expert && !session.expert {
+        return Reply::error("This command is restricted to expert mode only.\n");
     }
     if session.level < command.level {
         return Reply::error("Permission denied\n");

@@ -49,12 +49,13 @@ fn session(level: Level) -> Session {
     let model = Arc::new(loaded.model.unwrap_or_else(|| panic!("{:?}", loaded.report)));
     let state = State::new(Arc::clone(&model), 2, 500, 1);
     let shared = Shared {
+        caches: crate::cache::Caches::default(),
         logs: Logs::open(&model).expect("nothing to open"),
         health: Health::new(&state),
         resolve: Resolve::new(&model),
         handover: Handover::default(),
         namespaces: Namespaces::default(),
-        tls: Arc::new(crate::Tls::load(&model).0),
+        tls: Arc::new(tls::Tls::load(&model).0),
         startup_log: "[WARNING]  (1) : careful\n".to_owned(),
         plan: Plan::new(model),
         state,

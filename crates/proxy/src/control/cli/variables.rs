@@ -1,6 +1,9 @@
 //! `get var` and `set var`: variables of the process.
 
 use super::session::{Outcome, Reply, Session, word};
+use crate::process_variables;
+use haproxy_config::model::ProcessValue;
+use haproxy_config::{LoadOptions, load_text};
 use rules::{Value, VariableName, VariableScope};
 
 pub fn get(session: &mut Session, words: &[&str]) -> Outcome {
@@ -40,18 +43,24 @@ fn printed(value: &Value<'_>) -> String {
     }
 }
 
-/// `set var NAME expr EXPRESSION`, `set var NAME fmt FORMAT`, `set var NAME EXPRESSION`. Only constants make sense here,
-/// and only two kinds are taken: numbers and texts.
+/// `set var NAME expr EXPRESSION`, `set var NAME fmt FORMAT`, `set var NAME EXPRESSION`.
 pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
     let missing = || Reply::error("Missing either 'expr', 'fmt' or expression.\n");
     let name = word(words, 2);
     if name.is_empty() {
         return Err(Reply::error("Missing process-wide variable identifier.\n"));
     }
-    let (kind, expression) = match (word(words, 3), word(words, 4)) {
-        ("", _) | ("expr" | "fmt", "") => return Err(missing()),
-        (kind @ ("expr" | "fmt"), text) => (kind, text),
-        (text, _) => ("expr", text),
+    let (keyword, expression) = match (word(words, 3), word(words, 4)) {
+        ("", _) => return Err(missing()),
+        // Alone, they are read as expressions themselves.
+        ("expr", text) if !text.is_empty() => ("set-var", text),
+        ("fmt", text) if !text.is_empty() => ("set-var-fmt", text),
+        (text, "") => ("set-var", text),
+        (text, _) => {
+            return Err(Reply::error(format!(
+                "'set var': arg type must be either 'expr' or 'fmt' but got '{text}'."
+            )));
+        }
     };
     let parsed = VariableName::parse(name.as_bytes()).map_err(Reply::error)?;
     if parsed.scope != VariableScope::Process {
@@ -59,32 +68,36 @@ pub fn set(session: &mut Session, words: &[&str]) -> Outcome {
             "'set var': cannot set variable '{name}', only scope 'proc' is permitted here."
         )));
     }
-    let value = match kind {
-        "fmt" => Value::string(expression.as_bytes().to_vec()),
-        _ => constant(expression)
-            .ok_or_else(|| Reply::error(format!("unknown fetch method '{}'", fetch_name(expression))))?,
-    };
-    if !session.state().process.variables.set(&parsed.name, value) {
+    let read = read(keyword, name, expression)?;
+    let state = session.state();
+    // An expression that gives nothing leaves the variable as it is.
+    if let Some(value) = process_variables::evaluate(state, &read)
+        && !state.process.variables.set(&parsed.name, value)
+    {
         return Err(Reply::error("No room for this variable.\n"));
     }
     Ok(Reply::Done)
 }
 
-fn fetch_name(expression: &str) -> &str {
-    expression.split(['(', ',']).next().unwrap_or(expression)
+/// Reads the words as a line of the `global` section.
+fn read(keyword: &str, name: &str, expression: &str) -> Result<ProcessValue, Reply> {
+    let text = format!("global\n  {keyword} {name} '{}'\n", expression.replace('\'', "'\\''"));
+    let loaded = load_text(&LoadOptions::new(Vec::new()), "runtime API", &text);
+    let first_error = || {
+        let mut found = loaded.report.diagnostics().iter();
+        let error = found.find(|diagnostic| diagnostic.severity == diag::Severity::Alert);
+        match fetch_name(expression) {
+            // The words that scripts know.
+            fetch if rules::all_fetches().all(|known| known.name != fetch) && keyword == "set-var" => {
+                format!("unknown fetch method '{fetch}'")
+            }
+            _ => error.map_or_else(|| "invalid expression".to_owned(), |error| error.message.clone()),
+        }
+    };
+    let value = loaded.model.and_then(|mut model| model.global.process_variables.pop());
+    value.map(|(_, value)| value).ok_or_else(|| Reply::error(first_error()))
 }
 
-fn constant(expression: &str) -> Option<Value<'static>> {
-    let (fetch, rest) = expression.split_once('(')?;
-    let argument = rest.strip_suffix(')')?;
-    match fetch {
-        "int" => argument.trim().parse().ok().map(Value::Int),
-        "str" => Some(Value::string(argument.as_bytes().to_vec())),
-        "bool" => match argument.trim() {
-            "true" | "1" => Some(Value::Bool(true)),
-            "false" | "0" => Some(Value::Bool(false)),
-            _ => None,
-        },
-        _ => None,
-    }
+fn fetch_name(expression: &str) -> &str {
+    expression.split(['(', ',']).next().unwrap_or(expression)
 }

@@ -2,58 +2,34 @@
 //! server is the caller's.
 
 use super::target::Outcome;
+use crate::control::actions::ServerAction;
 
 /// Longest `name=value` that is read, in bytes.
 const PARAMETER_LENGTH_MAX: usize = 2047;
 
-/// What to do with the checked servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Ready,
-    Drain,
-    Maintenance,
-    DisableChecks,
-    EnableChecks,
-    ForceUp,
-    ForceStopping,
-    ForceDown,
-    DisableAgent,
-    EnableAgent,
-    ForceAgentUp,
-    ForceAgentDown,
-    ShutdownSessions,
-    /// Words of forms before HAProxy 1.5: maintenance on and off, drain on and off.
-    Disable,
-    Enable,
-    Stop,
-    Start,
-}
+/// Every action with its word in forms, and its name in the page's list; old words are not listed.
+pub const ACTIONS: [(ServerAction, &str, Option<&str>); 17] = [
+    (ServerAction::Ready, "ready", Some("State: READY")),
+    (ServerAction::Drain, "drain", Some("State: DRAIN")),
+    (ServerAction::Maintenance, "maint", Some("State: MAINT")),
+    (ServerAction::DisableHealth, "dhlth", Some("Health: disable checks")),
+    (ServerAction::EnableHealth, "ehlth", Some("Health: enable checks")),
+    (ServerAction::HealthUp, "hrunn", Some("Health: force UP")),
+    (ServerAction::HealthStopping, "hnolb", Some("Health: force NOLB")),
+    (ServerAction::HealthDown, "hdown", Some("Health: force DOWN")),
+    (ServerAction::DisableAgent, "dagent", Some("Agent: disable checks")),
+    (ServerAction::EnableAgent, "eagent", Some("Agent: enable checks")),
+    (ServerAction::AgentUp, "arunn", Some("Agent: force UP")),
+    (ServerAction::AgentDown, "adown", Some("Agent: force DOWN")),
+    (ServerAction::ShutdownSessions, "shutdown", Some("Sessions: kill all")),
+    (ServerAction::Disable, "disable", None),
+    (ServerAction::Enable, "enable", None),
+    (ServerAction::Stop, "stop", None),
+    (ServerAction::Start, "start", None),
+];
 
-impl Action {
-    /// Every action with its word in forms, and its name in the page's list; old words are not listed.
-    pub const ALL: [(Action, &'static str, Option<&'static str>); 17] = [
-        (Action::Ready, "ready", Some("State: READY")),
-        (Action::Drain, "drain", Some("State: DRAIN")),
-        (Action::Maintenance, "maint", Some("State: MAINT")),
-        (Action::DisableChecks, "dhlth", Some("Health: disable checks")),
-        (Action::EnableChecks, "ehlth", Some("Health: enable checks")),
-        (Action::ForceUp, "hrunn", Some("Health: force UP")),
-        (Action::ForceStopping, "hnolb", Some("Health: force NOLB")),
-        (Action::ForceDown, "hdown", Some("Health: force DOWN")),
-        (Action::DisableAgent, "dagent", Some("Agent: disable checks")),
-        (Action::EnableAgent, "eagent", Some("Agent: enable checks")),
-        (Action::ForceAgentUp, "arunn", Some("Agent: force UP")),
-        (Action::ForceAgentDown, "adown", Some("Agent: force DOWN")),
-        (Action::ShutdownSessions, "shutdown", Some("Sessions: kill all")),
-        (Action::Disable, "disable", None),
-        (Action::Enable, "enable", None),
-        (Action::Stop, "stop", None),
-        (Action::Start, "start", None),
-    ];
-
-    fn from_word(word: &[u8]) -> Option<Action> {
-        Action::ALL.iter().find(|(_, known, _)| known.as_bytes() == word).map(|(action, ..)| *action)
-    }
+fn action_of(word: &[u8]) -> Option<ServerAction> {
+    ACTIONS.iter().find(|(_, known, _)| known.as_bytes() == word).map(|(action, ..)| *action)
 }
 
 /// What became of one server of the form.
@@ -74,7 +50,7 @@ pub trait Servers {
     /// A backend by its name, or by `#` and its number.
     fn backend(&self, name: &str) -> Option<Self::Backend>;
 
-    fn act(&mut self, backend: Self::Backend, server: &str, action: Action) -> Effect;
+    fn act(&mut self, backend: Self::Backend, server: &str, action: ServerAction) -> Effect;
 }
 
 /// Reads the form and acts on every server in it, the last first; `None` is a form that did not fit a buffer.
@@ -99,7 +75,7 @@ pub fn process<S: Servers>(form: Option<&[u8]>, servers: &mut S) -> Outcome {
                 Some(found) => backend = Some(found),
                 None => return Outcome::BadParameters,
             },
-            b"action" if action.is_none() => match Action::from_word(&value) {
+            b"action" if action.is_none() => match action_of(&value) {
                 Some(found) => action = Some(found),
                 // `action` alone is the list with nothing chosen in it, unless another says more.
                 None if parameter == b"action" => {}
@@ -145,7 +121,7 @@ mod tests {
     /// Backend `web` with s1 (checked), s4 (not), and nothing else.
     #[derive(Default)]
     struct Lab {
-        done: Vec<(String, Action)>,
+        done: Vec<(String, ServerAction)>,
     }
 
     impl Servers for Lab {
@@ -155,10 +131,10 @@ mod tests {
             matches!(name, "web" | "#7").then_some(())
         }
 
-        fn act(&mut self, (): (), server: &str, action: Action) -> Effect {
+        fn act(&mut self, (): (), server: &str, action: ServerAction) -> Effect {
             let effect = match (server, action) {
                 ("s1", _) => Effect::Applied,
-                ("s4", Action::DisableAgent) => Effect::NotApplicable,
+                ("s4", ServerAction::DisableAgent) => Effect::NotApplicable,
                 ("s4", _) => Effect::Applied,
                 _ => Effect::Unknown,
             };
@@ -234,7 +210,8 @@ mod tests {
     fn the_last_action_of_a_form_counts_for_all_its_servers() {
         let mut lab = Lab::default();
         process(Some(b"s=s1&action=ready&s=s4&action=maint&b=web"), &mut lab);
-        let both = [("s4".to_owned(), Action::Maintenance), ("s1".to_owned(), Action::Maintenance)];
+        let both =
+            [("s4".to_owned(), ServerAction::Maintenance), ("s1".to_owned(), ServerAction::Maintenance)];
         assert_eq!(lab.done, both);
     }
 }

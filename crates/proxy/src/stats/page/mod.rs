@@ -19,7 +19,6 @@ mod tests;
 mod text;
 mod tips;
 
-pub use form::Action;
 pub use operator::Visitor;
 pub use target::matches;
 

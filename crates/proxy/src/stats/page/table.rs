@@ -1,6 +1,6 @@
 //! One proxy on the page: its heading, its table, and the form of its servers. Values come from the rows of `show stat`.
 
-use super::form::Action;
+use super::form::ACTIONS;
 use super::text::{bytes, count, duration, escape, escaped, grouped, put};
 use super::tips;
 use crate::stats::{Field, ObjectKind, Row, Value};
@@ -502,7 +502,7 @@ fn actions(name: &str, out: &mut String) {
              of {name}\"><option value=\"\"></option>"
         ),
     );
-    for (_, word, title) in Action::ALL {
+    for (_, word, title) in ACTIONS {
         if let Some(title) = title {
             put(out, format_args!("<option value=\"{word}\">{title}</option>"));
         }

@@ -3,10 +3,11 @@
 use super::form::Effect;
 use super::testing::{busy_state, model, request, settings};
 use super::*;
+use crate::control::actions::ServerAction;
 
 /// Knows every server, remembers what was done.
 #[derive(Default)]
-struct Recorder(Vec<(String, Action)>);
+struct Recorder(Vec<(String, ServerAction)>);
 
 impl Servers for Recorder {
     type Backend = ();
@@ -15,7 +16,7 @@ impl Servers for Recorder {
         (name == "shop").then_some(())
     }
 
-    fn act(&mut self, (): (), server: &str, action: Action) -> Effect {
+    fn act(&mut self, (): (), server: &str, action: ServerAction) -> Effect {
         self.0.push((server.to_owned(), action));
         Effect::Applied
     }

@@ -1,0 +1,158 @@
+//! Log lines: to the console, a file or syslog, in keepalived's words and form. Owns where they go; never blocks on a log
+//! daemon that does not read.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+
+/// As syslog numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+/// Facility `daemon`, keepalived's default.
+pub const FACILITY_DAEMON: u8 = 3;
+/// Facility `local0`; the others follow.
+pub const FACILITY_LOCAL0: u8 = 16;
+
+/// What the command line says about logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// `-l`
+    pub console: bool,
+    /// `-G`: none to syslog.
+    pub no_syslog: bool,
+    /// `-D`: lines of detail too.
+    pub detail: bool,
+    /// `-S N`: 0..=7 are `local0`..=`local7`.
+    pub facility: u8,
+    /// `-g FILE`
+    pub file: Option<std::path::PathBuf>,
+    /// The name before each line in syslog.
+    pub name: String,
+}
+
+/// Where log lines go.
+#[derive(Debug)]
+pub struct Log {
+    wanted: Wanted,
+    file: Option<File>,
+    syslog: Option<UnixDatagram>,
+}
+
+impl Log {
+    pub fn open(wanted: Wanted) -> Self {
+        let file =
+            wanted.file.as_ref().and_then(|path| File::options().append(true).create(true).open(path).ok());
+        let mut log = Self { wanted, file, syslog: None };
+        log.connect();
+        log
+    }
+
+    fn connect(&mut self) {
+        if self.wanted.console || self.wanted.no_syslog {
+            return;
+        }
+        let Ok(socket) = UnixDatagram::unbound() else { return };
+        let ready = socket.connect(Path::new("/dev/log")).and_then(|()| socket.set_nonblocking(true));
+        self.syslog = ready.is_ok().then_some(socket);
+    }
+
+    /// Whether lines of detail are wanted.
+    pub fn detail(&self) -> bool {
+        self.wanted.detail
+    }
+
+    /// Writes one line.
+    pub fn line(&mut self, level: Level, text: &str) {
+        if self.wanted.console {
+            // A console that is gone is no reason to stop.
+            let _ = writeln!(std::io::stderr().lock(), "{}: {text}", stamp());
+        }
+        if let Some(file) = &mut self.file {
+            let _ = writeln!(file, "{}: {text}", stamp());
+        }
+        if self.wanted.console || self.wanted.no_syslog {
+            return;
+        }
+        if self.syslog.is_none() {
+            self.connect();
+        }
+        let priority = self.wanted.facility * 8 + level as u8;
+        let now = local_now();
+        let line = format!(
+            "<{priority}>{} {:2} {:02}:{:02}:{:02} {}[{}]: {text}",
+            MONTHS[usize::from(now.month - 1) % 12],
+            now.day,
+            now.hour,
+            now.minute,
+            now.second,
+            self.wanted.name,
+            std::process::id(),
+        );
+        if let Some(socket) = &self.syslog
+            && let Err(error) = socket.send(line.as_bytes())
+            && error.kind() != std::io::ErrorKind::WouldBlock
+        {
+            // The log daemon was restarted: the next line connects anew.
+            self.syslog = None;
+        }
+    }
+}
+
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+fn local_now() -> sys::clock::LocalTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    sys::clock::local_time(now.tv_sec)
+}
+
+/// `Sun Nov 22 20:49:48 2026`, as `ctime(3)` writes it.
+pub fn stamp() -> String {
+    calendar(local_now(), "")
+}
+
+/// As [`stamp`] for any moment, with a fraction behind the seconds.
+pub fn calendar(time: sys::clock::LocalTime, fraction: &str) -> String {
+    format!(
+        "{} {} {:2} {:02}:{:02}:{:02}{fraction} {}",
+        DAYS[usize::from(time.weekday) % 7],
+        MONTHS[usize::from(time.month.max(1) - 1) % 12],
+        time.day,
+        time.hour,
+        time.minute,
+        time.second,
+        time.year
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_in_a_file_begin_with_the_date() {
+        let path = std::env::temp_dir().join(format!("hawser-log-{}", std::process::id()));
+        let mut log = Log::open(Wanted {
+            console: false,
+            no_syslog: true,
+            detail: false,
+            facility: FACILITY_DAEMON,
+            file: Some(path.clone()),
+            name: "Keepalived_vrrp".to_owned(),
+        });
+        log.line(Level::Info, "(VI_1) Entering MASTER STATE");
+        let text = std::fs::read_to_string(&path).expect("written");
+        std::fs::remove_file(path).expect("removed");
+        assert!(text.ends_with(": (VI_1) Entering MASTER STATE\n"), "{text}");
+        assert_eq!(text.split(':').next().map(str::len), Some("Sun Nov 22 20".len()), "{text}");
+    }
+}

@@ -1,0 +1,78 @@
+//! What others see of the state: keepalived's dumps in its own layouts, metrics, and the table of `hawser vrrp status`.
+//! Texts alone; one function for each format.
+
+mod data;
+mod json;
+mod statistics;
+
+pub use data::data;
+pub use json::json;
+pub use statistics::{metrics, statistics, status};
+
+use super::scripts::Course;
+use crate::snapshot::Snapshot;
+use keepalived_config::model::Model;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Which dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dump {
+    /// USR1
+    Data,
+    /// USR2
+    Statistics,
+    Json,
+    /// `-d`: the data, into the log.
+    Log,
+}
+
+/// What a dump is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    pub model: &'a Model,
+    pub snapshot: &'a Snapshot,
+    pub courses: &'a [Course],
+    pub host_name: &'a str,
+}
+
+/// Writes a dump to its file (mode 0600). The word for the log, and what failed.
+pub fn write(
+    dump: Dump,
+    view: &View<'_>,
+    directory: &Path,
+) -> (&'static str, Result<(), (PathBuf, io::Error)>) {
+    let global = &view.model.global;
+    let (word, name, wanted, text) = match dump {
+        Dump::Data | Dump::Log => ("data", "keepalived.data", &global.state_dump_file, data(view)),
+        Dump::Statistics => {
+            ("stats", "keepalived.stats", &global.stats_dump_file, statistics(view.model, view.snapshot))
+        }
+        Dump::Json => ("as json", "keepalived.json", &global.json_dump_file, json(view.model, view.snapshot)),
+    };
+    let named = match (&global.instance, global.data_use_instance) {
+        (Some(instance), true) => name.replacen("keepalived", &format!("keepalived.{instance}"), 1),
+        _ => name.to_owned(),
+    };
+    let path = wanted.clone().unwrap_or_else(|| directory.join(named));
+    let result = replace(&path, &text).map_err(|error| (path.clone(), error));
+    if let (Dump::Data, Ok(())) = (dump, &result) {
+        let parent = directory.join("keepalived_parent.data");
+        if let Err(error) = replace(&parent, &data::global_definitions(view)) {
+            return (word, Err((parent, error)));
+        }
+    }
+    (word, result)
+}
+
+/// A new file in the place of what is there: a link that somebody put into /tmp is not followed.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}

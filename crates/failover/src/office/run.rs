@@ -1,0 +1,795 @@
+//! The office at work: one loop over signals, the engine's notices, programs that end, files that change, and the runtime
+//! socket. Owns what of these belongs together; nothing here waits for anything but all of them at once.
+
+use super::control::{Control, Request};
+use super::dumps::{self, Dump};
+use super::fifo::Fifo;
+use super::files::Files;
+use super::mail::{self, Mailer, Relay};
+use super::notify::{self, Queue, Subject, Told};
+use super::processes::{self, Tracked};
+use super::programs::{Ended, Programs};
+use super::scripts::{Change, Course, Standing};
+use crate::channel::{self, Notice, Order, Receiving, Sending};
+use crate::engine::confine;
+use crate::engine::memory::{self, Memory};
+use crate::engine::{Engine, Setup};
+use crate::kernel::Kernel;
+use crate::log::{Level, Log};
+use crate::plan::Plan;
+use crate::snapshot::Snapshot;
+use crate::vmac::{Macvlans, Outcome};
+use keepalived_config::model::{Fifo as WantedFifo, InstanceNotify, Model};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use sys::signals::SignalReader;
+use vrrp::tracking::Status;
+
+/// Signals as keepalived numbers them.
+pub mod signal {
+    pub const RELOAD: i32 = 1;
+    pub const INTERRUPT: i32 = 2;
+    pub const DATA: i32 = 10;
+    pub const STATS: i32 = 12;
+    pub const STOP: i32 = 15;
+    /// SIGRTMIN + 2
+    pub const JSON: i32 = 36;
+    /// SIGRTMAX - 1
+    pub const STATS_CLEAR: i32 = 63;
+    pub const ALL: [i32; 7] = [RELOAD, INTERRUPT, DATA, STATS, STOP, JSON, STATS_CLEAR];
+}
+
+/// At the end, notices that are still told have this long.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// The engine answers an order within one wake-up; this is for one that hangs.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the binary brings: everything that is its business.
+pub struct Options {
+    pub model: Model,
+    /// Reads the configuration anew, with remarks on it; an error is the report of what is wrong with it.
+    pub reload: Box<dyn FnMut() -> Result<(Model, String), String>>,
+    /// Told to a supervisor (systemd).
+    pub say: Box<dyn FnMut(Say)>,
+    pub log: crate::log::Wanted,
+    pub signals: SignalReader,
+    /// Where what survives a crash is kept; `None`: nothing is.
+    pub memory_directory: Option<PathBuf>,
+    /// The socket for `hawser vrrp`; `None`: none.
+    pub control: Option<PathBuf>,
+    /// Where dumps go.
+    pub dump_directory: PathBuf,
+    /// `-V`: addresses stay at the end.
+    pub keep_addresses: bool,
+    pub host_name: String,
+    /// `-d`: the configuration to the log at the start.
+    pub dump_at_start: bool,
+}
+
+/// How we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Say {
+    Ready,
+    Reloading,
+    Stopping,
+}
+
+/// Whose a program is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Owner {
+    Script { generation: u64, index: usize },
+    Notify(Subject),
+    Reader,
+}
+
+/// Who wants the next snapshot.
+#[derive(Debug)]
+enum Wish {
+    Dump(Dump),
+    Answer(usize, Request),
+}
+
+struct Office {
+    options: Options,
+    log: Log,
+    plan: Plan,
+    orders: Sending<Order>,
+    notices: Receiving<Notice>,
+    courses: Vec<Course>,
+    programs: Programs<Owner>,
+    files: Files,
+    processes: Vec<Tracked>,
+    next_look: Instant,
+    queues: BTreeMap<Subject, Queue>,
+    fifos: Vec<Fifo>,
+    mailer: Mailer,
+    mail_reports: Receiving<(bool, String)>,
+    wishes: Vec<Wish>,
+    kernel: Kernel,
+    macvlans: Macvlans,
+    control: Control,
+    /// A model that the engine was told of, and did not confirm yet.
+    reloading: Option<(Model, Plan)>,
+    /// Told to stop: by then it ends, whatever still runs.
+    stopped: Option<Instant>,
+    /// The engine has sent its last.
+    engine_stopped: bool,
+    notices_lost: u64,
+}
+
+/// Runs failover until it is told to stop.
+///
+/// # Errors
+/// What keeps it from starting: sockets, a plan that cannot be.
+pub fn run(options: Options) -> io::Result<()> {
+    let (mut office, engine) = Office::start(options)?;
+    office.work()?;
+    // It ended, or it said why not.
+    if let Ok(Err(error)) = engine.join() {
+        office.log.line(Level::Error, &format!("VRRP thread: {error}"));
+    }
+    office.farewell();
+    Ok(())
+}
+
+fn forwards_ipv6() -> bool {
+    std::fs::read_to_string("/proc/sys/net/ipv6/conf/all/forwarding").is_ok_and(|text| text.trim() == "1")
+}
+
+impl Office {
+    fn start(options: Options) -> io::Result<(Self, JoinHandle<io::Result<()>>)> {
+        let plan = Plan::new(&options.model, 1, forwards_ipv6()).map_err(io::Error::other)?;
+        let mut log = Log::open(options.log.clone());
+        let mut kernel = Kernel::open()?;
+        let mut macvlans = Macvlans::default();
+        let outcomes = macvlans.apply(&mut kernel, &plan.macvlans());
+        say_macvlans(&mut log, &plan, outcomes);
+        let (orders, engine_orders) = channel::orders()?;
+        let (engine_notices, notices) = channel::notices()?;
+        let directory = options.memory_directory.as_deref();
+        let instance = options.model.global.instance.as_deref();
+        let place = directory.map(|directory| memory::path(directory, instance));
+        let setup = Setup {
+            plan: plan.clone(),
+            orders: engine_orders,
+            notices: engine_notices,
+            detail: log.detail(),
+            memory: Memory::open(place.as_deref()),
+        };
+        let engine = Engine::new(setup)?;
+        let now = Instant::now();
+        let (mail_report, mail_reports) = channel::queue(MAIL_REPORTS_MAX)?;
+        let mailer = Mailer::start(move |is_error, line| {
+            mail_report.send((is_error, line));
+        })?;
+        let control = Control::open(options.control.as_deref()).or_else(|error| {
+            // Without rights for its directory everything else works.
+            log.line(Level::Warning, &format!("No runtime socket: {error}"));
+            Control::open(None)
+        })?;
+        let mut office = Self {
+            log,
+            orders,
+            notices,
+            courses: courses(&options.model, now),
+            programs: Programs::default(),
+            files: Files::watch(&options.model.track_files)?,
+            processes: options.model.track_processes.iter().cloned().map(Tracked::new).collect(),
+            next_look: now,
+            queues: BTreeMap::new(),
+            fifos: Vec::new(),
+            mailer,
+            mail_reports,
+            wishes: Vec::new(),
+            kernel,
+            macvlans,
+            control,
+            reloading: None,
+            stopped: None,
+            engine_stopped: false,
+            notices_lost: 0,
+            plan,
+            options,
+        };
+        office.open_fifos();
+        office.tell_all_tracked();
+        let realtime = office.options.model.global.vrrp_process.realtime_priority;
+        let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
+            become_punctual(realtime);
+            let confined = confine::confine();
+            engine.run(confined)
+        })?;
+        if office.options.dump_at_start {
+            office.wish(Wish::Dump(Dump::Log));
+        }
+        office.log.line(Level::Info, "Startup complete");
+        (office.options.say)(Say::Ready);
+        Ok((office, engine))
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            self.wait()?;
+            let now = Instant::now();
+            self.read_signals(now)?;
+            self.read_notices(now);
+            self.read_mail_reports();
+            self.reap(now);
+            self.read_files();
+            self.run_due(now);
+            self.look_at_processes(now);
+            self.read_control();
+            for fifo in &mut self.fifos {
+                fifo.flush();
+            }
+            if let Some(at) = self.stopped
+                && (at <= now || (self.engine_stopped && self.queues.values().all(Queue::is_idle)))
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until something happens, or is due.
+    fn wait(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let mut deadline = self.programs.deadline();
+        let due = self.courses.iter().filter_map(Course::deadline);
+        for at in due.chain(self.stopped).chain((!self.processes.is_empty()).then_some(self.next_look)) {
+            deadline = Some(deadline.map_or(at, |deadline| deadline.min(at)));
+        }
+        if self.fifos.iter().any(Fifo::has_waiting) {
+            let again = now + FIFO_AGAIN;
+            deadline = Some(deadline.map_or(again, |deadline| deadline.min(again)));
+        }
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(now);
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
+        });
+        let mut waited: Vec<PollFd<'_>> = Vec::with_capacity(8 + self.programs.len());
+        let readable = [
+            self.options.signals.as_fd(),
+            self.notices.as_fd(),
+            self.mail_reports.as_fd(),
+            self.files.as_fd(),
+        ];
+        for descriptor in readable.into_iter().chain(self.programs.descriptors()) {
+            waited.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+        }
+        self.control.watch(&mut waited);
+        match poll(&mut waited, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn read_signals(&mut self, now: Instant) -> io::Result<()> {
+        while let Some(number) = self.options.signals.next_number()? {
+            match number {
+                signal::RELOAD => self.reload(),
+                signal::INTERRUPT | signal::STOP => self.stop(now),
+                signal::DATA => self.wish(Wish::Dump(Dump::Data)),
+                signal::STATS => self.wish(Wish::Dump(Dump::Statistics)),
+                signal::JSON => self.wish(Wish::Dump(Dump::Json)),
+                signal::STATS_CLEAR => {
+                    self.wish(Wish::Dump(Dump::Statistics));
+                    self.orders.send(Order::ClearStatistics);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn wish(&mut self, wish: Wish) {
+        if self.orders.send(Order::Snapshot) {
+            self.wishes.push(wish);
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if self.stopped.is_some() {
+            return;
+        }
+        self.log.line(Level::Info, "Stopping");
+        (self.options.say)(Say::Stopping);
+        self.orders.send(Order::Stop { release: !self.options.keep_addresses });
+        // Should the engine not answer, we end all the same.
+        self.stopped = Some(now + ENGINE_PATIENCE);
+    }
+
+    fn read_notices(&mut self, now: Instant) {
+        self.notices.quieten();
+        while let Some(notice) = self.notices.next() {
+            match notice {
+                Notice::Log(level, line) => self.log.line(level, &line),
+                Notice::Detail(line) => {
+                    if self.log.detail() {
+                        self.log.line(Level::Info, &line);
+                    }
+                }
+                Notice::Told(told) => self.told(&told, now),
+                Notice::Snapshot(snapshot) => self.show(&snapshot),
+                Notice::Stopped => {
+                    self.engine_stopped = true;
+                    self.stopped = Some(now + FAREWELL);
+                }
+                Notice::Reloaded(result) => self.reloaded(result),
+            }
+        }
+        let lost = self.notices.lost();
+        if lost != self.notices_lost {
+            let line = format!("{} notices of the VRRP thread were lost", lost - self.notices_lost);
+            self.notices_lost = lost;
+            self.log.line(Level::Error, &line);
+        }
+    }
+
+    fn read_mail_reports(&mut self) {
+        self.mail_reports.quieten();
+        while let Some((is_error, line)) = self.mail_reports.next() {
+            self.log.line(if is_error { Level::Error } else { Level::Info }, &line);
+        }
+    }
+
+    /// Somebody changed state: pipes, programs, mail.
+    fn told(&mut self, told: &Told, now: Instant) {
+        let Some(notify) = self.notify_of(&told.subject).cloned() else { return };
+        let is_priority = matches!(
+            told.what,
+            notify::Happening::MasterPriority
+                | notify::Happening::BackupPriority
+                | notify::Happening::FaultPriority
+        );
+        let wanted = notify.priority_changes || self.options.model.global.notify_priority_changes;
+        if !is_priority || wanted {
+            let line = told.line();
+            for fifo in &mut self.fifos {
+                fifo.line(&line);
+            }
+        }
+        let runs = notify::programs(&notify, told);
+        let queue = self.queues.entry(told.subject.clone()).or_default();
+        let refused = queue.push(runs);
+        if refused > 0 {
+            let line = format!("({}) {refused} notify scripts not run: too many wait", told.subject.name());
+            self.log.line(Level::Warning, &line);
+        }
+        self.start_next(&told.subject, now);
+        if notify.smtp_alert {
+            self.mail(told);
+        }
+    }
+
+    fn mail(&mut self, told: &Told) {
+        let global = &self.options.model.global;
+        let host_name = &self.options.host_name;
+        let Some(relay) = Relay::of(&global.smtp, host_name) else { return };
+        let router_id = global.router_id.as_deref().unwrap_or(host_name);
+        let seconds = i64::try_from(crate::engine::orders::since_epoch().as_secs()).unwrap_or(0);
+        let date = mail::date(sys::clock::local_time(seconds));
+        let mail = mail::compose(&global.smtp, relay, router_id, &date, &told.subject, told.what);
+        if mail.is_some_and(|mail| !self.mailer.send(mail)) {
+            self.log.line(Level::Warning, "SMTP alert not sent: too many wait");
+        }
+    }
+
+    fn notify_of(&self, subject: &Subject) -> Option<&InstanceNotify> {
+        // What a reload takes away is told by what it was until then.
+        let models = [Some(&self.options.model), self.reloading.as_ref().map(|(model, _)| model)];
+        models.into_iter().flatten().find_map(|model| match subject {
+            Subject::Instance(name) => {
+                model.instances.iter().find(|one| one.name == *name).map(|one| &one.notify)
+            }
+            Subject::Group(name) => {
+                model.sync_groups.iter().find(|one| one.name == *name).map(|one| &one.notify)
+            }
+        })
+    }
+
+    fn start_next(&mut self, subject: &Subject, now: Instant) {
+        while let Some(run) = self.queues.get_mut(subject).and_then(Queue::next) {
+            let more: Vec<&str> = run.more.iter().map(String::as_str).collect();
+            let owner = Owner::Notify(subject.clone());
+            match self.programs.start(owner, &run.command, &more, None, now) {
+                Ok(()) => return,
+                Err(error) => {
+                    let line = format!("Error running notify script `{}`: {error}", run.command.words[0]);
+                    self.log.line(Level::Error, &line);
+                    if let Some(queue) = self.queues.get_mut(subject) {
+                        queue.ended();
+                    }
+                }
+            }
+        }
+    }
+
+    fn reap(&mut self, now: Instant) {
+        self.programs.handle_timeout(now);
+        for (owner, how) in self.programs.reap() {
+            match owner {
+                Owner::Script { generation, index } if generation == self.plan.generation => {
+                    self.script_ended(index, how);
+                }
+                Owner::Script { .. } | Owner::Reader => {}
+                Owner::Notify(subject) => {
+                    if let Some(queue) = self.queues.get_mut(&subject) {
+                        queue.ended();
+                    }
+                    self.start_next(&subject, now);
+                }
+            }
+        }
+    }
+
+    fn script_ended(&mut self, index: usize, how: Ended) {
+        let Some(course) = self.courses.get_mut(index) else { return };
+        let name = course.script.name.clone();
+        let before = course.last;
+        let change = course.ended(how);
+        if let (Some(Ended::Exited(was)), Ended::Exited(code)) = (before, how)
+            && was != code
+        {
+            self.log.line(Level::Info, &format!("Script `{name}` now returning {code}"));
+        }
+        self.script_changed(index, change, how);
+    }
+
+    fn script_changed(&mut self, index: usize, change: Option<Change>, how: Ended) {
+        let Some(change) = change else { return };
+        let name = &self.courses[index].script.name;
+        let line = match (change.clone(), how) {
+            (Change::Good, _) => format!("VRRP_Script({name}) succeeded"),
+            (Change::Bad, Ended::TimedOut) => format!("VRRP_Script({name}) timed out"),
+            (Change::Bad, Ended::Exited(code)) => {
+                format!("VRRP_Script({name}) failed (exited with status {code})")
+            }
+            (Change::Bad, Ended::Signalled(signal)) => {
+                format!("VRRP_Script({name}) failed (due to signal {signal})")
+            }
+        };
+        self.log.line(Level::Info, &line);
+        self.tell_script(index);
+    }
+
+    fn tell_script(&mut self, index: usize) {
+        let status = match self.courses[index].standing {
+            Standing::Unknown => Status::Unknown,
+            Standing::Good => Status::Up,
+            Standing::Bad => Status::Down,
+        };
+        let (generation, tracker) = (self.plan.generation, self.plan.scripts[index]);
+        self.orders.send(Order::Track { generation, tracker, status });
+    }
+
+    /// Starts the scripts whose time has come.
+    fn run_due(&mut self, now: Instant) {
+        for index in 0..self.courses.len() {
+            let course = &mut self.courses[index];
+            if course.deadline().is_none_or(|at| at > now) || self.stopped.is_some() {
+                continue;
+            }
+            let script = &course.script;
+            let owner = Owner::Script { generation: self.plan.generation, index };
+            let timeout = Some(script.timeout).filter(|timeout| !timeout.is_zero()).or(Some(script.interval));
+            match self.programs.start(owner, &script.command, &[], timeout, now) {
+                Ok(()) => course.started(now),
+                Err(error) => {
+                    let line = format!("Error running script `{}`: {error}", script.name);
+                    let first = course.last.is_none();
+                    let change = course.not_started(now);
+                    let how = course.last.unwrap_or(Ended::Exited(0));
+                    if first || change.is_some() {
+                        self.log.line(Level::Error, &line);
+                    }
+                    self.script_changed(index, change, how);
+                }
+            }
+        }
+    }
+
+    fn read_files(&mut self) {
+        for index in self.files.changes() {
+            self.tell_file(index);
+        }
+    }
+
+    fn tell_file(&mut self, index: usize) {
+        let status = Status::Value(self.files.value(index));
+        let (generation, tracker) = (self.plan.generation, self.plan.files[index]);
+        self.orders.send(Order::Track { generation, tracker, status });
+    }
+
+    fn look_at_processes(&mut self, now: Instant) {
+        if self.processes.is_empty() || self.next_look > now {
+            return;
+        }
+        self.next_look = now + processes::INTERVAL;
+        let all = processes::list(processes::needs_full(&self.processes));
+        for index in 0..self.processes.len() {
+            let tracked = &mut self.processes[index];
+            let count = all.iter().filter(|one| processes::matches(&tracked.wanted, one)).count();
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            if let Some(good) = tracked.counted(count, now) {
+                let quorum = if good { "Quorum gained" } else { "Quorum lost" };
+                let line = format!("{quorum} for tracked process {}", tracked.wanted.name);
+                self.log.line(Level::Info, &line);
+                self.tell_process(index);
+            }
+        }
+    }
+
+    fn tell_process(&mut self, index: usize) {
+        let status = match self.processes[index].is_good {
+            None => Status::Unknown,
+            Some(true) => Status::Up,
+            Some(false) => Status::Down,
+        };
+        let (generation, tracker) = (self.plan.generation, self.plan.processes[index]);
+        self.orders.send(Order::Track { generation, tracker, status });
+    }
+
+    /// Everything that is known, for a new plan.
+    fn tell_all_tracked(&mut self) {
+        for index in 0..self.courses.len() {
+            self.tell_script(index);
+        }
+        for index in 0..self.plan.files.len() {
+            self.tell_file(index);
+        }
+        for index in 0..self.processes.len() {
+            self.tell_process(index);
+        }
+    }
+
+    /// SIGHUP. A configuration with a mistake changes nothing.
+    fn reload(&mut self) {
+        if self.reloading.is_some() || self.stopped.is_some() {
+            return;
+        }
+        self.log.line(Level::Info, "Reloading ...");
+        (self.options.say)(Say::Reloading);
+        let planned = (self.options.reload)().and_then(|(model, remarks)| {
+            let plan = Plan::new(&model, self.plan.generation + 1, forwards_ipv6());
+            plan.map(|plan| (model, plan, remarks)).map_err(|error| error.to_string())
+        });
+        match planned {
+            Ok((model, plan, remarks)) => {
+                remarks.lines().for_each(|line| self.log.line(Level::Warning, line));
+                // New macvlans come before their instances, old ones go after theirs.
+                let mut wanted = self.plan.macvlans();
+                wanted.extend(plan.macvlans());
+                wanted.dedup();
+                let outcomes = self.macvlans.apply(&mut self.kernel, &wanted);
+                say_macvlans(&mut self.log, &plan, outcomes);
+                self.orders.send(Order::Reload(Box::new(plan.clone())));
+                self.reloading = Some((model, plan));
+            }
+            Err(report) => self.refuse_reload(&report),
+        }
+    }
+
+    fn refuse_reload(&mut self, report: &str) {
+        for line in report.lines() {
+            self.log.line(Level::Error, line);
+        }
+        self.log.line(Level::Error, "Configuration not changed: the new one has errors");
+        if let Some(path) = &self.options.model.global.reload_check_log {
+            // Where it cannot be written, the log has it.
+            let _ = std::fs::write(path, report);
+        }
+        (self.options.say)(Say::Ready);
+    }
+
+    fn reloaded(&mut self, result: Result<(), String>) {
+        let Some((model, plan)) = self.reloading.take() else { return };
+        if let Err(error) = result {
+            let wanted = self.plan.macvlans();
+            let outcomes = self.macvlans.apply(&mut self.kernel, &wanted);
+            say_macvlans(&mut self.log, &plan, outcomes);
+            self.refuse_reload(&error);
+            return;
+        }
+        let now = Instant::now();
+        let mut fresh = courses(&model, now);
+        for course in &mut fresh {
+            if let Some(before) = self.courses.iter().find(|one| one.script.name == course.script.name) {
+                course.carry_over(before);
+                // The run that goes on belongs to the plan before: its end is not counted.
+                course.is_running = false;
+            }
+        }
+        self.courses = fresh;
+        self.processes = model.track_processes.iter().cloned().map(Tracked::new).collect();
+        match Files::watch(&model.track_files) {
+            Ok(files) => self.files = files,
+            Err(error) => self.log.line(Level::Error, &format!("track_file: {error}")),
+        }
+        let outcomes = self.macvlans.apply(&mut self.kernel, &plan.macvlans());
+        say_macvlans(&mut self.log, &plan, outcomes);
+        self.options.model = model;
+        self.plan = plan;
+        self.queues.retain(|_, queue| !queue.is_idle());
+        self.open_fifos();
+        self.tell_all_tracked();
+        self.log.line(Level::Info, "Reload complete");
+        (self.options.say)(Say::Ready);
+    }
+
+    /// Pipes of the same path stay open.
+    fn open_fifos(&mut self) {
+        let global = &self.options.model.global;
+        let wanted: Vec<WantedFifo> =
+            [&global.notify_fifo, &global.vrrp_notify_fifo].into_iter().flatten().cloned().collect();
+        let old = std::mem::take(&mut self.fifos);
+        let mut opened = Vec::new();
+        for fifo in old {
+            if wanted.iter().any(|one| one.path == fifo.path()) {
+                self.fifos.push(fifo);
+            } else {
+                fifo.remove();
+            }
+        }
+        for one in &wanted {
+            if self.fifos.iter().any(|fifo| fifo.path() == one.path) {
+                continue;
+            }
+            match Fifo::open(&one.path, one.owner.map(|owner| (owner.user, owner.group))) {
+                Ok(fifo) => {
+                    self.fifos.push(fifo);
+                    opened.push(one.clone());
+                }
+                Err(error) => {
+                    let line = format!("Unable to open notify fifo {}: {error}", one.path.display());
+                    self.log.line(Level::Error, &line);
+                }
+            }
+        }
+        for one in opened {
+            let Some(script) = &one.script else { continue };
+            let path = one.path.display().to_string();
+            if let Err(error) = self.programs.start(Owner::Reader, script, &[&path], None, Instant::now()) {
+                self.log.line(Level::Error, &format!("Error running the script of fifo {path}: {error}"));
+            }
+        }
+    }
+
+    fn read_control(&mut self) {
+        for (client, request) in self.control.requests() {
+            match request {
+                Request::Status { .. } | Request::Metrics => self.wish(Wish::Answer(client, request)),
+                Request::Reload => {
+                    self.reload();
+                    self.control.answer(client, "reloading\n");
+                }
+                Request::HandOver { instance } => {
+                    self.command(client, &instance.clone(), Order::HandOver { instance })
+                }
+                Request::Maintenance { instance, on } => {
+                    self.command(client, &instance.clone(), Order::Maintenance { instance, on });
+                }
+                Request::Priority { instance, priority } => {
+                    self.command(client, &instance.clone(), Order::Priority { instance, priority });
+                }
+                Request::Unknown(text) => {
+                    self.control.answer(client, &format!("error: {text}\n"));
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, client: usize, instance: &str, order: Order) {
+        let known = self.options.model.instances.iter().any(|one| one.name == instance);
+        let answer = match (known, known && self.orders.send(order)) {
+            (false, _) => format!("error: there is no instance '{instance}'\n"),
+            (true, true) => "ok\n".to_owned(),
+            (true, false) => "error: busy\n".to_owned(),
+        };
+        self.control.answer(client, &answer);
+    }
+
+    /// A snapshot came: for whoever wished for one first.
+    fn show(&mut self, snapshot: &Snapshot) {
+        if self.wishes.is_empty() {
+            return;
+        }
+        match self.wishes.remove(0) {
+            Wish::Dump(dump) => self.dump(dump, snapshot),
+            Wish::Answer(client, Request::Metrics) => {
+                let text = dumps::metrics(&self.options.model, snapshot);
+                self.control.answer(client, &text);
+            }
+            Wish::Answer(client, Request::Status { json }) => {
+                let text = if json {
+                    dumps::json(&self.options.model, snapshot)
+                } else {
+                    dumps::status(&self.options.model, snapshot)
+                };
+                self.control.answer(client, &text);
+            }
+            Wish::Answer(..) => {}
+        }
+    }
+
+    fn dump(&mut self, dump: Dump, snapshot: &Snapshot) {
+        let view = dumps::View {
+            model: &self.options.model,
+            snapshot,
+            courses: &self.courses,
+            host_name: &self.options.host_name,
+        };
+        if dump == Dump::Log {
+            for line in dumps::data(&view).lines() {
+                self.log.line(Level::Info, line);
+            }
+            return;
+        }
+        let pid = std::process::id();
+        let (what, result) = dumps::write(dump, &view, &self.options.dump_directory);
+        self.log.line(Level::Info, &format!("Printing VRRP {what} for process({pid}) on signal"));
+        if let Err((path, error)) = result {
+            self.log.line(Level::Error, &format!("Can't open dump file {}: {error}", path.display()));
+        }
+    }
+
+    /// The last things: macvlans, pipes.
+    fn farewell(&mut self) {
+        let now = Instant::now();
+        self.read_notices(now);
+        self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);
+        if !self.options.keep_addresses {
+            // The interfaces may have changed since the start.
+            if let Err(error) = self.kernel.read_all() {
+                self.log.line(Level::Error, &format!("Netlink: {error}"));
+            }
+            let plan = self.plan.clone();
+            let outcomes = self.macvlans.remove_all(&mut self.kernel);
+            say_macvlans(&mut self.log, &plan, outcomes);
+        }
+        for fifo in std::mem::take(&mut self.fifos) {
+            fifo.remove();
+        }
+        self.control.remove();
+    }
+}
+
+/// Lines about mails that wait to be logged.
+const MAIL_REPORTS_MAX: usize = 256;
+/// A pipe that was full is tried again after this.
+const FIFO_AGAIN: Duration = Duration::from_millis(100);
+/// Without one in the configuration: above ordinary threads, below those of the kernel.
+const REALTIME_PRIORITY: u8 = 2;
+
+/// What the thread with deadlines gets if it may: a real-time class, no slack in its timers.
+fn become_punctual(priority: Option<u8>) {
+    // Without the rights for it everything works, only later under load.
+    let _ = sys::realtime::schedule_round_robin(priority.unwrap_or(REALTIME_PRIORITY));
+    let _ = sys::realtime::lock_memory();
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+}
+
+fn courses(model: &Model, now: Instant) -> Vec<Course> {
+    model.scripts.iter().cloned().map(|script| Course::new(script, now)).collect()
+}
+
+fn say_macvlans(log: &mut Log, plan: &Plan, outcomes: Vec<Outcome>) {
+    for (what, result) in outcomes {
+        let name = plan.instances.iter().find_map(|instance| {
+            let macvlan = instance.macvlan.as_ref()?;
+            what.ends_with(&format!(" {}", macvlan.name)).then(|| instance.model.name.clone())
+        });
+        let name = name.unwrap_or_default();
+        match result {
+            Ok(()) => log.line(Level::Info, &format!("({name}): Success {what}")),
+            Err(error) => log.line(Level::Error, &format!("({name}): Error {what}: {error}")),
+        }
+    }
+}

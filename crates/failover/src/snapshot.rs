@@ -1,0 +1,41 @@
+//! The state of everything at one moment: what dumps, metrics and the runtime socket show.
+
+use std::net::IpAddr;
+use std::time::Duration;
+use vrrp::{State, Statistics};
+
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub instances: Vec<InstanceSnapshot>,
+    pub groups: Vec<(String, State)>,
+    pub interfaces: crate::interfaces::Interfaces,
+    /// Latest wake-up behind its deadline since the start.
+    pub lateness_max: Duration,
+    /// Adverts that could not be sent.
+    pub send_errors: u64,
+}
+
+/// One instance.
+#[derive(Debug, Clone)]
+pub struct InstanceSnapshot {
+    pub name: String,
+    pub state: State,
+    /// With what is tracked.
+    pub priority: u8,
+    /// Priority in the last advert heard, 0: none yet.
+    pub master_priority: u8,
+    pub master_address: Option<IpAddr>,
+    pub master_interval: Duration,
+    pub source: Option<IpAddr>,
+    pub interface: Option<String>,
+    /// In use now: its own macvlan, if it has one.
+    pub own_interface: Option<String>,
+    pub addresses_set: bool,
+    /// When the state changed: since 1970.
+    pub last_transition: Duration,
+    /// When the timer runs out, from now.
+    pub timer: Option<Duration>,
+    pub statistics: Statistics,
+    pub in_maintenance: bool,
+    pub split_with: Option<IpAddr>,
+}

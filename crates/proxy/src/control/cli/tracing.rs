@@ -1,0 +1,85 @@
+//! Profiling, traces and event sinks: HAProxy's view into its own machinery. None of it is compiled in here; the commands
+//! answer so, in the words that scripts know.
+
+use super::session::{Outcome, Reply, Session, word};
+
+/// `set profiling {tasks|memory} {on|auto|off}`.
+pub fn set_profiling(_: &mut Session, words: &[&str]) -> Outcome {
+    match (word(words, 2), word(words, 3)) {
+        ("memory", _) => Err(Reply::error("Memory profiling not compiled in.\n")),
+        // It is off.
+        ("tasks", "off") => Ok(Reply::Done),
+        ("tasks", "on" | "auto") => Err(Reply::error("Task profiling not compiled in.\n")),
+        ("tasks", _) => Err(Reply::error("Expects 'on', 'auto', or 'off'.\n")),
+        _ => Err(Reply::error("Expects either 'tasks' or 'memory'.\n")),
+    }
+}
+
+/// `show profiling [all|status|tasks|memory|byaddr|LINES]`.
+pub fn show_profiling(_: &mut Session, words: &[&str]) -> Outcome {
+    let (mut status, mut tasks) = (true, true);
+    for word in words.iter().skip(2) {
+        match *word {
+            "all" => (status, tasks) = (true, true),
+            "status" => (status, tasks) = (true, false),
+            "tasks" => (status, tasks) = (false, true),
+            "memory" => (status, tasks) = (false, false),
+            "byaddr" => {}
+            number if number.parse::<u32>().is_ok() => {}
+            _ => {
+                return Err(Reply::error(
+                    "Expects either 'all', 'status', 'tasks', 'memory', 'byaddr' or a max number of output lines.\n",
+                ));
+            }
+        }
+    }
+    let mut out = String::new();
+    if status {
+        out.push_str(
+            "Per-task CPU profiling              : off           # set profiling tasks {on|auto|off}\n",
+        );
+        out.push_str("Memory usage profiling              : off           # set profiling memory {on|off}\n");
+    }
+    if tasks {
+        out.push_str("Tasks activity:\n  function                      calls   cpu_tot   cpu_avg   lat_tot   lat_avg\n");
+    }
+    Ok(Reply::Dump(out))
+}
+
+/// `show events [SINK]`.
+pub fn show_events(_: &mut Session, words: &[&str]) -> Outcome {
+    match word(words, 2) {
+        "" => Ok(Reply::Dump(
+            "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
+             stdout     : type=fd, 0 dropped, standard output (fd#1)\n    \
+             stderr     : type=fd, 0 dropped, standard output (fd#2)\n"
+                .to_owned(),
+        )),
+        // What goes there is not kept.
+        "stdout" | "stderr" => Err(Reply::error("Nothing to report for this sink")),
+        _ => Err(Reply::error("No such event sink")),
+    }
+}
+
+/// `show trace [SOURCE]`.
+pub fn show_trace(_: &mut Session, words: &[&str]) -> Outcome {
+    match word(words, 2) {
+        "" => Ok(Reply::Dump(
+            "Supported trace sources and states (.=stopped, w=waiting, R=running) :\n".to_owned(),
+        )),
+        _ => Err(Reply::error("No such trace source")),
+    }
+}
+
+/// `trace [SOURCE|0]`.
+pub fn trace(_: &mut Session, words: &[&str]) -> Outcome {
+    match word(words, 1) {
+        "" => Ok(Reply::Dump(
+            "Supported trace sources and states (.=stopped, w=waiting, R=running) :\n \
+             [.] 0          : not a source, will immediately stop all traces\n"
+                .to_owned(),
+        )),
+        "0" => Ok(Reply::info("All traces now stopped")),
+        _ => Err(Reply::error("No such trace source")),
+    }
+}

@@ -1,0 +1,2 @@
+Config files missing '/etc/keepalived/keepalived.conf'.
+Config files missing '/etc/keepalived/keepalived.conf'.

@@ -1,0 +1,264 @@
+//! What a master does to its host: addresses, routes, rules, filters; beside what keepalived does with the same file.
+
+use super::{configuration, same};
+use netns::hosts::{Net, Prober, Vrrp, answer_probes};
+use netns::{lab, run_quietly, wait_until};
+use std::time::Duration;
+
+const VIP: &str = "10.9.0.100";
+
+// row: 232, 233, 234, 258, 260
+#[test]
+fn addresses_carry_label_scope_broadcast_and_device_as_keepalived_sets_them() {
+    lab("failover::host::addresses_carry_label_scope_broadcast_and_device_as_keepalived_sets_them", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a"]);
+            net.on(
+                "a",
+                "ip link add eth1 type veth peer name eth2; ip link set eth1 up; ip link set eth2 up",
+            );
+            let addresses = "10.9.0.100/24 brd 10.9.0.255 dev eth0 scope global label eth0:0\n 10.9.0.101 label eth0:1\n \
+                             10.9.0.102/32 dev eth1 scope link\n 10.9.0.103/24 brd +\n }\n virtual_ipaddress_excluded {\n \
+                             fd09::100/64\n fd09::101\n 10.8.0.1/16 dev eth1";
+            let mut a =
+                net.start(program, "a", &configuration(100, addresses, " version 3\n advert_int 0.1"));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            std::thread::sleep(Duration::from_millis(300));
+            let held = net.on("a", "ip -o addr | grep -v fe80 | sed s/forever// | sort -k2,4");
+            a.stop();
+            (held, net.on("a", "ip -o addr | grep -v fe80 | sort -k2,4"))
+        });
+        assert!(seen.0.contains("10.9.0.100/24 brd 10.9.0.255 scope global secondary eth0:0"), "{}", seen.0);
+        assert!(!seen.1.contains("10.9.0.10"), "{}", seen.1);
+    });
+}
+
+#[test]
+fn routes_and_rules_move_with_the_state_as_keepalived_sets_them() {
+    lab("failover::host::routes_and_rules_move_with_the_state_as_keepalived_sets_them", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a"]);
+            let more = " version 3\n advert_int 0.1\n virtual_routes {\n  10.1.0.0/16 via 10.9.0.9\n  \
+                        10.2.0.0/16 dev eth0 metric 50\n  default via 10.9.0.9 dev eth0 table 100 src 10.9.0.100\n  \
+                        blackhole 10.3.0.0/16\n  fd01::/64 via fd09::9 dev eth0\n }\n virtual_rules {\n  \
+                        from 10.9.0.100 table 100 preference 1000\n  to 10.7.0.0/16 fwmark 5 table 100 preference 1001\n }";
+            let mut a = net.start(program, "a", &configuration(100, VIP, more));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            std::thread::sleep(Duration::from_millis(300));
+            let look = "ip route show table all | grep -v 'table local'; ip -6 route | grep fd01; ip rule";
+            let held = net.on("a", look);
+            a.stop();
+            (held, net.on("a", "ip route show table all | grep -v 'table local'; ip rule"))
+        });
+        assert!(seen.0.contains("10.1.0.0/16 via 10.9.0.9 dev eth0"), "{}", seen.0);
+        assert!(seen.0.contains("1000:\tfrom 10.9.0.100 lookup 100"), "{}", seen.0);
+        assert!(!seen.1.contains("10.1.0.0/16"), "{}", seen.1);
+    });
+}
+
+#[test]
+fn a_macvlan_is_made_as_keepalived_makes_it() {
+    lab("failover::host::a_macvlan_is_made_as_keepalived_makes_it", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a"]);
+            let more = " version 3\n advert_int 0.1\n use_vmac";
+            let mut a = net.start(program, "a", &configuration(100, VIP, more));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            std::thread::sleep(Duration::from_millis(300));
+            let link = net.on("a", "ip -d link show vrrp.51 | sed s/bcqueue.*//");
+            let settings = ["arp_ignore", "arp_filter", "accept_local", "promote_secondaries", "rp_filter"];
+            let settings: Vec<String> = ["vrrp.51", "eth0"]
+                .iter()
+                .flat_map(|interface| settings.iter().map(move |setting| (interface, setting)))
+                .map(|(interface, setting)| {
+                    net.on("a", &format!("cat /proc/sys/net/ipv4/conf/{interface}/{setting}"))
+                })
+                .collect();
+            a.stop();
+            (link, settings, net.on("a", "ip link | grep -c vrrp.51 || true"))
+        });
+        assert!(seen.0.contains("00:00:5e:00:01:33"), "{}", seen.0);
+        assert!(seen.0.contains("macvlan mode private"), "{}", seen.0);
+        assert_eq!(seen.2, "0\n");
+    });
+}
+
+// row: 219
+#[test]
+fn in_strict_mode_the_address_is_held_but_not_answered_on() {
+    lab("failover::host::in_strict_mode_the_address_is_held_but_not_answered_on", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a", "b"]);
+            let text = configuration(100, VIP, " version 3\n advert_int 0.1\n strict_mode");
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            std::thread::sleep(Duration::from_millis(300));
+            answer_probes("a", b'a');
+            std::thread::sleep(Duration::from_millis(200));
+            let answers = |address: &str| {
+                let prober = Prober::start("b", address);
+                std::thread::sleep(Duration::from_millis(300));
+                !prober.finish().answers.is_empty()
+            };
+            let held = (net.has("a", VIP), answers(VIP), answers("10.9.0.1"));
+            a.stop();
+            held
+        });
+        assert_eq!(seen, (true, false, true));
+    });
+}
+
+#[test]
+fn an_address_that_someone_takes_away_comes_back_at_once_without_a_change_of_state() {
+    lab(
+        "failover::host::an_address_that_someone_takes_away_comes_back_at_once_without_a_change_of_state",
+        || {
+            let net = Net::new(&["a", "b"]);
+            let a = net.start(Vrrp::Hawser, "a", &configuration(100, VIP, ""));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            wait_until(Duration::from_secs(5), "the address", || net.has("a", VIP));
+            // Not the second burst of the takeover.
+            std::thread::sleep(Duration::from_millis(5500));
+            net.on("b", "timeout 9 tcpdump -lnni eth0 -c 5 arp > /tmp/arp 2>/dev/null &");
+            std::thread::sleep(Duration::from_millis(1000));
+            net.on("a", &format!("ip addr del {VIP}/32 dev eth0"));
+            wait_until(Duration::from_millis(500), "the address again", || net.has("a", VIP));
+            a.wait_for("(VI_1) addresses were removed by someone else, restoring them");
+            wait_until(Duration::from_secs(6), "gratuitous ARP", || {
+                std::fs::read_to_string("/tmp/arp").unwrap_or_default().matches("tell 10.9.0.100").count()
+                    >= 5
+            });
+            assert_eq!(a.log().matches("Entering").count(), 2, "{}", a.log());
+        },
+    );
+}
+
+// row: 244
+#[test]
+fn a_burst_of_arp_goes_out_at_once_and_another_after_the_delay() {
+    lab("failover::host::a_burst_of_arp_goes_out_at_once_and_another_after_the_delay", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a", "b"]);
+            net.on("b", "timeout 12 tcpdump -lttnnei eth0 arp > /tmp/arp 2>/dev/null &");
+            std::thread::sleep(Duration::from_millis(500));
+            let a = net.start(program, "a", &configuration(100, VIP, " garp_master_delay 2"));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            std::thread::sleep(Duration::from_millis(3000));
+            run_quietly("pkill -INT tcpdump");
+            std::thread::sleep(Duration::from_millis(200));
+            let text = std::fs::read_to_string("/tmp/arp").expect("captured");
+            let frames: Vec<(f64, String)> = text
+                .lines()
+                .filter(|line| line.contains("10.9.0.100"))
+                .filter_map(|line| line.split_once(' '))
+                .map(|(time, rest)| (time.parse().expect("a time"), rest.to_owned()))
+                .collect();
+            let first = frames.first().expect("frames").0;
+            let seconds: Vec<u64> = frames.iter().map(|(time, _)| (time - first).round() as u64).collect();
+            (seconds, frames[0].1.clone())
+        });
+        assert_eq!(seen.0, [0, 0, 0, 0, 0, 2, 2, 2, 2, 2]);
+        assert!(seen.1.contains("(ff:ff:ff:ff:ff:ff) tell 10.9.0.100"), "{}", seen.1);
+    });
+}
+
+#[test]
+fn the_thread_that_hears_the_network_has_two_rights_and_a_filter() {
+    lab("failover::host::the_thread_that_hears_the_network_has_two_rights_and_a_filter", || {
+        let net = Net::new(&["a"]);
+        let a = net.start(Vrrp::Hawser, "a", &configuration(100, VIP, ""));
+        a.wait_for("Startup complete");
+        std::thread::sleep(Duration::from_millis(300));
+        let child = netns::run(&format!("pgrep -P {}", a.pid()));
+        let task = netns::run(&format!(
+            "for t in /proc/{}/task/*; do grep -q '^vrrp$' $t/comm && cat $t/status; done; true",
+            child.trim()
+        ));
+        // CAP_NET_ADMIN is 12, CAP_NET_RAW 13; 2 is a filter.
+        assert!(task.contains("CapEff:\t0000000000003000"), "{task}");
+        assert!(task.contains("CapPrm:\t0000000000003000"), "{task}");
+        assert!(task.contains("Seccomp:\t2"), "{task}");
+    });
+}
+
+// row: 219
+#[test]
+fn in_strict_mode_an_ipv6_address_is_found_but_not_answered_on() {
+    lab("failover::host::in_strict_mode_an_ipv6_address_is_found_but_not_answered_on", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a", "b"]);
+            let text =
+                configuration(100, "fe80::100\n fd09::100", " version 3\n advert_int 0.1\n strict_mode");
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            answer_probes("a", b'a');
+            std::thread::sleep(Duration::from_millis(500));
+            let answers = |address: &str| {
+                let prober = Prober::start("b", address);
+                std::thread::sleep(Duration::from_millis(300));
+                !prober.finish().answers.is_empty()
+            };
+            let held = (net.has("a", "fd09::100"), answers("fd09::100"), answers("fd09::1"));
+            let neighbour = net.on("b", "ip -6 neigh show fd09::100").contains("02:00:00:00:00:01");
+            a.stop();
+            (held, neighbour)
+        });
+        assert_eq!(seen, ((true, false, true), true));
+    });
+}
+
+#[test]
+fn an_interface_that_is_taken_away_and_made_again_carries_the_address_again() {
+    lab("failover::host::an_interface_that_is_taken_away_and_made_again_carries_the_address_again", || {
+        let net = Net::new(&["a"]);
+        let make = "ip link add eth1 type veth peer name eth2; ip link set eth1 up; ip link set eth2 up; \
+                    ip addr add 10.8.0.1/24 dev eth1";
+        net.on("a", make);
+        let text = configuration(100, "10.8.0.100", " version 3\n advert_int 0.1").replace("eth0", "eth1");
+        let a = net.start(Vrrp::Hawser, "a", &text);
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        net.on("a", "ip link del eth1");
+        a.wait_for("(VI_1) Entering FAULT STATE");
+        net.on("a", make);
+        a.wait_for_times("(VI_1) Entering MASTER STATE", 2);
+        wait_until(Duration::from_secs(5), "the address", || net.has("a", "10.8.0.100"));
+        net.on("a", "timeout 5 tcpdump -c 2 -nni eth2 proto 112");
+    });
+}
+
+#[test]
+fn two_rights_are_enough_for_a_daemon_of_an_ordinary_user() {
+    lab("failover::host::two_rights_are_enough_for_a_daemon_of_an_ordinary_user", || {
+        let net = Net::new(&["a"]);
+        netns::run("mkdir -m 777 /tmp/own");
+        let text =
+            configuration(100, VIP, " version 3\n advert_int 0.1\n notify \"/usr/bin/touch /tmp/own/told\"");
+        std::fs::write("/tmp/own/conf", text.replace("script_user root", "script_user nobody nogroup"))
+            .expect("written");
+        let binary = netns::hosts::hawser();
+        let mut daemon = std::process::Command::new("ip")
+            .args(["netns", "exec", "a", "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+            .args(["--inh-caps=-all,+net_admin,+net_raw", "--ambient-caps=-all,+net_admin,+net_raw"])
+            .args(["--bounding-set=-all,+net_admin,+net_raw"])
+            .arg(binary)
+            .args([
+                "keepalived",
+                "-n",
+                "-l",
+                "-P",
+                "-f",
+                "/tmp/own/conf",
+                "-p",
+                "/tmp/own/pid",
+                "-r",
+                "/tmp/own/vrrp",
+            ])
+            .spawn()
+            .expect("it starts");
+        wait_until(Duration::from_secs(15), "the address", || net.has("a", VIP));
+        wait_until(Duration::from_secs(5), "the script", || std::path::Path::new("/tmp/own/told").exists());
+        netns::run(&format!("kill {}", daemon.id()));
+        assert!(daemon.wait().expect("it is ours").success());
+        assert!(!net.has("a", VIP));
+    });
+}

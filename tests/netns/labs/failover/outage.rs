@@ -1,0 +1,196 @@
+//! How long a client misses the address: when a node stops, dies, crashes and comes back. `a` has priority 200, `b` 100.
+
+use super::configuration;
+use netns::hosts::{Daemon, Net, Prober, Probes, Vrrp, answer_probes};
+use netns::lab;
+use std::time::Duration;
+
+pub const VIP: &str = "10.9.0.100";
+const SLOW: &str = " version 2\n advert_int 1";
+const FAST: &str = " version 3\n advert_int 0.01";
+
+/// What happens to `a`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// What the machine itself adds.
+    Nothing,
+    CleanStop,
+    /// SIGKILL to all processes, then a start 100 ms later, as a supervisor does it.
+    KillAllAndRestart,
+    /// SIGKILL to the VRRP child alone.
+    KillChild,
+    /// The host is gone.
+    LinkDown,
+}
+
+/// What was seen.
+pub struct Seen {
+    pub probes: Probes,
+    pub a: String,
+    pub b: String,
+}
+
+/// Lets it happen once, and watches for as long as a takeover by timeout could take.
+#[track_caller]
+pub fn happen(program: Vrrp, lines: &str, event: Event) -> Seen {
+    let net = Net::new(&["a", "b", "c"]);
+    answer_probes("a", b'a');
+    answer_probes("b", b'b');
+    let mut a = net.start(program, "a", &configuration(200, VIP, lines));
+    a.wait_for("(VI_1) Entering MASTER STATE");
+    let b = net.start(program, "b", &configuration(100, VIP, lines));
+    b.wait_for("(VI_1) Entering BACKUP STATE");
+    let fast = lines == FAST;
+    // One interval more than it takes to be heard.
+    std::thread::sleep(Duration::from_millis(if fast { 300 } else { 2300 }));
+    let prober = Prober::start("c", VIP);
+    std::thread::sleep(Duration::from_millis(200));
+    let watch = Duration::from_millis(if fast { 1000 } else { 5000 });
+    act(&net, &mut a, event);
+    std::thread::sleep(watch);
+    let seen = Seen { probes: prober.finish(), a: a.log(), b: b.log() };
+    assert!(seen.probes.answers.len() > 100, "probes are answered");
+    seen
+}
+
+fn act(net: &Net, a: &mut Daemon, event: Event) {
+    match event {
+        Event::Nothing => {}
+        Event::CleanStop => drop(a.stop()),
+
+        Event::KillAllAndRestart => {
+            a.kill();
+            std::thread::sleep(Duration::from_millis(100));
+            a.start();
+        }
+        Event::KillChild => {
+            let pid = a.pid();
+            netns::run(&format!("kill -KILL $(pgrep -P {pid})"));
+        }
+        Event::LinkDown => drop(net.on("sw", "ip link set pa down")),
+    }
+}
+
+/// Probes are a millisecond apart, and labs share cores: what a client cannot tell from none.
+const NOISE: Duration = Duration::from_millis(150);
+
+// row: 238, 261
+#[test]
+fn a_clean_stop_between_hawser_nodes_costs_no_skew() {
+    lab("failover::outage::a_clean_stop_between_hawser_nodes_costs_no_skew", || {
+        let seen = happen(Vrrp::Hawser, SLOW, Event::CleanStop);
+        assert_eq!(seen.probes.last(), Some(b'b'));
+        assert!(seen.probes.outage() < NOISE, "{:?}", seen.probes.outage());
+    });
+}
+
+// row: 237
+#[test]
+fn a_daemon_that_is_killed_and_started_again_goes_on_as_master() {
+    lab("failover::outage::a_daemon_that_is_killed_and_started_again_goes_on_as_master", || {
+        let seen = happen(Vrrp::Hawser, SLOW, Event::KillAllAndRestart);
+        assert!(seen.a.contains("(VI_1) addresses are in place, going on as master"), "{}", seen.a);
+        assert!(!seen.b.contains("Entering MASTER"), "{}", seen.b);
+        assert!(seen.probes.answers.iter().all(|(_, name)| *name == b'a'));
+        assert!(seen.probes.outage() < NOISE, "{:?}", seen.probes.outage());
+    });
+}
+
+#[test]
+fn a_child_that_is_killed_is_started_again_and_goes_on_as_master() {
+    lab("failover::outage::a_child_that_is_killed_is_started_again_and_goes_on_as_master", || {
+        let seen = happen(Vrrp::Hawser, SLOW, Event::KillChild);
+        assert!(seen.a.contains("Respawning"), "{}", seen.a);
+        assert!(seen.a.contains("(VI_1) addresses are in place, going on as master"), "{}", seen.a);
+        assert!(!seen.b.contains("Entering MASTER"), "{}", seen.b);
+        assert!(seen.probes.outage() < NOISE, "{:?}", seen.probes.outage());
+    });
+}
+
+// row: 237, 261
+#[test]
+fn a_lost_node_is_missed_for_three_intervals_and_the_skew() {
+    lab("failover::outage::a_lost_node_is_missed_for_three_intervals_and_the_skew", || {
+        let seen = happen(Vrrp::Hawser, FAST, Event::LinkDown);
+        assert_eq!(seen.probes.last(), Some(b'b'));
+        assert!(seen.probes.outage() < NOISE, "{:?}", seen.probes.outage());
+    });
+}
+
+/// Median of what was measured, in milliseconds.
+fn median(mut outages: Vec<Duration>) -> f64 {
+    outages.sort_unstable();
+    outages[outages.len() / 2].as_secs_f64() * 1000.0
+}
+
+/// Runs of each, interleaved.
+const RUNS: usize = 10;
+
+/// The figures side by side: `cargo nextest run -p netns --run-ignored only -E 'test(side_by_side)' --no-capture`.
+#[test]
+#[ignore = "takes minutes; prints a table"]
+fn outages_side_by_side() {
+    let rows = [
+        ("nothing (noise), v3 0.01 s", FAST, Event::Nothing),
+        ("node loss, v3 0.01 s", FAST, Event::LinkDown),
+        ("clean stop, v2 1 s", SLOW, Event::CleanStop),
+        ("kill -9 all + restart, v2 1 s", SLOW, Event::KillAllAndRestart),
+        ("kill -9 VRRP child, v2 1 s", SLOW, Event::KillChild),
+        ("clean stop, v3 0.01 s", FAST, Event::CleanStop),
+    ];
+    let mut text = String::from("| event | keepalived 2.2.7 | hawser | (median ms of 10, client's view)\n");
+    for (name, lines, event) in rows {
+        let mut outages = [Vec::new(), Vec::new()];
+        for run in 0..RUNS {
+            for (place, program) in [Vrrp::Keepalived, Vrrp::Hawser].into_iter().enumerate() {
+                outages[place].push(measured_in_a_lab(program, lines, event, run));
+            }
+        }
+        let [keepalived, hawser] = outages.map(median);
+        text.push_str(&format!("| {name} | {keepalived:.1} | {hawser:.1} |\n"));
+        eprintln!("{}", text.lines().last().unwrap_or_default());
+    }
+    println!("{text}");
+}
+
+/// One run, each in a lab of its own, by the test below.
+fn measured_in_a_lab(program: Vrrp, lines: &str, event: Event, run: usize) -> Duration {
+    let test = std::env::current_exe().expect("the test's binary");
+    let path = std::env::temp_dir().join(format!("hawser-outage-{}-{run}", std::process::id()));
+    let request = format!("{program:?}|{}|{event:?}|{}", lines == FAST, path.display());
+    let status = std::process::Command::new(test)
+        .args(["--exact", "failover::outage::one_run_of_the_table", "--ignored"])
+        .env("HAWSER_OUTAGE", request)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "a run of {program:?} {event:?} failed");
+    let text = std::fs::read_to_string(&path).expect("its result");
+    std::fs::remove_file(path).expect("removed");
+    Duration::from_micros(text.trim().parse().expect("a number"))
+}
+
+#[test]
+#[ignore = "a part of the table"]
+fn one_run_of_the_table() {
+    let Ok(request) = std::env::var("HAWSER_OUTAGE") else { return };
+    let words: Vec<&str> = request.split('|').collect();
+    let result = std::fs::File::options().create(true).append(true).open(words[3]).expect("opens");
+    lab("failover::outage::one_run_of_the_table", || {
+        let program = if words[0] == "Hawser" { Vrrp::Hawser } else { Vrrp::Keepalived };
+        let lines = if words[1] == "true" { FAST } else { SLOW };
+        let event =
+            [Event::Nothing, Event::CleanStop, Event::KillAllAndRestart, Event::KillChild, Event::LinkDown];
+        let event = event.into_iter().find(|event| format!("{event:?}") == words[2]).expect("an event");
+        // The lab has a /tmp of its own: the handle was opened before.
+        let seen = happen(program, lines, event);
+        use std::io::Write;
+        // Where one host answers after another, the gap between them; else the longest gap.
+        let outage = match event {
+            Event::CleanStop | Event::LinkDown => seen.probes.change(),
+            Event::Nothing | Event::KillAllAndRestart | Event::KillChild => None,
+        };
+        let outage = outage.unwrap_or_else(|| seen.probes.outage());
+        writeln!(&result, "{}", outage.as_micros()).expect("written");
+    });
+}
