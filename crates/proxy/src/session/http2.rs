@@ -52,6 +52,8 @@ pub struct Session {
     variables: Rc<VariableSet>,
     trackers: Option<Box<Trackers>>,
     /// Server connections that no other client may use.
+    // Boxed on purpose: they move between clients as they are.
+    #[allow(clippy::vec_box)]
     private: RefCell<Vec<Box<ServerConnection>>>,
     /// The same over HTTP/2.
     multiplexed: Rc<RefCell<Vec<Rc<Multiplexed>>>>,
@@ -144,6 +146,8 @@ async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Opti
 }
 
 /// What the connection's task has to do next.
+// Never kept: it is made and taken apart in one step.
+#[allow(clippy::large_enum_variant)]
 enum Event {
     Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// The connection is over.
