@@ -12,6 +12,7 @@ use super::programs::{Ended, Programs};
 use super::scripts::{Change, Course, Standing};
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
+use crate::engine::holdings::Holdings;
 use crate::engine::memory::{self, Memory};
 use crate::engine::{Engine, Setup};
 use crate::kernel::Kernel;
@@ -19,7 +20,7 @@ use crate::log::{Level, Log};
 use crate::plan::Plan;
 use crate::snapshot::Snapshot;
 use crate::vmac::{Macvlans, Outcome};
-use keepalived_config::model::{Fifo as WantedFifo, InstanceNotify, Model};
+use keepalived_config::model::{Fifo as WantedFifo, InstanceNotify, Model, ProcessTuning};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
@@ -112,6 +113,8 @@ struct Office {
     wishes: Vec<Wish>,
     kernel: Kernel,
     macvlans: Macvlans,
+    /// Addresses, routes and rules that do not move.
+    statics: Holdings,
     control: Control,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
@@ -188,6 +191,7 @@ impl Office {
             wishes: Vec::new(),
             kernel,
             macvlans,
+            statics: Holdings::default(),
             control,
             reloading: None,
             stopped: None,
@@ -197,10 +201,11 @@ impl Office {
             options,
         };
         office.open_fifos();
+        office.apply_beside_instances();
         office.tell_all_tracked();
-        let realtime = office.options.model.global.vrrp_process.realtime_priority;
+        let tuning = office.options.model.global.vrrp_process.clone();
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
-            become_punctual(realtime);
+            become_punctual(&tuning);
             let confined = confine::confine();
             engine.run(confined)
         })?;
@@ -396,7 +401,7 @@ impl Office {
     }
 
     fn start_next(&mut self, subject: &Subject, now: Instant) {
-        while let Some(run) = self.queues.get_mut(subject).and_then(Queue::next) {
+        while let Some(run) = self.queues.get_mut(subject).and_then(Queue::take_next) {
             let more: Vec<&str> = run.more.iter().map(String::as_str).collect();
             let owner = Owner::Notify(subject.clone());
             match self.programs.start(owner, &run.command, &more, None, now) {
@@ -619,9 +624,36 @@ impl Office {
         self.plan = plan;
         self.queues.retain(|_, queue| !queue.is_idle());
         self.open_fifos();
+        self.apply_beside_instances();
         self.tell_all_tracked();
         self.log.line(Level::Info, "Reload complete");
         (self.options.say)(Say::Ready);
+    }
+
+    /// What a configuration asks for beside its instances: statics, settings of interfaces, and words on what has no effect.
+    fn apply_beside_instances(&mut self) {
+        for line in crate::plan::without_effect(&self.options.model) {
+            self.log.line(Level::Warning, &line);
+        }
+        if let Err(error) = self.kernel.read_all() {
+            self.log.line(Level::Error, &format!("Netlink: {error}"));
+        }
+        let (mut next, missing) = Holdings::of_statics(&self.kernel.interfaces, &self.options.model);
+        for name in missing {
+            let line = format!("WARNING - interface {name} for static address or route doesn't exist");
+            self.log.line(Level::Warning, &line);
+        }
+        let gone = self.statics.remove_except(&mut self.kernel, &next);
+        let failed = next.add(&mut self.kernel);
+        self.statics = next;
+        for failure in gone.into_iter().chain(failed) {
+            self.log.line(Level::Error, &format!("static {}: {}", failure.what, failure.error));
+        }
+        let promoted = self.options.model.instances.iter().filter(|one| one.promote_secondaries);
+        let promoted: Vec<String> = promoted.filter_map(|one| one.interface.clone()).collect();
+        if let Err(error) = self.macvlans.promote_secondaries(&promoted) {
+            self.log.line(Level::Error, &format!("promote_secondaries: {error}"));
+        }
     }
 
     /// Pipes of the same path stay open.
@@ -750,6 +782,9 @@ impl Office {
             if let Err(error) = self.kernel.read_all() {
                 self.log.line(Level::Error, &format!("Netlink: {error}"));
             }
+            for failure in self.statics.remove(&mut self.kernel) {
+                self.log.line(Level::Error, &format!("static {}: {}", failure.what, failure.error));
+            }
             let plan = self.plan.clone();
             let outcomes = self.macvlans.remove_all(&mut self.kernel);
             say_macvlans(&mut self.log, &plan, outcomes);
@@ -769,11 +804,17 @@ const FIFO_AGAIN: Duration = Duration::from_millis(100);
 const REALTIME_PRIORITY: u8 = 2;
 
 /// What the thread with deadlines gets if it may: a real-time class, no slack in its timers.
-fn become_punctual(priority: Option<u8>) {
+fn become_punctual(tuning: &ProcessTuning) {
     // Without the rights for it everything works, only later under load.
-    let _ = sys::realtime::schedule_round_robin(priority.unwrap_or(REALTIME_PRIORITY));
+    let _ = sys::realtime::schedule_round_robin(tuning.realtime_priority.unwrap_or(REALTIME_PRIORITY));
     let _ = sys::realtime::lock_memory();
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    if let Some(nice) = tuning.nice {
+        let _ = sys::realtime::set_nice(nice);
+    }
+    if !tuning.cpus.is_empty() {
+        let _ = sys::process::bind_thread_to_cpus(&tuning.cpus);
+    }
 }
 
 fn courses(model: &Model, now: Instant) -> Vec<Course> {
