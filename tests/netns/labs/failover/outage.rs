@@ -97,6 +97,17 @@ fn a_daemon_that_is_killed_and_started_again_goes_on_as_master() {
 }
 
 #[test]
+fn a_macvlan_left_by_a_killed_daemon_is_taken_over_with_its_addresses() {
+    lab("failover::outage::a_macvlan_left_by_a_killed_daemon_is_taken_over_with_its_addresses", || {
+        let lines = " version 3\n advert_int 1\n use_vmac";
+        let seen = happen(Vrrp::Hawser, lines, Event::KillAllAndRestart);
+        assert!(seen.a.contains("(VI_1) addresses are in place, going on as master"), "{}", seen.a);
+        assert!(!seen.b.contains("Entering MASTER"), "{}", seen.b);
+        assert!(seen.probes.outage() < NOISE, "{:?}", seen.probes.outage());
+    });
+}
+
+#[test]
 fn a_child_that_is_killed_is_started_again_and_goes_on_as_master() {
     lab("failover::outage::a_child_that_is_killed_is_started_again_and_goes_on_as_master", || {
         let seen = happen(Vrrp::Hawser, SLOW, Event::KillChild);
