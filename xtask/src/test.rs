@@ -12,8 +12,12 @@ const NEEDED: &[(&str, &str)] = &[
     ("varnishtest", "varnish"),
     ("socat", "socat"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
+    ("ethtool", "ethtool"),
+    ("ping", "iputils-ping"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
 ];
@@ -29,6 +33,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     // The scenarios start this binary; building tests alone would not make it.
     must(&mut cargo(&["build", "--package", "hawser"]))?;
     crate::fuzz::check()?;
+    crate::xdp::check()?;
     crate::acceptance::run(&[])?;
     crate::parity::run(&["--dry-run".to_owned()])?;
     println!("prepared in {} s", start.elapsed().as_secs());

@@ -4,6 +4,7 @@
 mod demo;
 mod doctor;
 mod haproxy;
+mod ipvsadm;
 mod keepalived;
 mod personality;
 mod version;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
+        Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Doctor) => doctor::run(&arguments),

@@ -6,6 +6,7 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personality {
     Haproxy,
+    Ipvsadm,
     Keepalived,
     Vrrp,
     Demo,
@@ -17,53 +18,56 @@ pub enum Personality {
 /// One name that starts something.
 struct Name {
     name: &'static str,
-    personality: Option<Personality>,
+    personality: Personality,
     help: &'static str,
 }
 
-/// `None`: known, and not there yet.
 const NAMES: &[Name] = &[
     Name {
         name: "haproxy",
-        personality: Some(Personality::Haproxy),
+        personality: Personality::Haproxy,
         help: "the proxy, with HAProxy's command line (also as a symlink `haproxy`)",
     },
     Name {
         name: "keepalived",
-        personality: Some(Personality::Keepalived),
+        personality: Personality::Keepalived,
         help: "virtual addresses, with keepalived's command line",
     },
-    Name { name: "ipvsadm", personality: None, help: "the packet director, with ipvsadm's command line" },
+    Name {
+        name: "ipvsadm",
+        personality: Personality::Ipvsadm,
+        help: "the kernel's packet director, with ipvsadm's command line (also as a symlink `ipvsadm`)",
+    },
     Name {
         name: "vrrp",
-        personality: Some(Personality::Vrrp),
+        personality: Personality::Vrrp,
         help: "state of the virtual addresses; handover, maintenance, priority",
     },
     Name {
         name: "demo",
-        personality: Some(Personality::Demo),
+        personality: Personality::Demo,
         help: "three backends and the proxy before them, on loopback, to try",
     },
     Name {
         name: "doctor",
-        personality: Some(Personality::Doctor),
+        personality: Personality::Doctor,
         help: "what this machine needs to carry the load, measured and explained",
     },
-    Name { name: "--help", personality: Some(Personality::Help), help: "this text" },
-    Name { name: "--version", personality: Some(Personality::Version), help: "the version" },
+    Name { name: "--help", personality: Personality::Help, help: "this text" },
+    Name { name: "--version", personality: Personality::Version, help: "the version" },
 ];
 
 /// Chooses by program name, else by the first argument, which is then removed from `arguments`.
 ///
 /// # Errors
-/// A line for standard error: what was asked for is unknown or not there yet.
+/// A line for standard error: what was asked for is unknown.
 pub fn choose(program: &OsStr, arguments: &mut Vec<OsString>) -> Result<Personality, String> {
     let base = Path::new(program).file_name().unwrap_or(program);
     // Packagers install `haproxy-2.6`, test tools `haproxy.hawser`.
     let base = base.to_string_lossy();
     let base = base.split(['-', '.']).next().unwrap_or_default();
     if let Some(row) = NAMES.iter().find(|row| row.name == base) {
-        return row.personality.ok_or_else(|| not_yet(row.name));
+        return Ok(row.personality);
     }
     if arguments.is_empty() {
         return Err(help());
@@ -76,21 +80,16 @@ pub fn choose(program: &OsStr, arguments: &mut Vec<OsString>) -> Result<Personal
         other => other,
     };
     match NAMES.iter().find(|row| row.name == word) {
-        Some(row) => row.personality.ok_or_else(|| not_yet(row.name)),
+        Some(row) => Ok(row.personality),
         None => Err(format!("hawser: unknown command '{word}'\n\n{}", help())),
     }
-}
-
-fn not_yet(name: &str) -> String {
-    format!("hawser: {name} is not in this build yet")
 }
 
 /// `hawser --help`.
 pub fn help() -> String {
     let mut text = String::from("Usage: hawser COMMAND [ARGUMENTS]\n\n");
     for row in NAMES {
-        let mark = if row.personality.is_some() { "" } else { " (not in this build yet)" };
-        text.push_str(&format!("  {:12} {}{mark}\n", row.name, row.help));
+        text.push_str(&format!("  {:12} {}\n", row.name, row.help));
     }
     text
 }
@@ -114,13 +113,6 @@ mod tests {
     fn otherwise_the_first_argument_decides() {
         assert_eq!(chosen("/usr/bin/hawser", &["haproxy", "-v"]), Ok(Personality::Haproxy));
         assert_eq!(chosen("hawser", &["--version"]), Ok(Personality::Version));
-    }
-
-    #[test]
-    fn what_is_not_there_yet_is_said_by_name() {
-        for refused in [chosen("ipvsadm", &[]), chosen("hawser", &["ipvsadm"])] {
-            assert_eq!(refused, Err("hawser: ipvsadm is not in this build yet".to_owned()));
-        }
     }
 
     #[test]

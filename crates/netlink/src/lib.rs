@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod event;
+pub mod ipvs;
 pub mod link;
 pub mod nftables;
 pub mod route;

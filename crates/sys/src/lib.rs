@@ -7,6 +7,7 @@ pub mod confine;
 pub mod descriptor;
 pub mod environment;
 pub mod filesystem;
+pub mod names;
 pub mod namespace;
 pub mod process;
 pub mod raw;

@@ -275,7 +275,8 @@ fn weights_add_up_and_faults_last_until_the_last_one_is_gone() {
     assert_eq!(node.router(FIRST).state(), State::Backup);
 }
 
-// row: 255. As recorded: keepalived starts when the script without weight is known, whatever the others do.
+// row: 255
+// As recorded: keepalived starts when the script without weight is known, whatever the others do.
 #[test]
 fn a_router_starts_when_all_that_may_put_it_to_fault_is_known() {
     let mut one = router("VI_1", 51, 128);

@@ -3,6 +3,7 @@
 //! one, and the test `fuzz_corpus_replays` gives them every file of the corpus.
 
 mod config;
+mod keepalived_config;
 mod proxy_header;
 mod rule_text;
 mod runtime_api;
@@ -21,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     ("http_chunks", http::fuzz::chunks),
     ("http_request", http_request),
     ("http_response", http_response),
+    ("keepalived_config", keepalived_config::keepalived_config),
     ("log_format", rule_text::log_format),
     ("patterns", rule_text::patterns),
     ("proxy_header", proxy_header::proxy_header),

@@ -1,5 +1,7 @@
 //! Labs of one host.
 
+mod director_packets;
+mod director_traffic;
 mod failover;
 mod privileges;
 mod tutorial;

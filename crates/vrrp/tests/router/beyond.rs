@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::time::Duration;
 use vrrp::router::NotifyEvent;
-use vrrp::{Counter, Interval, Notice, Preempt, Router, RouterConfig, Start, State};
+use vrrp::{Counter, Interval, Notice, Preempt, Router, RouterConfig, Start, State, Version};
 
 // Hand-over without skew: docs/decisions/0010.
 #[test]
@@ -232,4 +232,9 @@ fn a_reload_leaves_state_and_timers_alone() {
     slower.interval = Interval::seconds(5).expect("in range");
     router.reconfigure(since + Duration::from_millis(500), slower);
     assert_eq!(router.poll_timeout(), Some(since + secs(1)), "the next one is not put off");
+
+    let (mut router, since) = master(v3());
+    router.reconfigure(since + Duration::from_millis(500), config(Version::V3, 100));
+    let sooner = Some(since + Duration::from_millis(600));
+    assert_eq!(router.poll_timeout(), sooner, "a shorter interval counts at once");
 }

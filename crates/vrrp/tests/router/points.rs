@@ -5,7 +5,8 @@ use std::time::Duration;
 use vrrp::router::{AnnounceConfig, NotifyEvent};
 use vrrp::{Action, Counter, InitialState, Notice, Preempt, Router, RouterConfig, Start, State, Version};
 
-// Point 8; row: 235.
+// row: 235
+// Point 8.
 #[test]
 fn point_08_a_master_sends_an_advert_at_once_and_then_every_interval() {
     let (mut router, since) = master(v2());
@@ -17,7 +18,8 @@ fn point_08_a_master_sends_an_advert_at_once_and_then_every_interval() {
     }
 }
 
-// Points 9 and 41; row: 238.
+// row: 238
+// Points 9 and 41.
 #[test]
 fn point_09_a_master_that_stops_or_fails_says_priority_0_first() {
     let (mut router, since) = master(RouterConfig { fast_hand_over: false, ..v2() });
@@ -77,7 +79,8 @@ fn point_18_a_backup_of_version_3_learns_the_interval_of_its_master() {
     assert_eq!(router.poll_timeout(), Some(at(8_218_750)), "its own interval as master");
 }
 
-// Point 23; row: 225.
+// row: 225
+// Point 23.
 #[test]
 fn point_23_an_owner_is_master_at_once_unless_the_file_says_backup() {
     let owner = |initial_state| {
@@ -95,7 +98,8 @@ fn point_23_an_owner_is_master_at_once_unless_the_file_says_backup() {
     assert_eq!(router.poll_timeout(), Some(at(3_003_906) + Duration::from_nanos(250)));
 }
 
-// Point 24; row: 225.
+// row: 225
+// Point 24.
 #[test]
 fn point_24_everyone_else_listens_first_even_with_state_master() {
     for initial_state in [InitialState::Unset, InitialState::Master, InitialState::Backup] {
@@ -119,7 +123,8 @@ fn point_25_the_effective_priority_makes_the_skew() {
     assert_eq!(router.poll_timeout(), Some(at(3_996_093) + Duration::from_nanos(750)));
 }
 
-// Point 26; row: 237.
+// row: 237
+// Point 26.
 #[test]
 fn point_26_backup_takes_over_after_three_intervals_and_skew() {
     let mut router = backup(RouterConfig { priority: 99, ..v2() });
@@ -139,7 +144,8 @@ fn point_26_backup_takes_over_after_three_intervals_and_skew() {
     assert_eq!(fewer.poll_timeout(), Some(at(1_609_375)));
 }
 
-// Point 27; row: 238.
+// row: 238
+// Point 27.
 #[test]
 fn point_27_a_backup_waits_the_skew_when_the_master_leaves() {
     let mut router = backup(v2());
@@ -151,7 +157,8 @@ fn point_27_a_backup_waits_the_skew_when_the_master_leaves() {
     assert_eq!(did(&mut router), TOOK_OVER);
 }
 
-// Point 28; rows: 236, 239.
+// row: 236, 239
+// Point 28.
 #[test]
 fn point_28_a_better_or_equal_master_starts_the_timer_again() {
     for priority in [100, 101, 255] {
@@ -162,7 +169,8 @@ fn point_28_a_better_or_equal_master_starts_the_timer_again() {
     }
 }
 
-// Point 28; row: 240.
+// row: 240
+// Point 28.
 #[test]
 fn point_28_nopreempt_leaves_a_lesser_master_alone() {
     let mut router = backup(RouterConfig { preempt: Preempt::Never, ..v2() });
@@ -170,7 +178,8 @@ fn point_28_nopreempt_leaves_a_lesser_master_alone() {
     assert_eq!(router.poll_timeout(), Some(at(2_000_000 + 3_609_375)));
 }
 
-// Point 28; row: 242. keepalived waits from the first advert of a lesser master on, not from its start.
+// row: 242
+// Point 28. keepalived waits from the first advert of a lesser master on, not from its start.
 #[test]
 fn point_28_preempt_delay_leaves_a_lesser_master_alone_for_a_while() {
     let config = RouterConfig { preempt: Preempt::After(secs(5)), ..v2() };
@@ -199,7 +208,8 @@ fn point_28_preempt_delay_leaves_a_lesser_master_alone_for_a_while() {
     assert_eq!(heard.last().map(String::as_str), Some("stop preempt delay"));
 }
 
-// Point 29; row: 236.
+// row: 236
+// Point 29.
 #[test]
 fn point_29_the_timer_runs_on_over_the_adverts_of_a_lesser_master() {
     let mut router = backup(v3());
@@ -212,7 +222,8 @@ fn point_29_the_timer_runs_on_over_the_adverts_of_a_lesser_master() {
     assert_eq!(said(&mut router), [expected], "point 42: one line, not one for each advert");
 }
 
-// Point 30; rows: 236, 244.
+// row: 236, 244
+// Point 30.
 #[test]
 fn point_30_a_new_master_sends_an_advert_adds_addresses_and_tells_neighbours() {
     let mut router = backup(v2());
@@ -239,7 +250,8 @@ fn announcements(announce: AnnounceConfig, seconds: u64) -> Vec<(u64, u32)> {
     seen
 }
 
-// Point 30, the second burst; row: 244.
+// row: 244
+// Point 30, the second burst.
 #[test]
 fn point_30_neighbours_are_told_again_after_the_delay_and_at_each_refresh() {
     let default = AnnounceConfig::default();
@@ -262,7 +274,8 @@ fn point_33_a_master_answers_another_that_leaves() {
     assert_eq!(router.poll_timeout(), Some(now + secs(1)), "the timer starts again");
 }
 
-// Point 34; row: 239.
+// row: 239
+// Point 34.
 #[test]
 fn point_34_a_master_yields_to_a_better_priority_or_to_a_higher_address() {
     let yields = |last, priority| {
@@ -298,7 +311,8 @@ fn higher_prio_send_advert_makes_the_better_one_tell_neighbours_again() {
     assert_eq!(did(&mut router), [Did::Advert(100), Cancel, Remove, Notify(NotifyEvent::Backup)]);
 }
 
-// Point 35; row: 262.
+// row: 262
+// Point 35.
 #[test]
 fn point_35_a_master_answers_a_lesser_one_at_once_and_tells_neighbours() {
     let (mut router, since) = master(v2());

@@ -1,0 +1,144 @@
+//! When a check runs, and when its result counts.
+//!
+//! ```text
+//!  warm-up ─► check ─┬─ passed ──────────────► up,   again after delay_loop
+//!                    └─ failed ─┬─ was up and retries left ─► again after delay_before_retry
+//!                               └─ else ─────► down, again after delay_loop
+//! ```
+
+use keepalived_config::model::CheckTiming;
+use std::time::Instant;
+
+/// What a result means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server is up now, or proven so for the first time.
+    Up,
+    /// The server is down now, after this many retries.
+    Down { retries: u32 },
+    /// A failure that does not count yet.
+    Retrying,
+    /// As before.
+    Same,
+}
+
+/// One check's clock and memory.
+#[derive(Debug)]
+pub struct Machine {
+    timing: CheckTiming,
+    due: Option<Instant>,
+    is_up: bool,
+    has_run: bool,
+    retries: u32,
+}
+
+impl Machine {
+    /// `random` in 0.0..1.0 spreads the first checks over the warm-up.
+    pub fn new(timing: CheckTiming, is_alpha: bool, now: Instant, random: f64) -> Self {
+        let due = Some(now + timing.warmup.mul_f64(random.clamp(0.0, 1.0)));
+        Self { timing, due, is_up: !is_alpha, has_run: false, retries: 0 }
+    }
+
+    /// When the next check is due; `None` while one runs.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// A check starts.
+    pub fn begin(&mut self) {
+        self.due = None;
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.is_up
+    }
+
+    /// The check that ran has ended.
+    pub fn handle_result(&mut self, now: Instant, passed: bool) -> Verdict {
+        let is_first = !self.has_run;
+        if !passed && self.is_up && self.retries < self.timing.retry {
+            self.retries += 1;
+            self.due = Some(now + self.timing.delay_before_retry);
+            return Verdict::Retrying;
+        }
+        let retries = std::mem::take(&mut self.retries);
+        let was_up = self.is_up;
+        self.has_run = true;
+        self.is_up = passed;
+        self.due = Some(now + self.timing.delay_loop);
+        match (was_up, passed) {
+            (false, true) => Verdict::Up,
+            (true, true) if is_first => Verdict::Up,
+            (true, false) => Verdict::Down { retries },
+            (false, false) if is_first => Verdict::Down { retries },
+            (true, true) | (false, false) => Verdict::Same,
+        }
+    }
+
+    /// A part of a check has passed, and the rest waits its turn: the next URL.
+    pub fn handle_part(&mut self, now: Instant) {
+        self.due = Some(now + self.timing.delay_loop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn timing() -> CheckTiming {
+        CheckTiming {
+            delay_loop: 10 * SECOND,
+            connect_timeout: 5 * SECOND,
+            retry: 2,
+            delay_before_retry: SECOND,
+            warmup: 10 * SECOND,
+            alpha: false,
+            log_all_failures: false,
+        }
+    }
+
+    // row: 264, 270, 279, 282
+    #[test]
+    fn a_server_is_down_after_its_retries_and_up_after_one_success() {
+        let mut now = Instant::now();
+        let mut machine = Machine::new(timing(), false, now, 0.5);
+        assert_eq!(machine.poll_timeout(), Some(now + 5 * SECOND), "within the warm-up");
+        machine.begin();
+        assert_eq!(machine.poll_timeout(), None);
+        assert_eq!(machine.handle_result(now, true), Verdict::Up, "proven");
+        assert_eq!(machine.handle_result(now, true), Verdict::Same);
+        for _ in 0..2 {
+            assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
+            assert_eq!(machine.poll_timeout(), Some(now + SECOND));
+            now += SECOND;
+        }
+        assert_eq!(machine.handle_result(now, false), Verdict::Down { retries: 2 });
+        assert_eq!(machine.poll_timeout(), Some(now + 10 * SECOND));
+        assert_eq!(machine.handle_result(now, false), Verdict::Same, "no retries while down");
+        assert_eq!(machine.handle_result(now, true), Verdict::Up);
+    }
+
+    #[test]
+    fn a_success_forgets_the_retries() {
+        let now = Instant::now();
+        let mut machine = Machine::new(timing(), false, now, 0.0);
+        machine.handle_result(now, false);
+        machine.handle_result(now, false);
+        assert_eq!(machine.handle_result(now, true), Verdict::Up);
+        assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
+        assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
+        assert_eq!(machine.handle_result(now, false), Verdict::Down { retries: 2 });
+    }
+
+    #[test]
+    fn an_alpha_server_must_be_proven_first() {
+        let now = Instant::now();
+        let mut machine = Machine::new(timing(), true, now, 0.0);
+        assert_eq!(machine.handle_result(now, false), Verdict::Down { retries: 0 });
+        assert_eq!(machine.handle_result(now, false), Verdict::Same);
+        assert_eq!(machine.handle_result(now, true), Verdict::Up);
+    }
+}

@@ -1,0 +1,13 @@
+//! The packet director: virtual services and their real servers, kept in the kernel's IP virtual server.
+//!
+//! Owns what there should be and how it gets there; the checks' protocols are in `checks`, the messages in `netlink`.
+
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod dataplane;
+pub mod kernel;
+pub mod pool;
+pub mod runner;
+pub mod table;
+pub mod xdp;

@@ -1,0 +1,471 @@
+//! One virtual server and the health of its real servers: which of them are in the data plane, with what weight, and
+//! what is said and run about it. Pure: results of checks come in, actions and the wanted table go out.
+//!
+//! ```text
+//!  check results ─► real server alive? ─► sum of weights ─► quorum ─► alive servers, or the sorry server
+//! ```
+
+use crate::table::Table;
+use keepalived_config::model::{
+    Command, Family, Forwarding, RealServer, TransportProtocol, TunnelChecksum, TunnelKind, VirtualAddress,
+    VirtualServer, VirtualServerGroup,
+};
+use netlink::ipvs::{
+    ChecksumMode, Destination, Flags, Forward, Key, Netmask, SCTP, Service, TCP, Tunnel, UDP,
+};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Instant;
+
+/// The kernel's largest weight that schedulers compute with.
+pub const WEIGHT_MAX: i64 = 65_535;
+/// Addresses that a group's ranges may have together.
+const ADDRESSES_MAX: usize = 65_536;
+/// Actions that wait to be taken out; each event makes a handful.
+const ACTIONS_MAX: usize = 4096;
+const SORRY_WEIGHT: u32 = 1;
+
+/// Something to do for a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A line for the log, in keepalived's words.
+    Log(String),
+    /// A program to run.
+    Run(Command),
+}
+
+/// What the administrator wants of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Admin {
+    #[default]
+    Ready,
+    /// Weight 0: keeps its connections, takes no new ones; out of the table at the deadline, or as soon as none is left.
+    Draining { until: Option<Instant> },
+    /// Out of the table.
+    Drained,
+}
+
+/// A real server as it is now.
+#[derive(Debug, Clone)]
+struct Health {
+    /// Checks that fail, by their place.
+    failed: BTreeSet<usize>,
+    /// What each check adds to the weight.
+    offsets: Vec<i64>,
+    /// Set by the administrator in place of the configured one.
+    weight: Option<u32>,
+    admin: Admin,
+}
+
+/// One virtual server.
+#[derive(Debug)]
+pub struct Pool {
+    server: VirtualServer,
+    keys: Vec<Key>,
+    name: String,
+    health: Vec<Health>,
+    has_quorum: bool,
+    /// The sorry server serves in place of the others.
+    is_sorry: bool,
+    actions: VecDeque<Action>,
+}
+
+impl Pool {
+    /// As the program starts: servers are up unless they are to be proven first (`alpha`).
+    pub fn new(server: VirtualServer, groups: &[VirtualServerGroup]) -> Self {
+        let (keys, name) = keys(&server, groups);
+        let is_alpha =
+            |real: &RealServer, check: usize| server.alpha || real.alpha || real.checks[check].timing.alpha;
+        let health = server
+            .real_servers
+            .iter()
+            .map(|real| Health {
+                failed: (0..real.checks.len()).filter(|check| is_alpha(real, *check)).collect(),
+                offsets: vec![0; real.checks.len()],
+                weight: None,
+                admin: Admin::Ready,
+            })
+            .collect();
+        let mut pool =
+            Self { server, keys, name, health, has_quorum: false, is_sorry: false, actions: VecDeque::new() };
+        pool.weigh();
+        if !pool.has_quorum && pool.server.sorry_server.is_some() {
+            pool.is_sorry = true;
+        }
+        pool
+    }
+
+    pub fn virtual_server(&self) -> &VirtualServer {
+        &self.server
+    }
+
+    /// `[10.0.0.1]:tcp:80`, `FWM 7`, `[group]:0`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The services in the data plane that are this virtual server.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    pub fn has_quorum(&self) -> bool {
+        self.has_quorum
+    }
+
+    /// `[10.1.0.1]:tcp:80`.
+    pub fn server_name(&self, server: usize) -> String {
+        let address = self.server.real_servers[server].address;
+        format!("[{}]:{}:{}", address.ip(), self.protocol_word(), self.port_of(server))
+    }
+
+    fn protocol_word(&self) -> &'static str {
+        match (self.server.address, self.server.protocol) {
+            (VirtualAddress::Mark { .. }, _) => "none",
+            (_, TransportProtocol::Tcp) => "tcp",
+            (_, TransportProtocol::Udp) => "udp",
+            (_, TransportProtocol::Sctp) => "sctp",
+        }
+    }
+
+    fn port_of(&self, server: usize) -> u16 {
+        match self.server.address {
+            // The packet's own.
+            VirtualAddress::Mark { .. } => 0,
+            VirtualAddress::Socket(service) => match self.server.real_servers[server].address.port() {
+                0 => service.port(),
+                port => port,
+            },
+            VirtualAddress::Group(_) => self.server.real_servers[server].address.port(),
+        }
+    }
+
+    pub fn is_alive(&self, server: usize) -> bool {
+        self.health[server].failed.is_empty()
+    }
+
+    /// What the real server weighs, alive or not.
+    pub fn weight(&self, server: usize) -> u32 {
+        let health = &self.health[server];
+        if health.admin != Admin::Ready {
+            return 0;
+        }
+        if let Some(weight) = health.weight {
+            return weight;
+        }
+        let configured = i64::from(self.server.real_servers[server].weight);
+        let sum = configured + health.offsets.iter().sum::<i64>();
+        u32::try_from(sum.clamp(0, WEIGHT_MAX)).expect("clamped")
+    }
+
+    /// A check's verdict.
+    pub fn handle_verdict(&mut self, server: usize, check: usize, is_up: bool) {
+        let was_alive = self.is_alive(server);
+        if is_up {
+            self.health[server].failed.remove(&check);
+        } else {
+            self.health[server].failed.insert(check);
+        }
+        match (was_alive, self.is_alive(server)) {
+            (false, true) => self.went_up(server),
+            (true, false) => self.went_down(server),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    fn went_up(&mut self, server: usize) {
+        let real = &self.server.real_servers[server];
+        let (verb, preposition) = if real.inhibit_on_failure { ("Enabling", "of") } else { ("Adding", "to") };
+        let notify = real.notify_up.clone();
+        let name = self.server_name(server);
+        self.log(format!("{verb} service {name} {preposition} VS {}", self.name));
+        self.actions.extend(notify.map(Action::Run));
+        self.weigh();
+    }
+
+    fn went_down(&mut self, server: usize) {
+        let real = &self.server.real_servers[server];
+        let (verb, preposition) =
+            if real.inhibit_on_failure { ("Disabling", "of") } else { ("Removing", "from") };
+        let notify = real.notify_down.clone();
+        let name = self.server_name(server);
+        self.log(format!("{verb} service {name} {preposition} VS {}", self.name));
+        self.actions.extend(notify.map(Action::Run));
+        self.weigh();
+    }
+
+    /// What a check adds to the real server's weight: of a script's exit status, of a number in a file.
+    pub fn handle_offset(&mut self, server: usize, check: usize, offset: i64) {
+        self.change_weight(server, |health| health.offsets[check] = offset);
+    }
+
+    /// The administrator's weight; `None` is the configured one again.
+    pub fn set_weight(&mut self, server: usize, weight: Option<u32>) {
+        let weight = weight.map(|weight| weight.min(WEIGHT_MAX as u32));
+        self.change_weight(server, |health| health.weight = weight);
+    }
+
+    /// Takes no new connections; out when the last has ended, or at the deadline.
+    pub fn drain(&mut self, server: usize, until: Option<Instant>) {
+        self.change_weight(server, |health| health.admin = Admin::Draining { until });
+    }
+
+    /// Serves again.
+    pub fn make_ready(&mut self, server: usize) {
+        self.change_weight(server, |health| health.admin = Admin::Ready);
+    }
+
+    fn change_weight(&mut self, server: usize, change: impl FnOnce(&mut Health)) {
+        let before = self.weight(server);
+        change(&mut self.health[server]);
+        let after = self.weight(server);
+        if before != after {
+            let state = if self.is_alive(server) { "active" } else { "inactive" };
+            let (name, of) = (self.server_name(server), &self.name);
+            self.log(format!(
+                "Changing weight from {before} to {after} for {state} service {name} of VS {of}"
+            ));
+            self.weigh();
+        }
+    }
+
+    /// Ends drains that are over. `connections` tells how many a real server has.
+    pub fn handle_timeout(&mut self, now: Instant, connections: impl Fn(usize) -> u32) {
+        for server in 0..self.health.len() {
+            if let Admin::Draining { until } = self.health[server].admin {
+                let is_late = until.is_some_and(|until| now >= until);
+                if is_late || connections(server) == 0 {
+                    self.health[server].admin = Admin::Drained;
+                    let why = if is_late { "deadline passed" } else { "no connection left" };
+                    let name = self.server_name(server);
+                    self.log(format!("Drained service {name} of VS {}: {why}", self.name));
+                }
+            }
+        }
+    }
+
+    /// Whether some real server drains: its connections must be looked at.
+    pub fn is_draining(&self) -> bool {
+        self.health.iter().any(|health| matches!(health.admin, Admin::Draining { .. }))
+    }
+
+    pub fn admin(&self, server: usize) -> Admin {
+        self.health[server].admin
+    }
+
+    /// Compares what is alive with the quorum.
+    fn weigh(&mut self) {
+        let alive = (0..self.health.len()).filter(|server| self.is_alive(*server));
+        let sum: i64 = alive.map(|server| i64::from(self.weight(server))).sum();
+        let (quorum, hysteresis) = (i64::from(self.server.quorum), i64::from(self.server.hysteresis));
+        if !self.has_quorum && sum >= quorum + hysteresis {
+            self.has_quorum = true;
+            let up = quorum + hysteresis;
+            self.log(format!("Gained quorum {quorum}+{hysteresis}={up} <= {sum} for VS {}", self.name));
+            if self.is_sorry {
+                self.is_sorry = false;
+                self.log_sorry("Removing", "from");
+                self.log(format!("Adding alive servers to the pool for VS {}", self.name));
+            }
+            self.actions.extend(self.server.quorum_up.clone().map(Action::Run));
+        } else if self.has_quorum && (sum == 0 || sum < quorum - hysteresis) {
+            self.has_quorum = false;
+            let down = quorum - hysteresis;
+            self.log(format!("Lost quorum {quorum}-{hysteresis}={down} > {sum} for VS {}", self.name));
+            self.actions.extend(self.server.quorum_down.clone().map(Action::Run));
+            if self.server.sorry_server.is_some() {
+                self.is_sorry = true;
+                self.log_sorry("Adding", "to");
+                self.log(format!("Removing alive servers from the pool for VS {}", self.name));
+            }
+        }
+    }
+
+    fn log_sorry(&mut self, verb: &str, preposition: &str) {
+        if let Some(sorry) = self.server.sorry_server {
+            let (address, word) = (sorry.address, self.protocol_word());
+            let server = format!("[{}]:{word}:{}", address.ip(), address.port());
+            self.log(format!("{verb} sorry server {server} {preposition} VS {}", self.name));
+        }
+    }
+
+    /// The end of the program: says what leaves, and with `omega` tells the programs.
+    pub fn shut_down(&mut self) {
+        for server in 0..self.health.len() {
+            let is_inhibited = self.server.real_servers[server].inhibit_on_failure && !self.is_alive(server);
+            let inhibited = if is_inhibited { "(inhibited) " } else { "" };
+            let name = self.server_name(server);
+            self.log(format!("Shutting down {inhibited}service {name} from VS {}", self.name));
+            if self.server.omega && self.is_alive(server) {
+                self.actions.extend(self.server.real_servers[server].notify_down.clone().map(Action::Run));
+            }
+        }
+        if self.is_sorry {
+            self.log_sorry("Removing", "from");
+        }
+        if self.server.omega && self.has_quorum {
+            self.actions.extend(self.server.quorum_down.clone().map(Action::Run));
+        }
+    }
+
+    fn log(&mut self, line: String) {
+        if self.actions.len() < ACTIONS_MAX {
+            self.actions.push_back(Action::Log(line));
+        }
+    }
+
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Adds this virtual server to the table as it should be now.
+    pub fn wanted(&self, table: &mut Table) {
+        for key in &self.keys {
+            let mut servers: Vec<Destination> = Vec::new();
+            for (at, real) in self.server.real_servers.iter().enumerate() {
+                if self.health[at].admin == Admin::Drained {
+                    continue;
+                }
+                let serves = self.is_alive(at) && !self.is_sorry;
+                if serves || real.inhibit_on_failure {
+                    let weight = if serves { self.weight(at) } else { 0 };
+                    servers.push(self.destination(key, at, weight));
+                }
+            }
+            if let Some(sorry) = self.server.sorry_server
+                && (self.is_sorry || sorry.inhibit)
+            {
+                let weight = if self.is_sorry { SORRY_WEIGHT } else { 0 };
+                let port = server_port(key, sorry.address.port(), sorry.forwarding);
+                let (address, forward) = (sorry.address.ip(), forward(sorry.forwarding));
+                servers.push(Destination::new(address, port, forward, weight));
+            }
+            table.insert(self.service(*key), servers);
+        }
+    }
+
+    fn destination(&self, key: &Key, server: usize, weight: u32) -> Destination {
+        let real = &self.server.real_servers[server];
+        let port = server_port(key, real.address.port(), real.forwarding);
+        let mut one = Destination::new(real.address.ip(), port, forward(real.forwarding), weight);
+        one.upper_threshold = real.upper_threshold;
+        one.lower_threshold = real.lower_threshold;
+        one
+    }
+
+    fn service(&self, key: Key) -> Service {
+        let mut service = Service::new(key, self.server.scheduler.name());
+        let flags = self.server.flags;
+        let set = [
+            (flags.flag1, Flags::SCHEDULER[0]),
+            (flags.flag2, Flags::SCHEDULER[1]),
+            (flags.flag3, Flags::SCHEDULER[2]),
+            (flags.one_packet, Flags::ONE_PACKET),
+        ];
+        service.flags = Flags(set.iter().filter(|(is_set, _)| *is_set).map(|(_, bit)| bit).sum());
+        if let Some(seconds) = self.server.persistence_timeout {
+            service.flags.0 |= Flags::PERSISTENT;
+            service.timeout = seconds;
+        }
+        if let Some(length) = self.server.persistence_granularity {
+            service.netmask = netmask(key.is_ipv6(), length);
+        }
+        service.engine = self.server.persistence_engine.clone().unwrap_or_default();
+        service
+    }
+}
+
+/// Only address translation changes the port; a mark keeps the packet's unless one is given.
+fn server_port(key: &Key, port: u16, forwarding: Forwarding) -> u16 {
+    match (key, forwarding) {
+        (Key::Mark { .. }, Forwarding::Nat) => port,
+        (Key::Mark { .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => 0,
+        (Key::Address { port: service, .. }, Forwarding::Nat) if port == 0 => *service,
+        (Key::Address { .. }, Forwarding::Nat) => port,
+        (Key::Address { port: service, .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => *service,
+    }
+}
+
+fn forward(forwarding: Forwarding) -> Forward {
+    let mode = |checksum| match checksum {
+        TunnelChecksum::None => ChecksumMode::None,
+        TunnelChecksum::Checksum => ChecksumMode::Checksum,
+        TunnelChecksum::Remote => ChecksumMode::Remote,
+    };
+    match forwarding {
+        Forwarding::Nat => Forward::Masquerade,
+        Forwarding::DirectRouting => Forward::Route,
+        Forwarding::Tunnel(TunnelKind::IpIp) => Forward::Tunnel(Tunnel::IpInIp),
+        Forwarding::Tunnel(TunnelKind::Gue { port, checksum }) => {
+            Forward::Tunnel(Tunnel::Gue { port, checksum: mode(checksum) })
+        }
+        Forwarding::Tunnel(TunnelKind::Gre { checksum }) => {
+            Forward::Tunnel(Tunnel::Gre { checksum: mode(checksum) })
+        }
+    }
+}
+
+fn netmask(is_ipv6: bool, length: u8) -> Netmask {
+    if is_ipv6 {
+        return Netmask::Ipv6(length.into());
+    }
+    let bits = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
+    Netmask::Ipv4(Ipv4Addr::from_bits(bits))
+}
+
+fn protocol_number(protocol: TransportProtocol) -> u16 {
+    match protocol {
+        TransportProtocol::Tcp => TCP,
+        TransportProtocol::Udp => UDP,
+        TransportProtocol::Sctp => SCTP,
+    }
+}
+
+/// The services of a virtual server, and what messages call it.
+fn keys(server: &VirtualServer, groups: &[VirtualServerGroup]) -> (Vec<Key>, String) {
+    let protocol = protocol_number(server.protocol);
+    match server.address {
+        VirtualAddress::Socket(address) => {
+            let key = Key::Address { protocol, address: address.ip(), port: address.port() };
+            (vec![key], crate::table::Name(&key).to_string())
+        }
+        VirtualAddress::Mark { mark, family } => {
+            let key = Key::Mark { mark, is_ipv6: family == Family::Ipv6 };
+            (vec![key], format!("FWM {mark}"))
+        }
+        VirtualAddress::Group(id) => {
+            let group = &groups[id.index()];
+            let is_ipv6 = server.real_servers.first().is_some_and(|real| real.address.is_ipv6());
+            let ranges = group.addresses.iter();
+            let mut keys: Vec<Key> = ranges
+                .flat_map(|range| {
+                    let port = range.port;
+                    addresses(range.first, range.last).map(move |address| (address, port))
+                })
+                .map(|(address, port)| Key::Address { protocol, address, port })
+                .take(ADDRESSES_MAX)
+                .collect();
+            keys.extend(group.marks.iter().map(|(mark, family)| Key::Mark {
+                mark: *mark,
+                is_ipv6: family.map_or(is_ipv6, |family| family == Family::Ipv6),
+            }));
+            (keys, format!("[{}]:0", group.name))
+        }
+    }
+}
+
+fn addresses(first: IpAddr, last: IpAddr) -> Box<dyn Iterator<Item = IpAddr>> {
+    match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => {
+            Box::new((first.to_bits()..=last.to_bits()).map(|bits| Ipv4Addr::from_bits(bits).into()))
+        }
+        (IpAddr::V6(first), IpAddr::V6(last)) => {
+            Box::new((first.to_bits()..=last.to_bits()).map(|bits| Ipv6Addr::from_bits(bits).into()))
+        }
+        // The configuration refuses ranges of two families.
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Box::new(std::iter::empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

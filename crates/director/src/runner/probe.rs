@@ -1,0 +1,225 @@
+//! Checks over sockets: connects as configured, carries an exchange out, closes.
+
+use super::{Found, is_datagram, random_u32};
+use crate::check::{DnsExchange, Exchange, HttpExchange, Next, SmtpExchange, UdpExchange};
+use keepalived_config::model::{Check, CheckKind, ConnectOptions, HttpUrl};
+use pcre2::bytes::{Regex, RegexBuilder};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+
+const READ_LENGTH: usize = 16 * 1024;
+const SMTP_PORT: u16 = 25;
+/// Bytes of a file with a number in it.
+const NUMBER_MAX: u64 = 64;
+
+/// Which URL of a check is next, and their patterns.
+pub(super) struct Urls {
+    next: usize,
+    patterns: Vec<Option<Regex>>,
+}
+
+impl Urls {
+    pub fn new(kind: &CheckKind) -> Self {
+        let patterns = match kind {
+            CheckKind::Http { urls, .. } => urls.iter().map(pattern).collect(),
+            CheckKind::Tcp
+            | CheckKind::Smtp { .. }
+            | CheckKind::Dns { .. }
+            | CheckKind::Misc { .. }
+            | CheckKind::Udp { .. }
+            | CheckKind::Ping
+            | CheckKind::File { .. }
+            | CheckKind::Bfd { .. } => Vec::new(),
+        };
+        Self { next: 0, patterns }
+    }
+
+    pub fn restart(&mut self) {
+        self.next = 0;
+    }
+}
+
+/// The configuration has compiled the pattern before; one that does not compile any more matches nothing.
+fn pattern(url: &HttpUrl) -> Option<Regex> {
+    let has = |option: &str| url.regex_options.iter().any(|given| given == option);
+    let mut builder = RegexBuilder::new();
+    builder
+        .caseless(has("caseless"))
+        .dotall(has("dotall"))
+        .extended(has("extended"))
+        .multi_line(has("multiline"))
+        .ucp(has("ucp"))
+        .utf(has("utf"));
+    url.regex.as_ref().and_then(|text| builder.build(text).ok())
+}
+
+/// Runs one check; of HTTP one URL.
+pub(super) async fn check(server: SocketAddr, check: &Check, urls: &mut Urls) -> Found {
+    let at = target(server, check);
+    let host = at.to_string();
+    let mut exchange = match &check.kind {
+        CheckKind::Http { urls: list, protocol, .. } => {
+            let Some(url) = list.get(urls.next) else {
+                // No URL: being connected is all.
+                return carry_out(at, check, &mut Exchange::Tcp).await;
+            };
+            let pattern = urls.patterns.get(urls.next).and_then(Option::as_ref);
+            if url.regex.is_some() && pattern.is_none() {
+                return Found::default();
+            }
+            Exchange::Http(Box::new(HttpExchange::new(url, *protocol, &host, pattern)))
+        }
+        CheckKind::Smtp { helo_name, .. } => {
+            Exchange::Smtp(SmtpExchange::new(helo_name.as_deref().unwrap_or("smtpchecker.keepalived.org")))
+        }
+        CheckKind::Dns { question, name } => {
+            Exchange::Dns(DnsExchange::new(*question, name, (random_u32() >> 16) as u16))
+        }
+        CheckKind::Udp { payload, require_reply, reply_length } => {
+            Exchange::Udp(UdpExchange::new(payload.as_deref(), require_reply.as_deref(), *reply_length))
+        }
+        CheckKind::Tcp
+        | CheckKind::Misc { .. }
+        | CheckKind::Ping
+        | CheckKind::File { .. }
+        | CheckKind::Bfd { .. } => Exchange::Tcp,
+    };
+    let mut found = carry_out(at, check, &mut exchange).await;
+    if let CheckKind::Http { urls: list, .. } = &check.kind
+        && found.passed
+    {
+        urls.next += 1;
+        found.is_part = urls.next < list.len();
+    }
+    found
+}
+
+fn target(server: SocketAddr, check: &Check) -> SocketAddr {
+    let port = match (&check.kind, server.port()) {
+        (CheckKind::Smtp { .. }, 0) => SMTP_PORT,
+        (_, port) => port,
+    };
+    SocketAddr::new(check.connect.address.unwrap_or(server.ip()), check.connect.port.unwrap_or(port))
+}
+
+async fn carry_out(at: SocketAddr, check: &Check, exchange: &mut Exchange<'_>) -> Found {
+    let timeout = check.timing.connect_timeout;
+    let talk = async {
+        if is_datagram(&check.kind) {
+            datagrams(at, &check.connect, exchange).await
+        } else {
+            stream(at, &check.connect, exchange).await
+        }
+    };
+    let next = match tokio::time::timeout(timeout, talk).await {
+        Ok(Ok(next)) => next,
+        Ok(Err(error)) => return Found { line: socket_line(&check.kind, at, &error), ..Found::default() },
+        Err(_) => exchange.timed_out(),
+    };
+    Found { passed: next == Next::Passed, ..Found::default() }
+}
+
+/// What keepalived says of a connection that failed, where it says something.
+fn socket_line(kind: &CheckKind, at: SocketAddr, error: &io::Error) -> Option<String> {
+    match kind {
+        CheckKind::Smtp { .. } => {
+            Some(format!("SMTP_CHECK Could not connect to server [{}]:{}", at.ip(), at.port()))
+        }
+        CheckKind::Dns { .. } => {
+            let (number, text) = (error.raw_os_error()?, crate::kernel::system_text(error.raw_os_error()?));
+            let (address, port) = (at.ip(), at.port());
+            let line =
+                format!("DNS_CHECK ([{address}]:udp:{port}) failed to read socket; errno {number} ({text})");
+            Some(line)
+        }
+        CheckKind::Tcp
+        | CheckKind::Http { .. }
+        | CheckKind::Misc { .. }
+        | CheckKind::Udp { .. }
+        | CheckKind::Ping
+        | CheckKind::File { .. }
+        | CheckKind::Bfd { .. } => None,
+    }
+}
+
+async fn stream(at: SocketAddr, options: &ConnectOptions, exchange: &mut Exchange<'_>) -> io::Result<Next> {
+    let socket = socket(at, Type::STREAM, Protocol::TCP, options)?;
+    let mut stream: TcpStream = TcpSocket::from_std_stream(socket.into()).connect(at).await?;
+    let mut buffer = vec![0; READ_LENGTH];
+    let mut next = exchange.connected();
+    loop {
+        match next {
+            Next::Send(bytes) => {
+                stream.write_all(&bytes).await?;
+                next = Next::Wait;
+            }
+            Next::Wait => {
+                let length = stream.read(&mut buffer).await?;
+                next = if length == 0 { exchange.ended() } else { exchange.received(&buffer[..length]) };
+            }
+            Next::Passed | Next::Failed(_) => return Ok(next),
+        }
+    }
+}
+
+async fn datagrams(
+    at: SocketAddr,
+    options: &ConnectOptions,
+    exchange: &mut Exchange<'_>,
+) -> io::Result<Next> {
+    let socket = UdpSocket::from_std(socket(at, Type::DGRAM, Protocol::UDP, options)?.into())?;
+    // Connected, so that a refusal comes back as an error.
+    socket.connect(at).await?;
+    let mut buffer = vec![0; READ_LENGTH];
+    let mut next = exchange.connected();
+    loop {
+        match next {
+            Next::Send(bytes) => {
+                socket.send(&bytes).await?;
+                next = Next::Wait;
+            }
+            Next::Wait => {
+                let length = socket.recv(&mut buffer).await?;
+                next = exchange.received(&buffer[..length]);
+            }
+            Next::Passed | Next::Failed(_) => return Ok(next),
+        }
+    }
+}
+
+fn socket(at: SocketAddr, kind: Type, protocol: Protocol, options: &ConnectOptions) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if let Some(mark) = options.mark {
+        socket.set_mark(mark)?;
+    }
+    if let Some(interface) = &options.bind_interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    if options.bind_address.is_some() || options.bind_port.is_some() {
+        let any: IpAddr =
+            if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let address = options.bind_address.unwrap_or(any);
+        socket.set_reuse_address(true)?;
+        socket.bind(&SockAddr::from(SocketAddr::new(address, options.bind_port.unwrap_or(0))))?;
+    }
+    Ok(socket)
+}
+
+/// Reads the number in a file; what it adds to the weight.
+pub(super) fn file(path: &Path, weight: i64, reverse: bool) -> Found {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(NUMBER_MAX).read_to_string(&mut text));
+    // A file that is not there, or holds no number, counts as zero.
+    let number: i64 = match read {
+        Ok(_) => text.trim().parse().unwrap_or(0),
+        Err(_) => 0,
+    };
+    let factor = if reverse { -weight } else { weight };
+    Found { passed: true, offset: Some(number.saturating_mul(factor)), ..Found::default() }
+}

@@ -1,0 +1,272 @@
+//! Running virtual servers over real sockets, on a data plane that only remembers.
+
+use diag::{FileId, Span};
+use director::dataplane::Dataplane;
+use director::kernel::Refusal;
+use director::runner::{Control, Director};
+use director::table::{Change, Entry, Table};
+use keepalived_config::model::{
+    Check, CheckKind, CheckTiming, Command, ConnectOptions, Forwarding, HttpProtocol, HttpUrl, Model,
+    RealServer, RunAs, Scheduler, SchedulerFlags, TransportProtocol, VirtualAddress, VirtualServer,
+};
+use netlink::ipvs::{Key, Service, TCP};
+use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a plane has, seen from outside.
+#[derive(Clone, Default)]
+struct Memory(Rc<RefCell<Table>>);
+
+impl Dataplane for Memory {
+    fn read(&mut self) -> Result<Table, Refusal> {
+        Ok(self.0.borrow().clone())
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), Refusal> {
+        let mut table = self.0.borrow_mut();
+        match change.clone() {
+            Change::AddService(service) => table.insert(service, []),
+            Change::DeleteService(key) => drop(table.0.remove(&key)),
+            Change::EditService(service) => {
+                let key = service.key;
+                entry(&mut table, &key)?.service = service;
+            }
+            Change::AddServer(key, server) | Change::EditServer(key, server) => {
+                entry(&mut table, &key)?.servers.insert((server.address, server.port), server);
+            }
+            Change::DeleteServer(key, server) => {
+                entry(&mut table, &key)?.servers.remove(&(server.address, server.port));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entry<'a>(table: &'a mut Table, key: &Key) -> Result<&'a mut Entry, Refusal> {
+    table.0.get_mut(key).ok_or(Refusal::Kernel(3))
+}
+
+impl Memory {
+    /// Ports and weights of the real servers, in order.
+    fn rows(&self) -> Vec<(u16, u32)> {
+        let table = self.0.borrow();
+        let servers = table.0.values().flat_map(|entry| entry.servers.values());
+        servers.map(|server| (server.port, server.weight)).collect()
+    }
+}
+
+fn span() -> Span {
+    Span { file: FileId(0), start: 0, end: 0 }
+}
+
+fn check(kind: CheckKind) -> Check {
+    let timing = CheckTiming {
+        delay_loop: 2 * TICK,
+        connect_timeout: 5 * TICK,
+        retry: 1,
+        delay_before_retry: TICK,
+        warmup: TICK,
+        alpha: false,
+        log_all_failures: false,
+    };
+    Check { span: span(), kind, connect: ConnectOptions::default(), timing }
+}
+
+fn real(address: SocketAddr, kind: CheckKind) -> RealServer {
+    RealServer {
+        span: span(),
+        address,
+        weight: 1,
+        forwarding: Forwarding::Nat,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        inhibit_on_failure: false,
+        notify_up: None,
+        notify_down: None,
+        smtp_alert: false,
+        alpha: false,
+        snmp_name: None,
+        checks: vec![check(kind)],
+    }
+}
+
+fn model(real_servers: Vec<RealServer>) -> Rc<Model> {
+    let server = VirtualServer {
+        span: span(),
+        address: VirtualAddress::Socket(([10, 9, 0, 1], 80).into()),
+        protocol: TransportProtocol::Tcp,
+        scheduler: Scheduler::RoundRobin,
+        flags: SchedulerFlags::default(),
+        forwarding: Forwarding::Nat,
+        persistence_timeout: None,
+        persistence_granularity: None,
+        persistence_engine: None,
+        ha_suspend: false,
+        alpha: false,
+        omega: false,
+        quorum: 1,
+        hysteresis: 0,
+        quorum_up: None,
+        quorum_down: None,
+        smtp_alert: false,
+        snmp_name: None,
+        sorry_server: None,
+        real_servers,
+    };
+    Rc::new(Model { virtual_servers: vec![server], ..Model::default() })
+}
+
+/// Runs the director beside `story`, which is given a way to ask things of it, and stops it. Returns its log.
+fn run<F: Future<Output = ()>>(
+    model: Rc<Model>,
+    memory: &Memory,
+    story: impl FnOnce(mpsc::Sender<Control>) -> F,
+) -> Vec<String> {
+    let lines: Rc<RefCell<Vec<String>>> = Rc::default();
+    let written = Rc::clone(&lines);
+    let log = Rc::new(move |line: &str| written.borrow_mut().push(line.to_owned()));
+    let director = Director::new(model, Box::new(memory.clone()), log).expect("every checker is known");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let (sender, receiver) = mpsc::channel(8);
+        let running = tokio::task::spawn_local(director.run(receiver));
+        story(sender.clone()).await;
+        sender.send(Control::Stop).await.expect("it runs");
+        running.await.expect("no panic").expect("the plane can be read");
+    });
+    lines.take()
+}
+
+/// Waits until the plane has these real servers.
+async fn wait_for(memory: &Memory, rows: &[(u16, u32)]) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while memory.rows() != rows {
+        assert!(Instant::now() < deadline, "{:?} instead of {rows:?}", memory.rows());
+        tokio::time::sleep(TICK / 10).await;
+    }
+}
+
+// row: 270, 280, 281, 282, 287
+#[test]
+fn a_real_server_that_stops_is_out_in_time_and_back_when_it_returns() {
+    let steady = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let other = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let (steady_at, other_at) = (steady.local_addr().expect("bound"), other.local_addr().expect("bound"));
+    let mut both = [(steady_at.port(), 1), (other_at.port(), 1)];
+    both.sort_unstable();
+    let memory = Memory::default();
+    let foreign = Key::Address { protocol: TCP, address: [10, 9, 0, 2].into(), port: 80 };
+    memory.0.borrow_mut().insert(Service::new(foreign, "wlc"), []);
+
+    let model = model(vec![real(steady_at, CheckKind::Tcp), real(other_at, CheckKind::Tcp)]);
+    let lines = run(model, &memory, |_| async {
+        wait_for(&memory, &both).await;
+        tokio::time::sleep(3 * TICK).await;
+        drop(other);
+        let stopped = Instant::now();
+        wait_for(&memory, &[(steady_at.port(), 1)]).await;
+        // delay_loop, and one retry; the rest is the machine's load.
+        assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
+        let returned = TcpListener::bind(other_at).expect("the port is still free");
+        wait_for(&memory, &both).await;
+        drop(returned);
+    });
+    let name = |at: SocketAddr| format!("[127.0.0.1]:tcp:{}", at.port());
+    for line in [
+        format!("TCP connection to {} success.", name(steady_at)),
+        format!("TCP_CHECK on service {} failed after 1 retries.", name(other_at)),
+        format!("Removing service {} from VS [10.9.0.1]:tcp:80", name(other_at)),
+        format!("Adding service {} to VS [10.9.0.1]:tcp:80", name(other_at)),
+        format!("Shutting down service {} from VS [10.9.0.1]:tcp:80", name(steady_at)),
+    ] {
+        assert!(lines.contains(&line), "{line}: {lines:#?}");
+    }
+    let left: Vec<Key> = memory.0.borrow().0.keys().copied().collect();
+    assert_eq!(left, [foreign], "ours are gone, the foreign service stays");
+}
+
+/// Answers every connection with `answer`.
+fn web_server(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let at = listener.local_addr().expect("bound");
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    at
+}
+
+fn url(path: &str, status: (u16, u16)) -> HttpUrl {
+    HttpUrl {
+        path: path.to_owned(),
+        digest: None,
+        status: vec![status],
+        virtual_host: None,
+        regex: None,
+        regex_options: Vec::new(),
+        regex_no_match: false,
+        regex_min_offset: 0,
+        regex_max_offset: None,
+        tls_compliant: false,
+    }
+}
+
+// row: 275, 278
+#[test]
+fn web_servers_are_judged_by_every_url() {
+    let http = |urls| CheckKind::Http {
+        tls: false,
+        sni: false,
+        sni_name: None,
+        protocol: HttpProtocol::Http10,
+        fast_recovery: false,
+        urls,
+    };
+    let good = web_server("HTTP/1.0 200 OK\r\n\r\nhello");
+    let bad = web_server("HTTP/1.0 200 OK\r\n\r\nhello");
+    let mut pattern = url("/", (200, 299));
+    pattern.regex = Some("h.llo".to_owned());
+    let wanted = http(vec![url("/", (200, 299)), pattern]);
+    let unwanted = http(vec![url("/", (200, 299)), url("/other", (404, 404))]);
+    let memory = Memory::default();
+    let lines = run(model(vec![real(good, wanted), real(bad, unwanted)]), &memory, |_| async {
+        wait_for(&memory, &[(good.port(), 1)]).await;
+    });
+    let line = format!("HTTP_CHECK on service [127.0.0.1]:tcp:{} failed after 1 retries.", bad.port());
+    assert!(lines.contains(&line), "{lines:#?}");
+}
+
+#[test]
+fn scripts_weigh_and_the_administrator_drains() {
+    let steady = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let at = steady.local_addr().expect("bound");
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let words = ["sh", "-c", "exit 52"].map(str::to_owned).to_vec();
+    let command = Command { words, run_as: RunAs { user, group } };
+    let script = CheckKind::Misc { command, timeout: Duration::from_secs(5), dynamic: true };
+    let other: SocketAddr = ([127, 0, 0, 1], 1).into();
+    let memory = Memory::default();
+    run(model(vec![real(other, script), real(at, CheckKind::Tcp)]), &memory, |control| {
+        let memory = memory.clone();
+        async move {
+            wait_for(&memory, &[(1, 50), (at.port(), 1)]).await;
+            control.send(Control::Weight { pool: 0, server: 1, weight: Some(7) }).await.expect("it runs");
+            wait_for(&memory, &[(1, 50), (at.port(), 7)]).await;
+            control.send(Control::Drain { pool: 0, server: 1, until: None }).await.expect("it runs");
+            wait_for(&memory, &[(1, 50)]).await;
+            control.send(Control::Ready { pool: 0, server: 1 }).await.expect("it runs");
+            wait_for(&memory, &[(1, 50), (at.port(), 7)]).await;
+        }
+    });
+}

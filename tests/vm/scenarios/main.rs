@@ -1,0 +1,5 @@
+//! Scenarios in the virtual machine.
+
+mod dataplane;
+mod forwarding;
+mod ipvsadm;
