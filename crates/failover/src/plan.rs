@@ -194,25 +194,10 @@ pub fn without_effect(model: &Model) -> Vec<String> {
     let named = [
         ("bfd_instance", !model.bfd_sessions.is_empty()),
         ("track_bfd", instances.iter().any(|one| tracks_bfd(&one.tracking))),
-        ("track_group", !model.track_groups.is_empty()),
-        (
-            "use_ipvlan",
-            instances.iter().any(|one| matches!(one.own_interface, model::OwnInterface::Ipvlan { .. })),
-        ),
-        ("vrf", instances.iter().any(|one| one.vrf.is_some())),
-        ("use_vmac_addr", instances.iter().any(|one| one.vmac_for_addresses)),
-        ("interface_up_down_delays", !model.interface_delays.is_empty()),
         ("linkbeat_use_polling", global.poll_links || !model.polled_interfaces.is_empty()),
-        ("lvs_sync_daemon", global.sync_daemon.is_some()),
-        ("lvs_sync_daemon_interface", instances.iter().any(|one| one.sync_daemon_interface.is_some())),
         ("enable_snmp_vrrp", global.snmp_vrrp),
         ("enable_dbus", global.dbus),
-        ("startup_script", global.startup_script.is_some()),
-        ("shutdown_script", global.shutdown_script.is_some()),
         ("vrrp_iptables (nftables is used)", global.iptables.is_some()),
-        ("garp_extra_if", instances.iter().any(|one| one.garp.extra_interface.is_some())),
-        ("virtual_server", !model.virtual_servers.is_empty()),
-        ("track of proxies", instances.iter().any(|one| !one.tracking.proxies.is_empty())),
     ];
     let named = named.into_iter().filter(|(_, is_there)| *is_there);
     named.map(|(name, _)| format!("{name} has no effect: it is not in this build yet")).collect()
