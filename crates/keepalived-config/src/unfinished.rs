@@ -4,14 +4,13 @@
 /// Why a whole group of keywords has no effect.
 const NO_DIRECTOR: &str = "virtual servers are not run yet";
 const NO_BUFFERS: &str = "sockets have the system's buffers";
-const NO_STATICS: &str = "static addresses, routes and rules are not set";
 const NO_OPTION: &str = "the route is set without it";
 const NO_SELECTOR: &str = "the rule is set without it";
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ("the file", &["virtual_server", "virtual_server_group", "SSL"], NO_DIRECTOR),
-    ("the file", &["static_ipaddress", "static_routes", "static_rules", "track_group"], NO_STATICS),
+    ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
     ("the file", &["net_namespace_ipvs"], NO_DIRECTOR),
     ("the file", &["use_pid_dir"], "pid files are where the command line puts them"),
@@ -26,11 +25,7 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
         &["max_auto_priority", "min_auto_priority_delay"],
         "the priority is not raised by itself",
     ),
-    (
-        "global_defs",
-        &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime", "vrrp_cpu_affinity"],
-        "the system's settings hold",
-    ),
+    ("global_defs", &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime"], "the system's settings hold"),
     ("global_defs", &["disable_local_igmp"], "IGMP is left alone"),
     ("global_defs", &["fifo_write_vrrp_states_on_reload"], "states go to the pipes when they change"),
     ("global_defs", &["vrrp_delay_after_boot"], "VRRP starts at once"),

@@ -246,6 +246,11 @@ impl Probes {
         gaps.max().unwrap_or(Duration::MAX)
     }
 
+    /// Probes that nobody answered.
+    pub fn lost(&self) -> usize {
+        self.sent.saturating_sub(self.answers.len())
+    }
+
     /// The longest time between the last answer of one host and the first of another: what a change of masters cost, without
     /// what a busy machine adds elsewhere.
     pub fn change(&self) -> Option<Duration> {
@@ -305,6 +310,13 @@ fn probe(target: SocketAddr, stopped: &AtomicBool) -> Probes {
                 break;
             }
             std::thread::sleep((next - now).min(Duration::from_micros(200)));
+        }
+    }
+    // What is on its way still.
+    std::thread::sleep(Duration::from_millis(100));
+    while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+        if length > 8 {
+            probes.answers.push((Instant::now(), buffer[8]));
         }
     }
     probes

@@ -262,3 +262,22 @@ fn two_rights_are_enough_for_a_daemon_of_an_ordinary_user() {
         assert!(!net.has("a", VIP));
     });
 }
+
+#[test]
+fn static_addresses_routes_and_rules_are_there_while_the_daemon_is() {
+    lab("failover::host::static_addresses_routes_and_rules_are_there_while_the_daemon_is", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a"]);
+            let statics = "static_ipaddress {\n 10.8.0.1/24 dev eth0 label eth0:s\n}\nstatic_routes {\n \
+                           10.1.0.0/16 via 10.9.0.9 dev eth0\n}\nstatic_rules {\n from 10.8.0.1 table 100 preference 1000\n}\n";
+            let text = format!("{statics}{}", configuration(100, VIP, " version 3\n advert_int 0.1"));
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            let look = "ip -o addr | grep 10.8; ip route | grep 10.1.0.0; ip rule";
+            let held = net.on("a", look);
+            a.stop();
+            (held, net.on("a", &format!("{look}; true")))
+        });
+        assert!(seen.0.contains("10.8.0.1/24 scope global eth0:s"), "{}", seen.0);
+    });
+}
