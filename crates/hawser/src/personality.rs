@@ -22,6 +22,7 @@ struct Name {
     help: &'static str,
 }
 
+/// Everything that can be asked for.
 const NAMES: &[Name] = &[
     Name {
         name: "haproxy",
@@ -113,6 +114,13 @@ mod tests {
     fn otherwise_the_first_argument_decides() {
         assert_eq!(chosen("/usr/bin/hawser", &["haproxy", "-v"]), Ok(Personality::Haproxy));
         assert_eq!(chosen("hawser", &["--version"]), Ok(Personality::Version));
+    }
+
+    #[test]
+    fn the_director_is_there_by_both_names() {
+        for found in [chosen("/sbin/ipvsadm", &["-Ln"]), chosen("hawser", &["ipvsadm", "-Ln"])] {
+            assert_eq!(found, Ok(Personality::Ipvsadm));
+        }
     }
 
     #[test]
