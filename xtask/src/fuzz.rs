@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::command::{cargo, is_installed, must, root};
 
-/// Seconds per target: half an hour for nine.
+/// Seconds per target: forty minutes for eleven.
 const SECONDS_DEFAULT: u32 = 200;
 
 /// Longest input that is made, in bytes: what is wrong with long ones is wrong with short ones too.

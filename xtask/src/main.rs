@@ -18,7 +18,7 @@ type Run = fn(&[String]) -> Result<(), String>;
 const COMMANDS: &[(&str, &str, Run)] = &[
     ("test", "format, lints, builds and every test; installs missing packages when root", test::run),
     ("acceptance", "the rows of docs/acceptance.md that no test proves yet", acceptance::run),
-    ("parity", "our keywords against haproxy's; writes docs/compat/haproxy.md", parity::run),
+    ("parity", "our keywords against haproxy's and keepalived's; writes docs/compat", parity::run),
     ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
     ("fuzz", "runs the fuzz targets, 200 s each; `fuzz --help` tells its options", fuzz::run),
     ("xdp", "builds the director's eBPF object and compares it with the one checked in", xdp::run),

@@ -1,4 +1,6 @@
-//! Compares keyword tables with haproxy's own dump: owns its reading and the report, never what a keyword means.
+//! Compares keyword tables with haproxy's own dump (and with keepalived's, see [`keepalived`]): owns its reading and the report, never what a keyword means.
+
+mod keepalived;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -40,7 +42,9 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let dry = match arguments {
         [] => false,
         [flag] if flag == "--dry-run" => true,
-        _ => return Err("takes --dry-run or nothing".to_owned()),
+        // Needs no build of the program and no haproxy.
+        [name] if name == "keepalived" => return keepalived::run(false),
+        _ => return Err("takes --dry-run, keepalived or nothing".to_owned()),
     };
     must(&mut cargo(&["build", "--quiet", "--package", "hawser"]))?;
     let haproxy = tables(&dump(Command::new("/usr/sbin/haproxy").args(DUMP))?);
@@ -54,6 +58,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let (known, all) = counts(&haproxy, &hawser, class);
         println!("  {:32}{known:>8}{all:>8}{:>6} %", title.replace('`', ""), percent(known, all));
     }
+    keepalived::run(dry)?;
     if dry {
         return Ok(());
     }

@@ -12,6 +12,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("varnishtest", "varnish"),
     ("socat", "socat"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),

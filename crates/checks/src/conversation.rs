@@ -104,6 +104,8 @@ pub struct ConnectTo {
     pub tls: bool,
     pub sni: Option<String>,
     pub alpn: Vec<String>,
+    /// `proto`: what is spoken, whatever the server's line says.
+    pub protocol: Option<String>,
     /// Nothing will be said on it: that it comes about is all.
     pub is_silent: bool,
 }
@@ -197,6 +199,11 @@ impl Conversation {
         if self.phase == Phase::Connecting {
             self.phase = Phase::Handshaking;
         }
+    }
+
+    /// What is said on the connection is HTTP.
+    pub fn speaks_http(&self) -> bool {
+        self.recipe.kind == RecipeKind::Http
     }
 
     /// The connection is up, handshakes included.
@@ -405,6 +412,7 @@ impl Conversation {
             tls: connect.tls,
             sni: connect.sni.clone(),
             alpn: connect.alpn.clone(),
+            protocol: connect.protocol.clone(),
             is_silent: self.is_silent_after(self.step),
         }))
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use vrrp::TrackerId;
 use vrrp::tracking::Status;
 
@@ -126,10 +126,7 @@ impl<T> Sending<T> {
 impl<T> Receiving<T> {
     /// The next that waits.
     pub fn next(&self) -> Option<T> {
-        match self.queue.try_recv() {
-            Ok(what) => Some(what),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.queue.try_recv().ok()
     }
 
     /// Before taking all that waits.

@@ -186,6 +186,23 @@ impl Plan {
     }
 }
 
+/// What the configuration asks for and failover does not do: a line for the log each, so that nobody relies on it.
+pub fn without_effect(model: &Model) -> Vec<String> {
+    let global = &model.global;
+    let tracks_bfd = |tracking: &model::Tracking| !tracking.bfd.is_empty();
+    let instances = &model.instances;
+    let named = [
+        ("bfd_instance", !model.bfd_sessions.is_empty()),
+        ("track_bfd", instances.iter().any(|one| tracks_bfd(&one.tracking))),
+        ("linkbeat_use_polling", global.poll_links || !model.polled_interfaces.is_empty()),
+        ("enable_snmp_vrrp", global.snmp_vrrp),
+        ("enable_dbus", global.dbus),
+        ("vrrp_iptables (nftables is used)", global.iptables.is_some()),
+    ];
+    let named = named.into_iter().filter(|(_, is_there)| *is_there);
+    named.map(|(name, _)| format!("{name} has no effect: it is not in this build yet")).collect()
+}
+
 fn interface_tracker(
     trackers: &mut Trackers,
     interfaces: &mut Vec<(String, TrackerId)>,

@@ -115,6 +115,16 @@ impl Macvlans {
         kernel.read_all()
     }
 
+    /// Makes the interfaces keep their other addresses when their first goes (`promote_secondaries`).
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn promote_secondaries(&mut self, interfaces: &[String]) -> io::Result<()> {
+        interfaces
+            .iter()
+            .try_for_each(|name| self.set(&format!("ipv4/conf/{name}/promote_secondaries"), "1", true))
+    }
+
     /// Writes a setting below /proc/sys/net. Kernels without it, or with IPv6 off, are no error.
     fn set(&mut self, setting: &str, value: &str, restore: bool) -> io::Result<()> {
         let path = PathBuf::from("/proc/sys/net").join(setting);

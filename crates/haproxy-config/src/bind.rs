@@ -1,7 +1,7 @@
 //! The words of a `bind` line (configuration manual §5.1) and of `stats socket`, which takes the same ones.
 
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
+use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{self, Keyword, assign, flag, read, row};
 use crate::model::{Address, Bind, Level, Protocol, SeverityOutput};
 use crate::parse::{Arguments, Context, Outcome, fail};
@@ -65,7 +65,7 @@ fn with_prefix(address: Address, prefix: &str) -> Address {
 const GENERATED: crate::keywords::Status =
     Refused("certificates are not generated: give each host one by `crt` or `crt-list`");
 /// NPN left browsers and OpenSSL long ago (RFC 7301 replaced it).
-const NPN: crate::keywords::Status = Refused("NPN is not implemented: use `alpn`");
+const NPN: crate::keywords::Status = ParsedOnly("clients of today negotiate by `alpn`");
 
 /// Every keyword of a bind line.
 pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
@@ -79,15 +79,15 @@ pub(crate) static KEYWORDS: &[Keyword<Bind>] = &[
     flag(
         "allow-0rtt",
         ParsedOnly("early data is refused, and clients send it again"),
-        tls_flag,
+        no_effect,
         "accept early data",
     ),
     row("alpn", Works, tls_word, "protocols offered by ALPN"),
     row("backlog", Works, read!(backlog = limit), "length of the kernel's queue"),
     row("ca-file", Works, tls_word, "authorities that client certificates are checked against"),
     row("ca-ignore-err", Works, tls_word, "verification errors of authorities that are ignored"),
-    row("ca-sign-file", GENERATED, skip_word, "authority that signs generated certificates"),
-    row("ca-sign-pass", GENERATED, skip_word, "passphrase of `ca-sign-file`"),
+    row("ca-sign-file", Idle, skip_word, "authority that signs generated certificates"),
+    row("ca-sign-pass", Idle, skip_word, "passphrase of `ca-sign-file`"),
     row("ca-verify-file", Works, tls_word, "authorities used for verification but not sent"),
     row("ciphers", Works, tls_word, "cipher list up to TLS 1.2"),
     row("ciphersuites", Works, tls_word, "cipher suites of TLS 1.3"),
@@ -159,6 +159,10 @@ fn v4v6(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome 
 
 fn v6only(bind: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     (bind.v4v6, bind.v6only) = (false, true);
+    Ok(())
+}
+
+fn no_effect(_: &mut Bind, _: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     Ok(())
 }
 

@@ -232,7 +232,7 @@ fn old_rules_become_modern_ones_that_the_warning_names() {
         "{helps:?}"
     );
     assert!(helps.contains(&"write `http-response del-header Server`"), "{helps:?}");
-    assert!(helps.contains(&"write `http-request replace-header Host a(.*) 'b\\1'`"), "{helps:?}");
+    assert!(helps.contains(&"write `http-request replace-header Host (?i)^a(.*) 'b\\1'`"), "{helps:?}");
     let proxy = &loaded.model.unwrap().proxies[0];
     assert_eq!((proxy.http_request.len(), proxy.http_response.len()), (3, 1));
     assert!(proxy.http_request[0].condition.is_some());

@@ -9,6 +9,7 @@ mod ipvsadm;
 mod keepalived;
 mod personality;
 mod version;
+mod vrrp_client;
 
 use personality::Personality;
 use std::ffi::OsString;
@@ -19,8 +20,9 @@ fn main() -> ExitCode {
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
     match personality::choose(&program, &mut arguments) {
         Ok(Personality::Haproxy) => haproxy::run(&program, &arguments),
-        Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
+        Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
+        Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),

@@ -8,6 +8,7 @@ pub enum Personality {
     Haproxy,
     Ipvsadm,
     Keepalived,
+    Vrrp,
     Demo,
     Director,
     Doctor,
@@ -38,6 +39,11 @@ const NAMES: &[Name] = &[
         name: "ipvsadm",
         personality: Personality::Ipvsadm,
         help: "the kernel's packet director, with ipvsadm's command line (also as a symlink `ipvsadm`)",
+    },
+    Name {
+        name: "vrrp",
+        personality: Personality::Vrrp,
+        help: "state of the virtual addresses; handover, maintenance, priority",
     },
     Name {
         name: "demo",

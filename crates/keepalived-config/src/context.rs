@@ -29,6 +29,8 @@ pub(crate) struct Context<'a> {
     pub script_user_missing: bool,
     /// Scripts left out for that reason.
     pub dropped_scripts: Vec<String>,
+    /// An interface is missing: keepalived gives up before it looks at scripts.
+    pub interface_missing: bool,
     /// Interfaces may come and go.
     pub dynamic_interfaces: bool,
 }

@@ -4,7 +4,7 @@
 use crate::arguments::Arguments;
 use crate::context::{Context, Outcome, fail};
 use crate::language::Node;
-use diag::Diagnostic;
+use diag::{Diagnostic, Severity};
 
 /// How far a keyword is implemented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,10 +130,17 @@ fn read_statement<D: 'static, I: Iterator<Item = &'static Keyword<D>>>(
         return Err(unknown("keyword", &keyword, place, rows().map(|row| row.name)));
     };
     context.keyword = row.name;
-    check_status(row.name, row.status, keyword.span, context)?;
+    check_status(row.name, effective(place, row.name, row.status), keyword.span, context)?;
     match (row.shape, &node.block) {
         (Shape::Line, Some(_)) => {
-            return fail(node.span(), format!("`{}` takes no block", row.name));
+            let mut error = Diagnostic::alert(node.span(), format!("`{}` takes no block", row.name));
+            let glued = rows()
+                .filter(|other| other.shape == Shape::Block)
+                .find(|other| node.words().iter().skip(1).any(|word| word.value.ends_with(other.name)));
+            if let Some(glued) = glued {
+                error = error.with_help(format!("a line break is missing before `{}`", glued.name));
+            }
+            return Err(Box::new(error));
         }
         (Shape::Block, None) => {
             return fail(node.span(), format!("`{}` needs a block: `{{` is missing", row.name));
@@ -158,6 +165,24 @@ fn read_statement<D: 'static, I: Iterator<Item = &'static Keyword<D>>>(
     Ok(())
 }
 
+/// The status of a row with what the rest of the program does not do yet.
+fn effective(block: &str, name: &str, status: Status) -> Status {
+    match (status, crate::unfinished::lack(block, name)) {
+        (Status::Works | Status::Old(_), Some(lack)) => Status::ParsedOnly(lack),
+        (status, _) => status,
+    }
+}
+
+/// Tells of a word on a line what [`effective`] tells of a keyword.
+pub(crate) fn advise_unfinished(block: &str, word: &crate::language::Word, context: &mut Context<'_>) {
+    if let Some(lack) = crate::unfinished::lack(block, &word.value) {
+        // A rule without one of its selectors takes more packets than it should.
+        let severity = if block == "rule line" { Severity::Warning } else { Severity::Notice };
+        let message = format!("`{}` is read but has no effect yet: {lack}", word.value);
+        context.advise(Diagnostic::new(severity, word.span, message));
+    }
+}
+
 fn check_status(name: &str, status: Status, span: diag::Span, context: &mut Context<'_>) -> Outcome {
     match status {
         Status::Works | Status::NoEffect => Ok(()),
@@ -177,6 +202,9 @@ fn check_status(name: &str, status: Status, span: diag::Span, context: &mut Cont
     }
 }
 
+/// Letters after a keyword that are a word of their own rather than a slip of the finger.
+const GLUED_LENGTH_MIN: usize = 2;
+
 /// The error for a word that is in no table.
 pub(crate) fn unknown<'k>(
     what: &str,
@@ -188,7 +216,7 @@ pub(crate) fn unknown<'k>(
     if let Some(near) = diag::nearest(&word.value, candidates) {
         diagnostic = diagnostic.with_help(match word.value.strip_prefix(near) {
             // `TCPreal_server`: texts copied from web pages lose their line breaks.
-            Some(rest) if !rest.is_empty() => format!("did you mean `{near} {rest}`?"),
+            Some(rest) if rest.len() >= GLUED_LENGTH_MIN => format!("did you mean `{near} {rest}`?"),
             Some(_) | None => format!("did you mean `{near}`?"),
         });
     }
@@ -206,5 +234,10 @@ pub struct Listed {
 }
 
 pub(crate) fn list<D>(block: &'static str, table: &'static [Keyword<D>]) -> impl Iterator<Item = Listed> {
-    table.iter().map(move |row| Listed { block, name: row.name, status: row.status, summary: row.summary })
+    table.iter().map(move |row| Listed {
+        block,
+        name: row.name,
+        status: effective(block, row.name, row.status),
+        summary: row.summary,
+    })
 }

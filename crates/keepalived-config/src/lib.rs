@@ -31,12 +31,13 @@ pub mod model;
 mod network;
 mod root;
 mod track;
+mod unfinished;
 mod vrrp;
 
 pub use host::{
     Host, HostError, InterfaceFacts, MemoryHost, NumberNames, ProgramFacts, SystemHost, find_number,
 };
 pub use keywords::{Listed, Status};
-pub use load::{DEFAULT_PATH, LoadOptions, Loaded, Verdict, load, load_text};
+pub use load::{DEFAULT_PATH, LoadOptions, Loaded, Verdict, load, load_text, load_text_with};
 pub use model::Model;
 pub use vrrp::compare_nodes;

@@ -32,7 +32,9 @@ fn words(
 ) -> impl Iterator<Item = Listed> + 'static {
     names.map(move |name| {
         let refused = REFUSED_WORDS.iter().find(|row| row.0 == block && row.1 == name);
-        let status = refused.map_or(Status::Works, |row| Status::Refused(row.2));
+        let lack = crate::unfinished::lack(block, name);
+        let works = lack.map_or(Status::Works, Status::ParsedOnly);
+        let status = refused.map_or(works, |row| Status::Refused(row.2));
         Listed { block, name, status, summary: "as iproute2 has it" }
     })
 }

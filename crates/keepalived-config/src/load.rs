@@ -21,11 +21,22 @@ pub struct LoadOptions {
     pub check_includes: bool,
     /// Of `${_RANDOM}`.
     pub seed: u64,
+    /// Lines that sequences and variables may expand the files to.
+    pub lines_max: usize,
 }
+
+/// Enough for the largest example of keepalived's manual: 65,024 instances.
+const LINES_MAX: usize = 1_200_000;
 
 impl LoadOptions {
     pub fn new(file: impl Into<PathBuf>) -> Self {
-        LoadOptions { file: file.into(), config_id: None, check_includes: false, seed: 1 }
+        LoadOptions {
+            file: file.into(),
+            config_id: None,
+            check_includes: false,
+            seed: 1,
+            lines_max: LINES_MAX,
+        }
     }
 }
 
@@ -76,6 +87,11 @@ pub fn load(options: &LoadOptions, host: &dyn Host) -> Loaded {
     }
 }
 
+/// Loads one configuration given as text, with the surroundings of `options`; its file is a name only.
+pub fn load_text_with(options: &LoadOptions, host: &dyn Host, text: &str) -> Loaded {
+    load_bytes(options, host, &options.file, text.as_bytes().to_vec())
+}
+
 /// Loads one configuration given as text under a name.
 pub fn load_text(host: &dyn Host, name: &str, text: &str) -> Loaded {
     load_bytes(&LoadOptions::new(name), host, Path::new(name), text.as_bytes().to_vec())
@@ -88,6 +104,7 @@ fn load_bytes(options: &LoadOptions, host: &dyn Host, path: &Path, text: Vec<u8>
         config_id: options.config_id.clone(),
         check_includes: options.check_includes,
         seed: options.seed,
+        lines_max: options.lines_max,
     };
     let mut reader = Reader::new(host, &reader_options);
     reader.read(path, text, &mut sources, &mut report);
@@ -104,10 +121,11 @@ fn load_bytes(options: &LoadOptions, host: &dyn Host, path: &Path, text: Vec<u8>
         script_user_missing: false,
         dropped_scripts: Vec::new(),
         dynamic_interfaces: false,
+        interface_missing: false,
     };
     let model = crate::root::read(&nodes, &mut context);
     // keepalived ends its test with the same code for a missing include and for unsafe scripts.
-    let insecure = context.insecure_scripts > 0 || include_failed;
+    let insecure = include_failed || (context.insecure_scripts > 0 && !context.interface_missing);
     let problems = context.problems > 0;
     report.sort();
     let verdict = if insecure {

@@ -284,6 +284,7 @@ fn accepted_one(
         private: None,
         multiplexed: None,
         prefers_last_server: false,
+        upgraded: false,
         counted: false,
         trackers: None,
         proxy_header: false,
@@ -325,7 +326,10 @@ async fn wait_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> Fro
         let frontend_limit = front.rate_limit.load(Relaxed);
         let process_limit = process.max_connection_rate.load(Relaxed);
         let session_limit = process.max_session_rate.load(Relaxed);
-        if (frontend_limit > 0 && over(front.sessions_rate.get(now_ms), frontend_limit))
+        let secure = worker.shared.tls.listener(frontend, listener as usize).is_some();
+        let secure_limit = state.model.global.tls.maxsslrate.filter(|_| secure).unwrap_or(0);
+        if over(process.tls_rate.get(now_ms), secure_limit)
+            || (frontend_limit > 0 && over(front.sessions_rate.get(now_ms), frontend_limit))
             || (process_limit > 0 && over(process.connections_rate.get(now_ms), process_limit))
             || (session_limit > 0 && over(process.sessions_rate.get(now_ms), session_limit))
         {

@@ -40,6 +40,15 @@ pub struct TlsFacts {
     pub error: Option<TlsError>,
 }
 
+/// A certificate in OpenSSL's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateWords {
+    pub common_name: Option<Vec<u8>>,
+    /// Algorithms of its signature and of its key.
+    pub signature: Vec<u8>,
+    pub key: Vec<u8>,
+}
+
 /// What `ssl_fc_err` and `ssl_fc_err_str` tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsError {
@@ -175,7 +184,7 @@ pub fn verify_code(name: &str) -> Option<u16> {
     VERIFY_NAMES.iter().position(|known| *known == name).map(|code| code as u16)
 }
 
-pub use crate::fetch::one_line as name_line;
+pub use crate::fetch::{one_line as name_line, words as certificate_words};
 
 /// The name of a verification error.
 pub fn verify_name(code: u16) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use std::io;
 /// What `seccomp(2)` says; `Unsupported` on a processor that the filter does not know.
 pub fn allow_only(calls: &[libc::c_long]) -> io::Result<()> {
     let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
-        calls.iter().map(|call| (i64::from(*call), Vec::new())).collect();
+        calls.iter().map(|call| (*call, Vec::new())).collect();
     let processor = std::env::consts::ARCH.try_into();
     let processor = processor.map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());

@@ -255,9 +255,9 @@ pub(crate) struct ServerVerifier {
     pub trusted: Arc<Vec<CertificateDer<'static>>>,
     /// Checks that the server has the key of what it shows.
     pub algorithms: WebPkiSupportedAlgorithms,
-    /// `verifyhost`.
+    /// `verifyhost`: the name that must match where none is sent.
     pub host: Option<String>,
-    /// Without `verifyhost` the name of the SNI must match, where one is sent.
+    /// A name is sent, and must match.
     pub use_name: bool,
 }
 
@@ -283,12 +283,9 @@ impl ServerCertVerifier for ServerVerifier {
             )) => Ok(()),
             Err(error) => Err(error),
         };
-        let wanted = self.host.as_deref().map(str::to_owned).or_else(|| {
-            self.use_name.then(|| match name {
-                ServerName::DnsName(name) => name.as_ref().to_owned(),
-                other => other.to_str().into_owned(),
-            })
-        });
+        // As HAProxy: the name that is sent must match; `verifyhost` where none is.
+        let sent = self.use_name.then(|| name.to_str().into_owned());
+        let wanted = sent.or_else(|| self.host.clone());
         let result = result.and_then(|()| match wanted {
             Some(wanted) if !names_of(leaf).iter().any(|name| host_matches(name, &wanted)) => {
                 Err(CertificateError::NotValidForName.into())

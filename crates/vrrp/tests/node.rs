@@ -275,7 +275,8 @@ fn weights_add_up_and_faults_last_until_the_last_one_is_gone() {
     assert_eq!(node.router(FIRST).state(), State::Backup);
 }
 
-// row: 255. As recorded: keepalived starts when the script without weight is known, whatever the others do.
+// row: 255
+// As recorded: keepalived starts when the script without weight is known, whatever the others do.
 #[test]
 fn a_router_starts_when_all_that_may_put_it_to_fault_is_known() {
     let mut one = router("VI_1", 51, 128);
@@ -395,6 +396,19 @@ fn a_reload_keeps_what_is_the_same_starts_what_is_new_and_stops_what_is_gone() {
     let bad = NodeConfig { routers: vec![router("A", 1, 1), router("A", 2, 1)], ..NodeConfig::default() };
     assert_eq!(node.reload(at(4_020), bad), Err(NodeError::SameName("A".to_owned())));
     assert_eq!(node.router(SECOND).state(), State::Master, "nothing changed");
+}
+
+#[test]
+fn another_number_under_the_same_name_is_another_virtual_router() {
+    let mut node = started(grouped());
+    run_until(&mut node, at(4_000));
+    story(&mut node);
+    let mut config = grouped();
+    config.routers[0].router.vrid = Vrid::new(99).expect("not 0");
+    let reloaded = node.reload(at(4_010), config).expect("in order");
+    assert_eq!(reloaded.before, [None, Some(SECOND)]);
+    assert_eq!(reloaded.gone.len(), 1);
+    assert_eq!(node.router(FIRST).state(), State::Backup);
 }
 
 #[test]

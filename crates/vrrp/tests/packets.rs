@@ -118,7 +118,8 @@ fn recorded_v4() -> Vec<(&'static str, WireConfig, u8)> {
     ]
 }
 
-// Points 1, 3, 4, 5 and 6; rows: 230, 231, 235.
+// row: 230, 231, 235
+// Points 1, 3, 4, 5 and 6.
 #[test]
 fn point_01_what_we_write_is_what_keepalived_writes() {
     for (name, config, priority) in recorded_v4() {
@@ -162,7 +163,8 @@ fn point_11_what_keepalived_writes_is_taken() {
     }
 }
 
-// Points 1, 3 and 5, over IPv6; row: 235.
+// row: 235
+// Points 1, 3 and 5, over IPv6.
 #[test]
 fn point_05_ipv6_adverts_have_the_checksum_of_the_kernel() {
     for (name, source, priority, interval) in [
@@ -359,7 +361,8 @@ fn point_14_an_advert_of_another_virtual_router_is_none_of_ours() {
     assert_eq!(received(config, &packet), Err(Discard::Vrid { received: 52, expected: 53 }));
 }
 
-// Point 16; rows: 230, 231.
+// row: 230, 231
+// Point 16.
 #[test]
 fn point_16_authentication_must_be_equal() {
     let password = |text: &[u8]| v2(52, Authentication::password(text), &[101]);
@@ -376,7 +379,8 @@ fn point_16_authentication_must_be_equal() {
     assert_eq!(received(none(), &unknown), expected);
 }
 
-// Point 16, for AH; row: 231.
+// row: 231
+// Point 16, for AH.
 #[test]
 fn point_16_an_authentication_header_must_be_right() {
     let config = || v2(52, Authentication::ah(b"s3cret12"), &[101]);
@@ -457,7 +461,8 @@ fn point_20_reserved_bits_are_0_when_sent_and_ignored_when_received() {
     assert_eq!(received(config, &reserved), Ok(advert(A, 150, centis(100))));
 }
 
-// Point 21; row: 218.
+// row: 218
+// Point 21.
 #[test]
 fn point_21_other_addresses_are_reported_or_dropped() {
     let config = v2(52, Authentication::None, &[101]);
@@ -496,11 +501,16 @@ fn addresses_are_compared_in_any_order_and_once_for_each_sender_when_asked() {
     assert_eq!(receive(&mut wire, &packet), None);
     let other = changed_nothing(&two(103, 101));
     assert_eq!(receive(&mut wire, &other), None, "the same sender as before");
+    let mut wrong = Wire::new(WireConfig { skip_same_sender: true, ..two(101, 102) });
+    for _ in 0..2 {
+        assert!(receive(&mut wrong, &other).is_some(), "until it was right once");
+    }
     let mut looks = Wire::new(two(101, 102));
     assert!(receive(&mut looks, &other).is_some());
 }
 
-// Point 22; row: 243.
+// row: 243
+// Point 22.
 #[test]
 fn point_22_unicast_and_multicast_do_not_mix() {
     let config = v2(52, Authentication::password(b"abc"), &[101]);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use differential::{Backend, Instance, Program, Reply, normalise, same};
+use differential::{Backend, Instance, Program, Reply, Response, normalise, pause, same};
 
 use crate::support::get;
 
@@ -31,6 +31,18 @@ fn numbered(headers: &[&str]) -> Backend {
             _ => Reply::status("200 OK", &headers, &body),
         }
     })
+}
+
+/// Ages in whole tens: a second may begin between two requests.
+fn settled(mut response: Response) -> Response {
+    for (name, value) in &mut response.headers {
+        if name == "age"
+            && let Ok(seconds) = value.parse::<u64>()
+        {
+            *value = (seconds / 10 * 10).to_string();
+        }
+    }
+    response
 }
 
 #[test]
@@ -66,7 +78,7 @@ fn responses_are_kept_as_long_as_they_say() {
         &["Set-Cookie: a=b", MAX_AGE],
         &["Vary: Accept-Encoding", MAX_AGE],
         &["Age: 10", MAX_AGE],
-        &["Age: 29", MAX_AGE],
+        &["Age: 25", MAX_AGE],
         &["Age: 40", MAX_AGE],
         &["Age: x", MAX_AGE],
         &["Age: 5", "ETag: \"a\""],
@@ -77,7 +89,7 @@ fn responses_are_kept_as_long_as_they_say() {
         cases.map(|headers| {
             let backend = numbered(headers);
             let proxy = cached(program, "", "", &backend);
-            (headers, ["/", "/"].map(|target| proxy.client("web").ask(get(target, &[]))))
+            (headers, ["/", "/"].map(|target| settled(proxy.client("web").ask(get(target, &[])))))
         })
     });
     let [first, second] = &answers[0].1;
@@ -90,7 +102,7 @@ fn only_whole_answers_to_get_are_kept() {
     same(|program| {
         let backend = numbered(&[MAX_AGE]);
         let proxy = cached(program, "", "", &backend);
-        let ask = |request: &str| proxy.client("web").ask(request);
+        let ask = |request: &str| settled(proxy.client("web").ask(request));
         let mut seen = Vec::new();
         for target in ["/missing", "/missing", "/moved", "/moved"] {
             seen.push(ask(&get(target, &[])));
@@ -107,7 +119,7 @@ fn only_whole_answers_to_get_are_kept() {
         for _ in 0..2 {
             let mut client = proxy.client("web");
             client.send(head);
-            seen.push(client.response_to_head());
+            seen.push(settled(client.response_to_head()));
             seen.push(ask(&get("/head", &[])));
         }
         seen
@@ -182,7 +194,7 @@ fn clients_that_have_it_get_304() {
                 let backend = numbered(headers);
                 let proxy = cached(program, "", "", &backend);
                 proxy.get("web", "/");
-                conditions.map(|condition| proxy.client("web").ask(get("/", &[condition])))
+                conditions.map(|condition| settled(proxy.client("web").ask(get("/", &[condition]))))
             },
         )
     });
@@ -253,7 +265,7 @@ fn rules_see_where_the_response_comes_from_and_the_log_tells() {
         let rules = " http-response set-header X-Before %[res.cache_hit]\n \
                      http-after-response set-header X-After %[res.cache_name]";
         let proxy = cached(program, "", rules, &backend);
-        let responses = [(); 2].map(|()| proxy.client("web").ask(get("/logged", &[])));
+        let responses = [(); 2].map(|()| settled(proxy.client("web").ask(get("/logged", &[]))));
         let lines: Vec<String> = proxy
             .log()
             .wait_for(2, |line| line.contains("/logged"))
@@ -307,7 +319,9 @@ fn chunked_bodies_come_back_whole_and_compressed_ones_for_whom_they_are() {
         let proxy = cached(program, "", " compression algo gzip", &backend);
         let bodies = ["gzip", "identity", "gzip"].map(|accepted| {
             let response = proxy.client("web").ask(get("/", &[&format!("Accept-Encoding: {accepted}")]));
-            (response.body.clone(), response.coding, response.header("age").map(str::to_owned))
+            // The client may see the end of a response before the cache does.
+            pause(50);
+            (response.body.clone(), response.coding, response.header("age").is_some())
         });
         (bodies, backend.requests().len())
     });

@@ -30,7 +30,6 @@ fn url(proxy: &Instance, path: &str) -> String {
     format!("http://127.0.0.1:{}{path}", proxy.port("web"))
 }
 
-// row: 164
 #[test]
 fn requests_of_http2_reach_http1_servers_as_haproxy_forwards_them() {
     let seen = same(|program| {
@@ -75,7 +74,6 @@ fn requests_of_http2_reach_http1_servers_as_haproxy_forwards_them() {
     assert!(seen.iter().all(|(status, ..)| *status == Some(200)));
 }
 
-// row: 164
 #[test]
 fn responses_reach_clients_of_http2_as_haproxy_forwards_them() {
     let replies = [
@@ -99,7 +97,6 @@ fn responses_reach_clients_of_http2_as_haproxy_forwards_them() {
     });
 }
 
-// row: 164
 #[test]
 fn answers_of_the_proxy_and_their_log_lines_are_the_same_over_http2() {
     let lines = " monitor-uri /alive\n capture request header host len 20\n \
@@ -123,7 +120,6 @@ fn answers_of_the_proxy_and_their_log_lines_are_the_same_over_http2() {
     });
 }
 
-// row: 164
 #[test]
 fn streams_that_end_early_are_logged_as_haproxy_logs_them() {
     let lines = " timeout server 1s\n timeout tarpit 500ms\n http-request tarpit if { path /tarpit }";
@@ -164,7 +160,6 @@ fn a_response_that_a_server_cuts_is_reset_behind_what_came() {
     assert_eq!(client.answer(1), (Some(200), b"abc".to_vec(), Some(CANCEL)));
 }
 
-// row: 164
 #[test]
 fn streams_of_one_connection_choose_their_own_servers() {
     same(|program| {
@@ -192,7 +187,6 @@ fn streams_of_one_connection_choose_their_own_servers() {
     });
 }
 
-// row: 164
 #[test]
 fn idle_connections_end_with_goaway_in_their_time() {
     same(|program| {
@@ -231,7 +225,6 @@ fn a_clear_bind_of_proto_h1_takes_no_preface_and_one_of_h2_nothing_else() {
     });
 }
 
-// row: 164
 #[test]
 fn a_server_of_proto_h2_gets_the_request_as_haproxy_sends_it() {
     let text = "listen web\n bind 127.0.0.1:$(web)\n http-reuse always\n server s 127.0.0.1:$(far) proto h2\n\
@@ -295,7 +288,6 @@ fn websocket_accept(key: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-// row: 164
 #[test]
 fn a_websocket_of_http2_reaches_a_server_of_http1() {
     same(|program| {
@@ -323,7 +315,6 @@ fn a_websocket_of_http2_reaches_a_server_of_http1() {
     });
 }
 
-// row: 164
 #[test]
 fn a_websocket_of_http1_crosses_http2_and_back() {
     let text = "listen web\n bind 127.0.0.1:$(web)\n server s 127.0.0.1:$(far) proto h2 ws h2\n\
@@ -356,7 +347,6 @@ fn a_websocket_of_http1_crosses_http2_and_back() {
     });
 }
 
-// row: 164
 #[test]
 fn connect_opens_a_tunnel_over_http2() {
     same(|program| {
@@ -378,4 +368,28 @@ fn connect_opens_a_tunnel_over_http2() {
         let echo = client.until("an echo", |frame| frame.kind == DATA && !frame.payload.is_empty());
         (head.status(), echo.payload, backend.last().head())
     });
+}
+
+#[test]
+fn checks_speak_http2_where_requests_do_or_words_say() {
+    let text = "backend app\n option httpchk\n http-check send meth POST uri /health hdr x-a 1 body hello\n \
+                http-check expect string fine\n default-server inter 200ms rise 1 fall 1\n \
+                server as-requests 127.0.0.1:$(far) proto h2 check\n \
+                server by-word 127.0.0.1:$(far) check check-proto h2\n \
+                server http1 127.0.0.1:$(far) check\n\
+                backend stepped\n option httpchk\n http-check connect proto h2\n \
+                http-check send meth GET uri /health\n http-check expect status 200\n \
+                server s 127.0.0.1:$(far) check inter 200ms\n\
+                listen far\n bind 127.0.0.1:$(far) proto h2\n \
+                http-request return status 200 content-type text/plain string fine\n";
+    let seen = same(|program| {
+        let proxy = program.http(text).start();
+        let servers = [("app", "as-requests"), ("app", "by-word"), ("app", "http1"), ("stepped", "s")];
+        proxy.wait_for_stat("app", "http1", "status", "DOWN");
+        servers.map(|(backend, server)| {
+            let field = |name: &str| proxy.stat(backend, server, name);
+            (field("status"), field("check_status"), field("check_code"))
+        })
+    });
+    assert_eq!(seen[0].0, "UP");
 }

@@ -38,7 +38,6 @@ const WHOLE: u8 = END_HEADERS | END_STREAM;
 /// What is refused, but not by the name that the RFC gives it.
 const MISNAMED: [&str; 2] = ["4.3 a block that no decoder takes", "6.5.2 a window above the largest"];
 
-// row: 164
 #[test]
 fn frames_that_the_rfc_forbids_are_refused() {
     let ok = request("GET", "/", &[]);
@@ -157,7 +156,6 @@ fn frames_that_the_rfc_forbids_are_refused() {
     assert_eq!(misnamed, MISNAMED);
 }
 
-// row: 164
 #[test]
 fn requests_that_the_rfc_forbids_are_refused() {
     let get = [(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", "/")];
@@ -206,7 +204,6 @@ fn requests_that_the_rfc_forbids_are_refused() {
     }
 }
 
-// row: 164
 #[test]
 fn what_the_rfc_allows_is_taken() {
     let (backend, proxy) = proxy();
@@ -235,7 +232,6 @@ fn what_the_rfc_allows_is_taken() {
     assert_eq!(backend.last().body, "hello");
 }
 
-// row: 164
 #[test]
 fn pseudo_headers_in_trailers_go_no_further() {
     // RFC 9113 §8.1 wants the stream reset; the h2 crate drops them, which is as safe.
@@ -265,7 +261,6 @@ fn until_refused(client: &mut FrameClient, pieces: impl Iterator<Item = Vec<u8>>
     }
 }
 
-// row: 164
 #[test]
 fn floods_of_frames_that_carry_nothing_close_the_connection() {
     let (_backend, proxy) = proxy();
@@ -286,7 +281,6 @@ fn floods_of_frames_that_carry_nothing_close_the_connection() {
     }
 }
 
-// row: 164
 #[test]
 fn rapid_reset_closes_the_connection_and_spares_the_servers() {
     let backend = Backend::http(|_| Reply::ok("late").after(500));
@@ -307,7 +301,6 @@ fn rapid_reset_closes_the_connection_and_spares_the_servers() {
     assert_eq!(proxy.client("web").ask(get("/", &[])).status, 200);
 }
 
-// row: 164
 #[test]
 fn a_header_list_without_end_is_refused() {
     let (backend, proxy) = proxy();
@@ -329,7 +322,6 @@ fn a_header_list_without_end_is_refused() {
     assert!(status == Some(431) || reset.is_some(), "{status:?} {reset:?}");
 }
 
-// row: 164
 #[test]
 fn streams_above_the_limit_are_refused_and_the_others_served() {
     let backend = Backend::http(|_| Reply::ok("late").after(300));
@@ -347,7 +339,6 @@ fn streams_above_the_limit_are_refused_and_the_others_served() {
     assert_eq!(client.answer(1).0, Some(200));
 }
 
-// row: 164
 #[test]
 fn a_client_that_does_not_read_holds_up_the_server_and_no_memory() {
     const BODY: usize = 8 << 20;
@@ -372,7 +363,6 @@ fn a_client_that_does_not_read_holds_up_the_server_and_no_memory() {
     assert_eq!(client.answer(1).1.len(), BODY);
 }
 
-// row: 164
 #[test]
 fn a_server_that_does_not_read_holds_up_the_client() {
     let backend = Backend::raw(|connection, _| {
@@ -407,7 +397,6 @@ fn a_server_that_does_not_read_holds_up_the_client() {
     assert_eq!((status, String::from_utf8(body)), (Some(200), Ok(format!("{BODY:08}"))));
 }
 
-// row: 164
 #[test]
 fn a_soft_stop_says_goaway_and_serves_what_runs() {
     let backend = Backend::http(|_| Reply::ok("late").after(700));

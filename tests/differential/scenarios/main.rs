@@ -31,4 +31,6 @@ mod state;
 mod stats_page;
 mod stick;
 mod support;
+mod tls;
+mod upgrade_to_http;
 mod varnishtest;

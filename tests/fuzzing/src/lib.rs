@@ -2,7 +2,9 @@
 //! must hold whatever comes in. Owns no grammar and no fuzzing engine: the targets in `fuzz/` give these functions to
 //! one, and the test `fuzz_corpus_replays` gives them every file of the corpus.
 
+mod client_hello;
 mod config;
+mod keepalived_config;
 mod proxy_header;
 mod rule_text;
 mod runtime_api;
@@ -16,11 +18,13 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("advert", virtual_router::advert),
     ("cli", runtime_api::cli),
+    ("client_hello", client_hello::client_hello),
     ("config", config::config),
     ("expression", rule_text::expression),
     ("http_chunks", http::fuzz::chunks),
     ("http_request", http_request),
     ("http_response", http_response),
+    ("keepalived_config", keepalived_config::keepalived_config),
     ("log_format", rule_text::log_format),
     ("patterns", rule_text::patterns),
     ("proxy_header", proxy_header::proxy_header),

@@ -190,7 +190,7 @@ impl Drop for Daemon {
 }
 
 /// The binary to test.
-fn hawser() -> PathBuf {
+pub fn hawser() -> PathBuf {
     if let Some(path) = std::env::var_os("HAWSER_BIN") {
         return path.into();
     }
@@ -207,6 +207,8 @@ pub fn thread_on<T: Send + 'static>(
     std::thread::spawn(move || {
         let namespace = File::open(path).expect("the host is there");
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("we may");
+        // What measures must not wait behind what it measures, nor behind other work of the machine.
+        let _ = sys::realtime::schedule_round_robin(1);
         inside()
     })
 }
@@ -218,23 +220,13 @@ const PORT: u16 = 7777;
 pub fn answer_probes(host: &str, name: u8) {
     // The thread lives as long as the lab's process.
     drop(thread_on(host, move || {
-        let sockets = ["0.0.0.0", "::"].map(|any| {
-            let address: IpAddr = any.parse().expect("an address");
-            UdpSocket::bind(SocketAddr::new(address, PORT))
-        });
-        // `::` takes IPv4 too where that comes first; one of both is enough.
-        for socket in sockets.into_iter().flatten() {
-            std::thread::spawn(move || {
-                let mut buffer = [0; 64];
-                while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-                    buffer[8] = name;
-                    // A client that went away is no matter.
-                    let _ = socket.send_to(&buffer[..length.max(9)], from);
-                }
-            });
-        }
-        loop {
-            std::thread::park();
+        // `::` takes IPv4 too.
+        let socket = UdpSocket::bind(("::", PORT)).expect("the port is free");
+        let mut buffer = [0; 64];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            buffer[8] = name;
+            // A client that went away is no matter.
+            let _ = socket.send_to(&buffer[..length.max(9)], from);
         }
     }));
 }
@@ -252,6 +244,18 @@ impl Probes {
     pub fn outage(&self) -> Duration {
         let gaps = self.answers.windows(2).map(|pair| pair[1].0 - pair[0].0);
         gaps.max().unwrap_or(Duration::MAX)
+    }
+
+    /// Probes that nobody answered.
+    pub fn lost(&self) -> usize {
+        self.sent.saturating_sub(self.answers.len())
+    }
+
+    /// The longest time between the last answer of one host and the first of another: what a change of masters cost, without
+    /// what a busy machine adds elsewhere.
+    pub fn change(&self) -> Option<Duration> {
+        let pairs = self.answers.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+        pairs.map(|pair| pair[1].0 - pair[0].0).max()
     }
 
     /// Who answered last.
@@ -306,6 +310,13 @@ fn probe(target: SocketAddr, stopped: &AtomicBool) -> Probes {
                 break;
             }
             std::thread::sleep((next - now).min(Duration::from_micros(200)));
+        }
+    }
+    // What is on its way still.
+    std::thread::sleep(Duration::from_millis(100));
+    while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+        if length > 8 {
+            probes.answers.push((Instant::now(), buffer[8]));
         }
     }
     probes

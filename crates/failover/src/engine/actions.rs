@@ -6,10 +6,14 @@ use crate::channel::Notice;
 use crate::log::Level;
 use crate::office::notify::{Happening, Subject, Told};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use vrrp::node::NodeAction;
 use vrrp::router::{Action, Notification, NotifyEvent};
 use vrrp::{Advert, Interval, RouterId};
+
+/// How long one that left holds its addresses for a successor that takes over at once: longer than the `vrrp` crate's
+/// spread of successors and what a busy machine adds, shorter than anybody else's skew.
+const HAND_OVER_PATIENCE: Duration = Duration::from_millis(30);
 
 /// Actions of one round. Each event makes a handful; this is for a core that never stops.
 const ACTIONS_MAX: usize = 100_000;
@@ -17,7 +21,7 @@ const ACTIONS_MAX: usize = 100_000;
 impl Engine {
     pub(super) fn carry_out(&mut self, now: Instant) {
         for _ in 0..ACTIONS_MAX {
-            let Some(action) = self.node.poll_action() else { return };
+            let Some(action) = self.node.poll_action() else { break };
             match action {
                 NodeAction::Router(id, action) => self.act(now, id, action),
                 NodeAction::GroupNotify(id, notification) => {
@@ -30,13 +34,42 @@ impl Engine {
                 }
             }
         }
+        for slot in &mut self.slots {
+            slot.resigned = false;
+        }
+    }
+
+    /// Lets go of addresses whose successor did not speak in time.
+    pub(super) fn release_due(&mut self, now: Instant) {
+        for index in 0..self.slots.len() {
+            if self.slots[index].release_at.is_some_and(|at| at <= now) {
+                self.release(index);
+            }
+        }
+    }
+
+    /// Lets go of addresses that were held for a successor.
+    pub(super) fn release(&mut self, index: usize) {
+        if self.slots[index].release_at.take().is_some() {
+            self.remove_addresses(index);
+        }
     }
 
     pub(super) fn act(&mut self, now: Instant, id: RouterId, action: Action) {
         match action {
             Action::SendAdvert { priority, interval } => self.send_advert(id.0, priority, interval),
             Action::AddAddresses { accept } => self.add_addresses(id.0, accept),
-            Action::RemoveAddresses => self.remove_addresses(id.0),
+            Action::RemoveAddresses => {
+                let slot = &mut self.slots[id.0];
+                let hands_over = slot.resigned && self.node.router(id).config().fast_hand_over;
+                if hands_over && slot.holdings.is_held && !slot.holdings.addresses.is_empty() {
+                    // Clients find us until the successor has told them where it is: no packet is lost between.
+                    slot.release_at = Some(now + HAND_OVER_PATIENCE);
+                } else {
+                    slot.release_at = None;
+                    self.remove_addresses(id.0);
+                }
+            }
             Action::Announce { rounds } => self.announce(now, id.0, rounds),
             Action::CancelAnnouncements => self.announcer.cancel(id.0),
             Action::Notify(notification) => {
@@ -94,6 +127,7 @@ impl Engine {
             }
         }
         if priority == 0 {
+            slot.resigned = true;
             self.memory.forget(slot.memory);
         } else {
             self.memory.spoke(slot.memory, slot.wire.ah_sequence());
@@ -109,6 +143,7 @@ impl Engine {
 
     fn add_addresses(&mut self, index: usize, accept: bool) {
         let slot = &mut self.slots[index];
+        slot.release_at = None;
         let name = slot.plan.model.name.clone();
         if !accept && !slot.filtered {
             let locals = slot.holdings.locals();

@@ -47,6 +47,24 @@ impl Holdings {
         instance: &model::Instance,
         interface: Option<u32>,
     ) -> (Self, Vec<String>) {
+        let told = instance.addresses.iter().map(|address| (address, true));
+        let addresses = told.chain(instance.excluded_addresses.iter().map(|one| (one, false)));
+        Self::of(interfaces, interface, addresses, &instance.routes, &instance.rules)
+    }
+
+    /// What `static_ipaddress`, `static_routes` and `static_rules` hold.
+    pub fn of_statics(interfaces: &Interfaces, model: &model::Model) -> (Self, Vec<String>) {
+        let addresses = model.static_addresses.iter().map(|address| (address, false));
+        Self::of(interfaces, None, addresses, &model.static_routes, &model.static_rules)
+    }
+
+    fn of<'a>(
+        interfaces: &Interfaces,
+        interface: Option<u32>,
+        addresses: impl Iterator<Item = (&'a model::Address, bool)>,
+        routes: &[model::Route],
+        rules: &[model::Rule],
+    ) -> (Self, Vec<String>) {
         let mut missing = Vec::new();
         let mut find = |name: &Option<String>| match name {
             None => interface,
@@ -59,24 +77,18 @@ impl Holdings {
             }
         };
         let mut holdings = Self::default();
-        let told = instance.addresses.iter().map(|address| (address, true));
-        for (address, advertised) in told.chain(instance.excluded_addresses.iter().map(|one| (one, false))) {
+        for (address, advertised) in addresses {
             if let Some(index) = find(&address.interface) {
-                let track = address.track;
-                holdings.addresses.push(Held {
-                    address: kernel_address(address, index),
-                    track,
-                    advertised,
-                    is_set: false,
-                });
+                let (track, address) = (address.track, kernel_address(address, index));
+                holdings.addresses.push(Held { address, track, advertised, is_set: false });
             }
         }
-        for route in &instance.routes {
+        for route in routes {
             if let Some(resolved) = kernel_route(route, &mut find) {
                 holdings.routes.push((resolved, route.track));
             }
         }
-        holdings.rules = instance.rules.iter().map(|rule| (kernel_rule(rule), rule.track)).collect();
+        holdings.rules = rules.iter().map(|rule| (kernel_rule(rule), rule.track)).collect();
         (holdings, missing)
     }
 

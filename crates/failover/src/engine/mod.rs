@@ -134,7 +134,8 @@ impl Engine {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let mut buffer = vec![0; PACKET_LENGTH_MAX];
         while self.stopping.is_none() {
-            let deadline = earliest(self.node.poll_timeout(), self.announcer.deadline());
+            let releases = self.slots.iter().filter_map(|slot| slot.release_at).min();
+            let deadline = earliest(earliest(self.node.poll_timeout(), self.announcer.deadline()), releases);
             let timeout = deadline.map(|deadline| until(deadline, Instant::now()));
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
@@ -153,6 +154,7 @@ impl Engine {
                 self.lateness_max = self.lateness_max.max(late);
             }
             self.node.handle_timeout(now);
+            self.release_due(now);
             if let Err(error) = self.announcer.handle_timeout(now) {
                 self.log(Level::Info, format!("Error sending gratuitous ARP/NA: {error}"));
             }
@@ -335,6 +337,7 @@ impl Engine {
         match slot.wire.receive(wall_time(), &datagram) {
             Ok(received) => {
                 slot.heard = Some(received.advert);
+                let successor = slot.release_at.is_some() && received.advert.priority > 0;
                 if let Some(vrrp::packet::Remark::Addresses(what)) = received.remark
                     && slot.first_time(&what)
                 {
@@ -342,6 +345,9 @@ impl Engine {
                     self.log(Level::Info, line);
                 }
                 self.node.handle_advert(now, RouterId(index), &received.advert);
+                if successor {
+                    self.release(index);
+                }
                 // At once: an answer to a lesser master does not wait for the other sockets.
                 self.carry_out(now);
             }

@@ -70,10 +70,28 @@ impl Engine {
         self.stopping = Some(release);
         self.node.stop(now);
         self.carry_out(now);
+        self.wait_for_successors();
         if release {
             self.filter.remove(&mut self.kernel);
         }
         self.notices.send(Notice::Stopped);
+    }
+
+    /// At the end: until each successor has spoken, or none has in time.
+    fn wait_for_successors(&mut self) {
+        let mut buffer = vec![0; super::PACKET_LENGTH_MAX];
+        while let Some(at) = self.slots.iter().filter_map(|slot| slot.release_at).min() {
+            let mut events = Vec::with_capacity(super::EVENTS_MAX);
+            let timeout = super::until(at, Instant::now());
+            let space = rustix::buffer::spare_capacity(&mut events);
+            if rustix::event::epoll::wait(&self.epoll, space, Some(&timeout)).is_err() {
+                break;
+            }
+            self.read_adverts(&mut buffer);
+            // The readable things that are nobody's now end no wait: the deadline does.
+            self.release_due(Instant::now());
+            self.read_netlink();
+        }
     }
 
     /// Takes another plan: instances of the same name go on, their adverts without a gap.

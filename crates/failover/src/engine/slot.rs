@@ -7,7 +7,7 @@ use crate::interfaces::Interfaces;
 use crate::plan::InstancePlan;
 use keepalived_config::model::Transport;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sys::raw::Family;
 use vrrp::packet::{PROTOCOL_AH, PROTOCOL_VRRP};
 use vrrp::{Advert, Authentication, Counter, Discard, Wire};
@@ -32,6 +32,10 @@ pub struct Slot {
     /// Reasons that were logged in this state: one line each.
     pub logged: Vec<Counter>,
     pub send_failed: bool,
+    /// It said that it leaves, in this round of actions.
+    pub resigned: bool,
+    /// It left, and holds its addresses until a successor speaks, or until then.
+    pub release_at: Option<Instant>,
     /// Whether the filter drops packets to its addresses.
     pub filtered: bool,
 }
@@ -52,6 +56,8 @@ impl Slot {
             last_transition: Duration::ZERO,
             logged: Vec::new(),
             send_failed: false,
+            resigned: false,
+            release_at: None,
             filtered: false,
         }
     }

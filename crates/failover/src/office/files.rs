@@ -89,7 +89,10 @@ fn read(path: &Path) -> i64 {
     let text = text.trim_start();
     let end = text
         .char_indices()
-        .find(|(at, character)| !character.is_ascii_digit() && !(*at == 0 && matches!(character, '-' | '+')))
+        .find(|(at, character)| {
+            let is_sign = *at == 0 && matches!(character, '-' | '+');
+            !is_sign && !character.is_ascii_digit()
+        })
         .map_or(text.len(), |(at, _)| at);
     text[..end].parse().unwrap_or(0)
 }

@@ -140,7 +140,7 @@ impl Queue {
     }
 
     /// The program to start now, if none runs.
-    pub fn next(&mut self) -> Option<Run> {
+    pub fn take_next(&mut self) -> Option<Run> {
         if self.is_running {
             return None;
         }
@@ -203,9 +203,9 @@ mod tests {
         let run = Run { command: command("a").expect("some"), more: Vec::new() };
         let mut queue = Queue::default();
         assert_eq!(queue.push(vec![run.clone(); QUEUE_LENGTH_MAX + 2]), 2);
-        assert!(queue.next().is_some());
-        assert!(queue.next().is_none());
+        assert!(queue.take_next().is_some());
+        assert!(queue.take_next().is_none());
         queue.ended();
-        assert!(queue.next().is_some());
+        assert!(queue.take_next().is_some());
     }
 }

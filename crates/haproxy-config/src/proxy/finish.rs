@@ -12,7 +12,10 @@ use crate::scope;
 use crate::server::resolve_track;
 use ::rules::log_format::{BuiltIn, Dialect};
 use ::rules::stick_table::{DataType, KeyType};
-use ::rules::{AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction};
+use ::rules::{
+    AclSet, Expr, HttpAction, ParseContext, Place, PlaceSet, ProxyId, ServerId, StreamAction, TcpAction,
+    TcpRule,
+};
 use ::rules::{ValueType, cast_exists};
 use diag::{Diagnostic, Span};
 use std::collections::{BTreeSet, HashMap};
@@ -434,7 +437,8 @@ fn log_targets(draft: &mut Draft, global: &Global) {
 
 /// Settings that only HTTP mode understands are dropped elsewhere, with a warning where HAProxy gives one.
 fn only_http(draft: &mut Draft, context: &mut Context<'_>) {
-    if draft.proxy.mode == Mode::Http {
+    let switches = |rule: &TcpRule| matches!(rule.action, TcpAction::SwitchModeHttp { .. });
+    if draft.proxy.mode == Mode::Http || draft.proxy.tcp_request_content.iter().any(switches) {
         return;
     }
     let title = title_of(&draft.proxy);

@@ -99,7 +99,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     flag("no-tlsv13", Works, tls_flag, "no TLS 1.3"),
     flag("no-verifyhost", Works, assign!(tls.verify_host = None), "undo `verifyhost` of a default"),
     flag("non-stick", Works, assign!(server.non_stick = true), "never stored in stick tables"),
-    row("npn", Refused("NPN is not implemented: use `alpn`"), skip_word, "protocols offered by NPN"),
+    row("npn", ParsedOnly("servers of today negotiate by `alpn`"), skip_word, "protocols offered by NPN"),
     row("observe", Works, observe, "judge the server's health by its traffic"),
     row("on-error", Works, on_error, "what happens when `observe` sees too many errors"),
     row("on-marked-down", Works, on_marked_down, "what happens to sessions of a server that goes down"),

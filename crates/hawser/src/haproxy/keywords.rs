@@ -12,10 +12,9 @@ const CLASSES: &[(&str, Print)] = &[
     ("cfg", listing::configuration_keywords),
     ("cli", commands),
     ("cnv", listing::converters),
-    // Nothing sits between both sides of a stream yet, and no service is built in.
-    ("flt", || "# List of registered filter names:\n".to_owned()),
+    ("flt", filters),
     ("smp", listing::sample_fetches),
-    ("svc", || "# List of registered service names:\n".to_owned()),
+    ("svc", || "# List of registered service names:\nprometheus-exporter\n".to_owned()),
 ];
 
 /// The keywords of these classes, in the order asked for. A class that nobody knows prints nothing, as in HAProxy.
@@ -26,6 +25,12 @@ pub fn list(classes: &[String]) -> String {
         named.for_each(|(_, print)| text.push_str(&print()));
     }
     text
+}
+
+/// What may stand between both sides of a stream, with the marks that tools look for.
+fn filters() -> String {
+    let names = "bwlim-in [BWLIM]\nbwlim-out [BWLIM]\ncache [CACHE]\ncompression [COMP]\n";
+    format!("# List of registered filter names:\n{names}")
 }
 
 /// Commands of the runtime API, and whose: the master's or the workers'.
@@ -68,7 +73,7 @@ mod tests {
     fn only_the_classes_asked_for_are_printed() {
         assert!(
             list(&["svc".to_owned(), "flt".to_owned()])
-                .starts_with("# List of registered service names:\n# ")
+                .starts_with("# List of registered service names:\nprometheus-exporter\n# ")
         );
         assert_eq!(list(&["nonsense".to_owned()]), "");
     }

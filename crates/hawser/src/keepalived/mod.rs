@@ -80,7 +80,10 @@ fn start(program: &OsStr, words: &[OsString], arguments: Arguments) -> ExitCode 
         settings,
         Box::new(move || {
             let (model, text, _) = load(&arguments);
-            model.ok_or(text)
+            match model {
+                Some(model) => Ok((model, text)),
+                None => Err(text),
+            }
         }),
     )
 }

@@ -535,6 +535,12 @@ static FILE: &[Keyword<FileDraft>] = &[
         },
         "factor on its number",
     ),
+    line(
+        "dynamic",
+        Status::Refused("the number always counts: remove this line"),
+        |_, _, _| Ok(()),
+        "old: the number counts",
+    ),
 ];
 
 fn file(server: &mut RealServerDraft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {

@@ -7,8 +7,6 @@ use std::collections::HashMap;
 
 /// Substitutions within substitutions.
 const DEPTH_MAX: usize = 64;
-/// Lines that one load may expand to.
-const LINES_MAX: usize = 4 << 20;
 /// Bytes of one line after substitutions.
 const LINE_LENGTH_MAX: usize = 1 << 20;
 
@@ -21,6 +19,7 @@ pub(super) struct Expander<'h> {
     pub directory: String,
     random: Random,
     lines: usize,
+    lines_max: usize,
     /// The limit was told.
     exhausted: bool,
 }
@@ -34,7 +33,7 @@ enum Reference<'l> {
 }
 
 impl<'h> Expander<'h> {
-    pub fn new(host: &'h dyn Host, config_id: Option<&str>, seed: u64) -> Expander<'h> {
+    pub fn new(host: &'h dyn Host, config_id: Option<&str>, seed: u64, lines_max: usize) -> Expander<'h> {
         let config_id = match config_id {
             Some(id) => id.to_owned(),
             // The node name up to its first dot.
@@ -47,6 +46,7 @@ impl<'h> Expander<'h> {
             directory: String::new(),
             random: Random(seed),
             lines: 0,
+            lines_max,
             exhausted: false,
         }
     }
@@ -134,8 +134,8 @@ impl<'h> Expander<'h> {
             }
             None => {
                 self.lines += 1;
-                if self.lines > LINES_MAX {
-                    let message = format!("the configuration expands to more than {LINES_MAX} lines");
+                if self.lines > self.lines_max {
+                    let message = format!("the configuration expands to more than {} lines", self.lines_max);
                     self.fail(line.whole(), message, report);
                     return;
                 }

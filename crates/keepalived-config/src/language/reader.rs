@@ -20,6 +20,8 @@ pub(crate) struct ReaderOptions {
     pub check_includes: bool,
     /// Of `${_RANDOM}`.
     pub seed: u64,
+    /// Lines after all substitutions.
+    pub lines_max: usize,
 }
 
 /// Which problems of an include are errors.
@@ -87,7 +89,7 @@ impl<'h> Reader<'h> {
     pub fn new(host: &'h dyn Host, options: &ReaderOptions) -> Reader<'h> {
         Reader {
             host,
-            expander: Expander::new(host, options.config_id.as_deref(), options.seed),
+            expander: Expander::new(host, options.config_id.as_deref(), options.seed, options.lines_max),
             checks: if options.check_includes { IncludeChecks::ALL } else { IncludeChecks::default() },
             tree: Tree::new(),
             files: 0,

@@ -1,7 +1,7 @@
 //! `~SEQ(var, start, step, end)`, `~SEQx(…)` and `~LST(var, value, …)`.
 
 /// Steps of one sequence.
-const STEPS_MAX: usize = 1 << 20;
+const STEPS_MAX: usize = 1 << 16;
 
 /// Names to bind, and the values of each round.
 #[derive(Debug, PartialEq, Eq)]

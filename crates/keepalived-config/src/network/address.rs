@@ -4,7 +4,7 @@ use super::{Entry, LineOption, Place, numbers, option};
 use crate::arguments::{Arguments, prefix};
 use crate::context::{Context, Outcome, fail};
 use crate::host::NumberNames;
-use crate::keywords::unknown;
+use crate::keywords::{advise_unfinished, unknown};
 use crate::language::Word;
 use crate::model::{Address, AddressFlags, Prefix};
 use diag::{Diagnostic, Span};
@@ -85,7 +85,10 @@ pub(crate) fn read(
     };
     while let Some(word) = arguments.next() {
         match OPTIONS.iter().find(|row| row.name == word.value) {
-            Some(row) => (row.read)(&mut draft, arguments, context)?,
+            Some(row) => {
+                advise_unfinished("address line", &word, context);
+                (row.read)(&mut draft, arguments, context)?;
+            }
             None => {
                 let mut error = unknown("word", &word, "this address line", names());
                 if prefix(&word, None).is_ok() {
@@ -109,6 +112,7 @@ pub(crate) fn missing_interface(name: &str, span: Span, context: &mut Context<'_
     if context.dynamic_interfaces {
         context.advise(Diagnostic::notice(span, format!("interface `{name}` is not there yet")));
     } else {
+        context.interface_missing = true;
         context.problem(
             Diagnostic::warning(span, format!("interface `{name}` is not there"))
                 .with_help("set `dynamic_interfaces` in global_defs if it comes later"),

@@ -4,7 +4,7 @@ use super::{Entry, LineOption, Place, address::missing_interface, numbers, optio
 use crate::arguments::{Arguments, address, any_base, integer, prefix};
 use crate::context::{Context, Outcome, fail};
 use crate::host::NumberNames;
-use crate::keywords::unknown;
+use crate::keywords::{advise_unfinished, unknown};
 use crate::language::Word;
 use crate::model::{Destination, Family, Metric, NextHop, Prefix, Route, RouteKind, RouteMetrics, RouteMode};
 use diag::{Diagnostic, Span};
@@ -121,7 +121,8 @@ static KINDS: &[(&str, RouteKind)] = &[
 
 /// The words a line may have, for the docs.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    OPTIONS.iter().map(|row| row.name).chain(KINDS.iter().map(|row| row.0))
+    // `weight` stands in `nexthop` only, which reads it itself.
+    OPTIONS.iter().map(|row| row.name).chain(KINDS.iter().map(|row| row.0)).chain(["weight"])
 }
 
 pub(crate) fn read(
@@ -165,6 +166,7 @@ pub(crate) fn read(
     };
     while let Some(word) = arguments.next() {
         if let Some(row) = OPTIONS.iter().find(|row| row.name == word.value) {
+            advise_unfinished("route line", &word, context);
             (row.read)(&mut draft, arguments, context)?;
         } else if let Some((_, kind)) = KINDS.iter().find(|row| row.0 == word.value) {
             draft.route.kind = *kind;

@@ -6,7 +6,7 @@ use super::{
 use crate::arguments::{Arguments, any_base, prefix};
 use crate::context::{Context, Outcome, fail};
 use crate::host::NumberNames;
-use crate::keywords::unknown;
+use crate::keywords::{advise_unfinished, unknown};
 use crate::language::Word;
 use crate::model::{Family, Prefix, Rule, RuleAction};
 use diag::Span;
@@ -153,7 +153,10 @@ pub(crate) fn read(arguments: Args<'_, '_>, place: Place, context: &mut Context<
     };
     while let Some(word) = arguments.next() {
         match OPTIONS.iter().find(|row| row.name == word.value) {
-            Some(row) => (row.read)(&mut draft, arguments, context)?,
+            Some(row) => {
+                advise_unfinished("rule line", &word, context);
+                (row.read)(&mut draft, arguments, context)?;
+            }
             None => action(&mut draft, &word)?,
         }
     }

@@ -1,17 +1,17 @@
 //! Drafts to instances and groups: defaults, names to ids, and the rules between keywords, as keepalived applies them.
 
 use super::TrackingDraft;
-use super::group::GroupDraft;
+use super::group::{self, GroupDraft};
 use super::instance::InstanceDraft;
 use crate::context::Context;
 use crate::model::{
     Accept, Authentication, Family, Garp, Global, Instance, InstanceId, InstanceNotify, Model, OwnInterface,
-    Peer, SyncGroup, SyncGroupId, Tracked, Tracking, Transport, Version, WantedState,
+    Peer, Tracked, Tracking, Transport, Version, WantedState,
 };
 use crate::network::Entry;
 use crate::track::TrackedDraft;
 use diag::{Diagnostic, Span};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub(crate) fn finish(
 ) {
     let names = Names::of(model);
     let mut ids: HashMap<String, (InstanceId, Span)> = HashMap::new();
+    let mut broken: HashSet<String> = HashSet::new();
     for draft in instances {
         if let Some((_, first)) = ids.get(&draft.name.value) {
             context.push_alert(
@@ -44,21 +45,23 @@ pub(crate) fn finish(
             continue;
         }
         let id = InstanceId(model.instances.len() as u32);
+        let draft_name = draft.name.value.clone();
         ids.insert(draft.name.value.clone(), (id, draft.name.span));
         if let Some(instance) = instance(draft, &model.global, &names, context) {
             model.instances.push(instance);
         } else {
-            // The load has failed; a placeholder would only hide mistakes in what follows.
-            ids.retain(|_, (known, _)| *known != id);
+            // The load has failed already; who names it must not be told that it is unknown.
+            ids.remove(&draft_name);
+            broken.insert(draft_name);
         }
     }
     for draft in groups {
-        group(draft, &ids, &names, model, context);
+        group::finish_group(draft, &ids, &broken, &names, model, context);
     }
 }
 
 /// Names of things to watch, with their default weights.
-struct Names {
+pub(super) struct Names {
     scripts: HashMap<String, (u32, i32, bool)>,
     files: HashMap<String, (u32, i32, bool)>,
     processes: HashMap<String, (u32, i32, bool)>,
@@ -115,7 +118,7 @@ fn resolve<T>(
     resolved
 }
 
-fn tracking(
+pub(super) fn tracking(
     draft: TrackingDraft,
     own_interface: Option<&str>,
     names: &Names,
@@ -198,10 +201,10 @@ fn instance(
     let priority = match draft.priority {
         Some((priority, _)) => priority,
         // An owner by what it wishes: keepalived does the same.
-        None if wanted == WantedState::Master => PRIORITY_OWNER,
+        None if wanted == WantedState::Master && !draft.broken => PRIORITY_OWNER,
         None => PRIORITY_DEFAULT,
     };
-    if let (None, Some((WantedState::Master, span))) = (draft.priority, draft.state) {
+    if let (None, Some((WantedState::Master, span)), false) = (draft.priority, draft.state, draft.broken) {
         context.advise(
             Diagnostic::warning(
                 span,
@@ -219,6 +222,8 @@ fn instance(
     let transport = transport(&draft, family, global, context);
     let garp = garp(&draft, global, strict);
     let lower_default = global.lower_priority_no_advert.unwrap_or(strict);
+    let own_name = draft.interface.as_ref().map(|word| word.value.clone());
+    let tracking = tracking(std::mem::take(&mut draft.tracking), own_name.as_deref(), names, context);
     if !complete {
         return None;
     }
@@ -277,7 +282,7 @@ fn instance(
         routes: entries(draft.routes),
         rules: entries(draft.rules),
         promote_secondaries: draft.promote_secondaries,
-        tracking: tracking(draft.tracking, interface.as_deref(), names, context),
+        tracking,
         notify: notify(draft.notify, global, false),
         receive_buffer: draft.receive_buffer,
         sync_daemon_interface: draft.sync_daemon_interface,
@@ -286,7 +291,7 @@ fn instance(
     })
 }
 
-fn notify(draft: super::notify::NotifyDraft, global: &Global, group: bool) -> InstanceNotify {
+pub(super) fn notify(draft: super::notify::NotifyDraft, global: &Global, group: bool) -> InstanceNotify {
     let smtp = &global.smtp;
     // keepalived mails for groups as soon as there is a recipient to mail to; instances have to ask.
     let default =
@@ -636,130 +641,4 @@ fn own_interface(
         OwnInterface::None | OwnInterface::Macvlan { .. } | OwnInterface::Ipvlan { .. } => {}
     }
     own
-}
-
-fn group(
-    draft: GroupDraft,
-    ids: &HashMap<String, (InstanceId, Span)>,
-    names: &Names,
-    model: &mut Model,
-    context: &mut Context<'_>,
-) {
-    let name = draft.name.value;
-    let at = draft.name.span;
-    if let Some(first) = model.sync_groups.iter().find(|group| group.name == name) {
-        context.push_alert(
-            Diagnostic::alert(at, format!("vrrp_sync_group `{name}` is defined twice"))
-                .with_note(first.span, "first here"),
-        );
-        return;
-    }
-    let id = SyncGroupId(model.sync_groups.len() as u32);
-    let mut members = Vec::new();
-    for member in &draft.members {
-        let Some((instance, _)) = ids.get(&member.value) else {
-            context.push_alert(*crate::keywords::unknown(
-                "instance",
-                member,
-                "this group",
-                ids.keys().map(String::as_str),
-            ));
-            continue;
-        };
-        let instance = *instance;
-        let owner = model.instances.get(instance.index()).and_then(|instance| instance.sync_group);
-        match owner {
-            Some(other) => {
-                let in_other = model.sync_groups.get(other.index()).map_or(at, |group| group.span);
-                context.push_alert(
-                    Diagnostic::alert(member.span, format!("`{}` is in a sync group already", member.value))
-                        .with_note(in_other, "this one"),
-                );
-            }
-            None => {
-                if let Some(target) = model.instances.get_mut(instance.index()) {
-                    target.sync_group = Some(id);
-                    members.push(instance);
-                }
-            }
-        }
-    }
-    match members.len() {
-        0 if context.report.alerts() == 0 => {
-            context.adjust(at, format!("sync group `{name}` has no instances: it does nothing"));
-        }
-        1 => {
-            context.adjust(at, format!("sync group `{name}` has one instance only: nothing is synchronised"))
-        }
-        _ => {}
-    }
-    let tracking = tracking(draft.tracking, None, names, context);
-    if !draft.tracking_weight {
-        drop_weights(&members, model, at, context);
-    }
-    check_double(&members, &tracking, model, at, context);
-    let notify = notify(draft.notify, &model.global, true);
-    model.sync_groups.push(SyncGroup {
-        name,
-        span: at,
-        members,
-        tracking,
-        notify,
-        tracking_weight: draft.tracking_weight,
-    });
-}
-
-/// What members watch with a weight would pull the group apart.
-fn drop_weights(members: &[InstanceId], model: &mut Model, at: Span, context: &mut Context<'_>) {
-    for member in members {
-        let Some(instance) = model.instances.get_mut(member.index()) else {
-            continue;
-        };
-        let tracking = &mut instance.tracking;
-        let before =
-            tracking.scripts.len() + tracking.files.len() + tracking.processes.len() + tracking.bfd.len();
-        tracking.scripts.retain(|tracked| tracked.weight == 0);
-        tracking.files.retain(|tracked| tracked.weight == 0);
-        tracking.processes.retain(|tracked| tracked.weight == 0);
-        tracking.bfd.retain(|tracked| tracked.weight == 0);
-        let after =
-            tracking.scripts.len() + tracking.files.len() + tracking.processes.len() + tracking.bfd.len();
-        if after < before {
-            context.problem(
-                Diagnostic::warning(
-                    instance.span,
-                    format!(
-                        "`{}` is in a sync group: what it watches with a weight is ignored",
-                        instance.name
-                    ),
-                )
-                .with_note(at, "the group")
-                .with_help("let the group watch it, or write `sync_group_tracking_weight` into the group"),
-            );
-        }
-    }
-}
-
-/// The same interface watched by an instance and its group.
-fn check_double(
-    members: &[InstanceId],
-    tracking: &Tracking,
-    model: &Model,
-    at: Span,
-    context: &mut Context<'_>,
-) {
-    for instance in members.iter().filter_map(|member| model.instances.get(member.index())) {
-        for tracked in &tracking.interfaces {
-            let own = instance.interface.as_ref() == Some(&tracked.what);
-            if own || instance.tracking.interfaces.iter().any(|other| other.what == tracked.what) {
-                context.problem(
-                    Diagnostic::warning(
-                        instance.span,
-                        format!("`{}` is watched by `{}` and by its group", tracked.what, instance.name),
-                    )
-                    .with_note(at, "the group"),
-                );
-            }
-        }
-    }
 }

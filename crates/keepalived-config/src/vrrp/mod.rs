@@ -6,6 +6,7 @@ mod group;
 mod instance;
 mod lint;
 mod notify;
+mod travel;
 
 pub(crate) use finish::finish;
 pub(crate) use group::{GroupDraft, SYNC_GROUP, read_group};

@@ -9,6 +9,7 @@
 
 mod environment;
 mod external;
+mod http2;
 mod observe;
 mod operator;
 mod outcome;

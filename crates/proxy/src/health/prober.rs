@@ -2,13 +2,14 @@
 
 use super::environment::CheckEnvironment;
 use super::external;
+use super::http2::Http2Check;
 use super::outcome::Probe;
 use crate::net::{ConnectOptions, SocketTuning, Stream, TlsStream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
 use crate::worker::Shared;
 use checks::{Action, ConnectTo, Conversation, Outcome, Recipe, Settings};
-use haproxy_config::model::ProxyProtocol;
+use haproxy_config::model::{Protocol, ProxyProtocol};
 use rules::Peer;
 use std::future::poll_fn;
 use std::io;
@@ -29,6 +30,8 @@ enum Unreachable {
 enum Wire {
     None,
     Open(Stream),
+    /// The same of a check that speaks HTTP/2.
+    Http2(Box<Http2Check>),
     /// Was established and reset before we looked; the system's words for it.
     Reset(String),
 }
@@ -130,8 +133,20 @@ async fn open(
                     None => return Wire::None,
                 }
             }
+            let http2 = conversation.speaks_http() && speaks_http2(server, probe, to, &stream);
             conversation.handle_connected(Instant::now());
-            Wire::Open(stream)
+            if !http2 {
+                return Wire::Open(stream);
+            }
+            let tune = &shared.state.model.global.tune;
+            match bounded(conversation, Http2Check::start(stream, tune)).await {
+                Some(Ok(check)) => Wire::Http2(Box::new(check)),
+                Some(Err(error)) => {
+                    conversation.handle_error(Instant::now(), &words(&error));
+                    Wire::None
+                }
+                None => Wire::None,
+            }
         }
         // A SYN is refused, never reset: the server accepted, and hung up before this task ran.
         Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
@@ -153,6 +168,13 @@ async fn open(
 async fn send(conversation: &mut Conversation, wire: &mut Wire, bytes: &[u8]) {
     let stream = match wire {
         Wire::Open(stream) => stream,
+        Wire::Http2(check) => {
+            return match bounded(conversation, check.send(bytes)).await {
+                Some(Ok(())) => conversation.handle_sent(Instant::now()),
+                Some(Err(error)) => conversation.handle_error(Instant::now(), &words(&error)),
+                None => {}
+            };
+        }
         Wire::Reset(words) => return conversation.handle_error(Instant::now(), words),
         Wire::None => {
             return conversation.handle_error(Instant::now(), "Transport endpoint is not connected");
@@ -170,11 +192,28 @@ async fn receive(conversation: &mut Conversation, wire: &mut Wire, ended: bool) 
     let mut buffer = [0; READ_SIZE];
     let stream = match wire {
         Wire::Open(stream) if !ended => stream,
+        Wire::Http2(check) if !ended => {
+            return match bounded(conversation, poll_fn(|context| check.poll_response(context))).await {
+                Some(Ok(Some(bytes))) => {
+                    conversation.handle_bytes(&bytes);
+                    false
+                }
+                Some(Ok(None)) => {
+                    conversation.handle_eof();
+                    true
+                }
+                Some(Err(error)) => {
+                    conversation.handle_error(Instant::now(), &words(&error));
+                    true
+                }
+                None => true,
+            };
+        }
         Wire::Reset(words) if !ended => {
             conversation.handle_error(Instant::now(), words);
             return true;
         }
-        Wire::Open(_) | Wire::Reset(_) | Wire::None => {
+        Wire::Open(_) | Wire::Http2(_) | Wire::Reset(_) | Wire::None => {
             let _: Option<()> = bounded(conversation, std::future::pending()).await;
             return true;
         }
@@ -217,6 +256,21 @@ fn speaks_tls(server: &ServerState, probe: Probe, to: &ConnectTo) -> bool {
     let requests = settings.tls.is_some() && !settings.tls_checks_only;
     let elsewhere = check.port.is_some() || check.addr.is_some();
     to.tls || (to.use_server_defaults && (check.tls || (requests && !elsewhere)))
+}
+
+/// As HAProxy: a check speaks what requests do, unless it goes elsewhere; `check-proto`, `connect proto` and ALPN decide
+/// before that.
+fn speaks_http2(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Stream) -> bool {
+    let Probe::Health = probe else { return false };
+    let settings = &server.settings;
+    let Some(check) = &settings.check else { return false };
+    let named = to.protocol.as_deref().or(check.proto.as_deref().filter(|_| to.use_server_defaults));
+    let elsewhere = check.port.is_some() || check.addr.is_some();
+    match (named, stream.alpn()) {
+        (Some(protocol), _) => protocol == "h2",
+        (None, Some(agreed)) => agreed == b"h2",
+        (None, None) => to.use_server_defaults && !elsewhere && settings.protocol == Protocol::Http2,
+    }
 }
 
 /// Does the handshake of a check; the error is HAProxy's word for it.

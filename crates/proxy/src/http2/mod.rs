@@ -15,9 +15,9 @@ mod settings;
 mod stream;
 mod wire;
 
-pub use convert::{ReadError, read_request};
+pub use convert::{ReadError, read_request, request as write_request};
 pub use meter::FrameMeter;
 pub use multiplexed::{Lease, Multiplexed};
-pub use settings::server_builder;
+pub use settings::{client_builder, server_builder};
 pub use stream::{HeadError, Http2Stream, SendError};
 pub use wire::{Link, Wire};

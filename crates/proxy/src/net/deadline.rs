@@ -36,6 +36,18 @@ impl Deadline {
         Deadline { control: Some(control), ..Deadline::new() }
     }
 
+    /// From here on it also passes when `control` is told to end.
+    pub fn control(&mut self, control: Rc<Control>) {
+        self.at = None;
+        self.control = Some(control);
+    }
+
+    /// Waits for nothing any more. The timer stays as it is: used again by the same task, it costs nothing.
+    pub fn forget(&mut self) {
+        self.at = None;
+        self.control = None;
+    }
+
     pub fn set(&mut self, at: Option<Instant>) {
         self.at = at;
     }

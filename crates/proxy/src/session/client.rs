@@ -48,6 +48,8 @@ pub struct Client {
     pub multiplexed: Option<Rc<RefCell<Vec<Rc<Multiplexed>>>>>,
     /// A server authenticates the connection and not the request: all of the session goes to it.
     pub prefers_last_server: bool,
+    /// It began in TCP mode and carries HTTP now.
+    pub upgraded: bool,
     /// The session was counted: it got past the connection rules.
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
@@ -138,7 +140,7 @@ impl Client {
         let session = Rc::clone(session);
         let mut transaction = Transaction::take(&self.worker, self.origin(), &session);
         let mode = self.worker.state().model.proxies[transaction.facts.frontend.index()].mode;
-        transaction.facts.is_http = mode == Mode::Http;
+        transaction.facts.is_http = mode == Mode::Http || self.upgraded;
         transaction
     }
 
@@ -254,7 +256,14 @@ pub async fn serve(mut client: Client) {
                     return Box::pin(http2::serve(client)).await;
                 }
             }
-            Mode::Tcp | Mode::Health => tcp::serve(&mut client).await,
+            Mode::Tcp | Mode::Health => {
+                if tcp::serve(&mut client).await == tcp::Served::Http {
+                    client.upgraded = true;
+                    if http1::serve(&mut client).await == http1::Served::Http2 {
+                        return Box::pin(http2::serve(client)).await;
+                    }
+                }
+            }
         }
     }
     end(client);

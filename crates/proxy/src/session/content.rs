@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub enum Decision {
     Accept,
     Reject,
+    /// What follows on a TCP connection is HTTP.
+    Http,
 }
 
 /// One pass over the rules.
@@ -132,8 +134,11 @@ fn pass(
             TcpAction::Reject | TcpAction::Close => return Pass::Done(Decision::Reject),
             // Looked at when the connection was accepted.
             TcpAction::ExpectProxy | TcpAction::ExpectNetscalerCip => {}
-            // The mode of a section decides; the rule says what the configuration says already.
-            TcpAction::SwitchModeHttp { .. } => {}
+            // On a connection that is HTTP already the rule only ends the set.
+            TcpAction::SwitchModeHttp { .. } if transaction.facts.is_http => {
+                return Pass::Done(Decision::Accept);
+            }
+            TcpAction::SwitchModeHttp { .. } => return Pass::Done(Decision::Http),
             TcpAction::Stream(StreamAction::Resolve(_)) => return Pass::Resolve(place),
             TcpAction::Stream(action) => {
                 if ruleset::stream(client, transaction, action, direction, holder) == Ended::SilentDrop {

@@ -2,7 +2,8 @@
 //! of its own, as a [`Client`] that has one request.
 
 use super::client::Client;
-use super::http1::{arrived, begin, run};
+use super::http1::begin;
+use super::runner::{self, Job};
 use super::tracking::{self, Trackers};
 use super::transaction::Transaction;
 use crate::http2::{
@@ -36,7 +37,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const LEFTOVER_FACTOR: u32 = 2;
 
 /// What the streams of a connection have in common.
-struct Session {
+pub struct Session {
     worker: Rc<Worker>,
     link: Rc<Link>,
     frontend: ProxyId,
@@ -51,6 +52,8 @@ struct Session {
     variables: Rc<VariableSet>,
     trackers: Option<Box<Trackers>>,
     /// Server connections that no other client may use.
+    // Boxed on purpose: they move between clients as they are.
+    #[allow(clippy::vec_box)]
     private: RefCell<Vec<Box<ServerConnection>>>,
     /// The same over HTTP/2.
     multiplexed: Rc<RefCell<Vec<Rc<Multiplexed>>>>,
@@ -60,6 +63,7 @@ struct Session {
     active: Cell<u32>,
     /// Streams so far.
     requests: Cell<u32>,
+    upgraded: bool,
     counted: Cell<bool>,
     idle_since: Cell<Instant>,
     /// Wakes the task of the connection.
@@ -86,6 +90,7 @@ pub async fn serve(client: Client) {
         private,
         multiplexed,
         prefers_last_server,
+        upgraded,
         counted,
         trackers,
         proxy_header,
@@ -113,6 +118,7 @@ pub async fn serve(client: Client) {
         prefers_last_server: Cell::new(prefers_last_server),
         active: Cell::new(0),
         requests: Cell::new(requests),
+        upgraded,
         counted: Cell::new(counted),
         idle_since: Cell::new(accept),
         waker: RefCell::new(None),
@@ -140,6 +146,8 @@ async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Opti
 }
 
 /// What the connection's task has to do next.
+// Never kept: it is made and taken apart in one step.
+#[allow(clippy::large_enum_variant)]
 enum Event {
     Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// The connection is over.
@@ -247,20 +255,7 @@ fn accepted(
     worker.sessions.borrow_mut().insert(&control);
     session.active.set(session.active.get() + 1);
     session.requests.set(session.requests.get().wrapping_add(1));
-    let session = Rc::clone(session);
-    tokio::task::spawn_local(async move {
-        arrived(&mut client, &mut transaction);
-        session.counted.set(client.counted);
-        run(&mut client, &mut transaction).await;
-        Transaction::give(transaction);
-        if client.stream.as_http2().is_some_and(|stream| stream.is_cut()) {
-            // What was received of the response goes out before the reset that says that there is no more.
-            session.wake();
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
-        }
-        session.ended(client);
-    });
+    runner::start(Job { session: Rc::clone(session), client, transaction });
 }
 
 impl Session {
@@ -292,7 +287,8 @@ impl Session {
         });
         Client {
             worker: Rc::clone(&self.worker),
-            deadline: Deadline::controlled(Rc::clone(&control)),
+            // The runner brings one that is used again.
+            deadline: Deadline::new(),
             control,
             stream,
             input: Pending::new(),
@@ -308,6 +304,7 @@ impl Session {
             private: self.private.borrow_mut().pop(),
             multiplexed: Some(Rc::clone(&self.multiplexed)),
             prefers_last_server: self.prefers_last_server.get(),
+            upgraded: self.upgraded,
             counted: self.counted.get(),
             trackers,
             proxy_header: self.proxy_header,
@@ -317,8 +314,13 @@ impl Session {
         }
     }
 
+    /// The client of a stream has been counted.
+    pub fn note_counted(&self, client: &Client) {
+        self.counted.set(client.counted);
+    }
+
     /// The transaction of a stream is over.
-    fn ended(&self, mut client: Client) {
+    pub fn ended(&self, mut client: Client) {
         self.worker.sessions.borrow_mut().remove(&client.control);
         if let Some(private) = client.private.take() {
             self.private.borrow_mut().push(private);
@@ -334,7 +336,7 @@ impl Session {
         }
     }
 
-    fn wake(&self) {
+    pub fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }

@@ -31,6 +31,7 @@ mod reply;
 mod response;
 mod route;
 mod rules;
+mod runner;
 mod secure;
 mod secure_server;
 mod service;

@@ -13,7 +13,8 @@ use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
 use super::{body, compress, content, reply};
 use haproxy_config::model::{
-    AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Network, Proxy, RestrictNames,
+    AddressHeader, BackendTarget, BalanceKey, CookieCapture, HttpConnection, Mode, Network, Proxy,
+    RestrictNames,
 };
 use http::Version;
 use rules::{Direction, Peer, ProxyId};
@@ -49,6 +50,12 @@ pub async fn route(client: &mut Client, transaction: &mut Transaction) -> Route 
         transaction.facts.termination.phase = b'C';
         return Route::Answered(reply::answer_error(client, transaction, 503).await);
     };
+    if plan.settings(backend).mode != Mode::Http {
+        // Only a connection that changed from TCP to HTTP comes here: there is no way back.
+        transaction.facts.termination.cause = b'S';
+        transaction.facts.termination.phase = b'C';
+        return Route::Answered(reply::answer_error(client, transaction, 503).await);
+    }
     transaction.facts.backend = Some(backend);
     if backend != client.frontend {
         let back = plan.settings(backend);
@@ -116,30 +123,43 @@ fn hang_up(client: &mut Client) {
     }
 }
 
+/// Where a TCP connection goes.
+pub enum TcpRoute {
+    Backend(ProxyId),
+    /// A rule or the mode of the backend says that it carries HTTP.
+    Http,
+    Closed,
+}
+
 /// The backend of a TCP connection.
-pub async fn route_tcp(client: &mut Client, transaction: &mut Transaction) -> Option<ProxyId> {
+pub async fn route_tcp(client: &mut Client, transaction: &mut Transaction) -> TcpRoute {
     let worker = Rc::clone(&client.worker);
     let plan = worker.plan();
     let front = plan.settings(client.frontend);
-    if !front.tcp_request_content.is_empty()
-        && content::request(client, transaction, front).await == content::Decision::Reject
-    {
-        return None;
+    if !front.tcp_request_content.is_empty() {
+        match content::request(client, transaction, front).await {
+            content::Decision::Accept => {}
+            content::Decision::Reject => return TcpRoute::Closed,
+            content::Decision::Http => return TcpRoute::Http,
+        }
     }
     let Some(backend) = choose(client, transaction, front) else {
         transaction.facts.termination.cause = b'S';
         transaction.facts.termination.phase = b'C';
-        return None;
+        return TcpRoute::Closed;
     };
-    transaction.facts.backend = Some(backend);
     let back = plan.settings(backend);
+    if back.mode == Mode::Http {
+        return TcpRoute::Http;
+    }
+    transaction.facts.backend = Some(backend);
     if backend != client.frontend
         && !back.tcp_request_content.is_empty()
         && content::request(client, transaction, back).await == content::Decision::Reject
     {
-        return None;
+        return TcpRoute::Closed;
     }
-    Some(backend)
+    TcpRoute::Backend(backend)
 }
 
 fn choose(client: &Client, transaction: &Transaction, front: &Proxy) -> Option<ProxyId> {

@@ -337,10 +337,10 @@ pub fn stream(
             let is_ipv6 = matches!(client.dst, Some(Peer::Inet(address)) if address.is_ipv6());
             let _ = client
                 .stream
-                .with_socket(|socket| sys::socket_options::set_type_of_service(&socket, *tos, is_ipv6));
+                .with_socket(|socket| sys::socket_options::set_type_of_service(socket, *tos, is_ipv6));
         }
         StreamAction::SetMark(mark) => {
-            let _ = client.stream.with_socket(|socket| sys::socket_options::set_mark(&socket, *mark));
+            let _ = client.stream.with_socket(|socket| sys::socket_options::set_mark(socket, *mark));
         }
         StreamAction::SetTimeout { which, value } => {
             let timeout = match value {

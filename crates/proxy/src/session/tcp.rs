@@ -6,6 +6,7 @@ use super::dispatch::{self, Abort};
 use super::flow::Flow;
 use super::http1::session_begins;
 use super::log;
+use super::route::{TcpRoute, route_tcp};
 use super::transaction::Transaction;
 use super::tunnel::{HalfClosed, Inspection, tunnel};
 use crate::upstream::ServerConnection;
@@ -14,8 +15,16 @@ use rules::ProxyId;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// How TCP ended on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    Over,
+    /// What the client has sent, and what follows, is HTTP.
+    Http,
+}
+
 /// Serves one TCP connection.
-pub async fn serve(client: &mut Client) {
+pub async fn serve(client: &mut Client) -> Served {
     let worker = Rc::clone(&client.worker);
     let mut transaction = client.begin();
     let begin = client.handshake_done.unwrap_or(client.accept);
@@ -26,13 +35,20 @@ pub async fn serve(client: &mut Client) {
     transaction.facts.id = worker.state().process.next_stream.fetch_add(1, Relaxed) + 1;
     session_begins(client, worker.millis(begin));
     // Boxed: the future of a long-lived tunnel is one allocation, its client another.
-    Box::pin(run(client, &mut transaction)).await;
-    log::end(client, &mut transaction);
+    let served = Box::pin(run(client, &mut transaction)).await;
+    if served == Served::Over {
+        log::end(client, &mut transaction);
+    }
     Transaction::give(transaction);
+    served
 }
 
-async fn run(client: &mut Client, transaction: &mut Transaction) {
-    let Some(backend) = super::route::route_tcp(client, transaction).await else { return };
+async fn run(client: &mut Client, transaction: &mut Transaction) -> Served {
+    let backend = match route_tcp(client, transaction).await {
+        TcpRoute::Backend(backend) => backend,
+        TcpRoute::Http => return Served::Http,
+        TcpRoute::Closed => return Served::Over,
+    };
     let worker = Rc::clone(&client.worker);
     let live = worker.state().backend(backend);
     let begin = transaction.facts.times.request_done.unwrap_or(client.accept);
@@ -49,6 +65,7 @@ async fn run(client: &mut Client, transaction: &mut Transaction) {
     }
     live.current.decrement();
     log::note_counts(client, transaction);
+    Served::Over
 }
 
 /// Copies both ways over a connection that is established.

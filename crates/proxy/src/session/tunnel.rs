@@ -100,7 +100,8 @@ pub async fn tunnel(
         }
         if let Some(inspected) = &mut inspection {
             match inspected.poll(context, client, connection) {
-                Poll::Ready(content::Decision::Accept) => inspection = None,
+                // What a server sends switches nothing.
+                Poll::Ready(content::Decision::Accept | content::Decision::Http) => inspection = None,
                 Poll::Ready(content::Decision::Reject) => return Poll::Ready(Err(Broken::Refused)),
                 Poll::Pending => {}
             }

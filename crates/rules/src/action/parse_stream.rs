@@ -65,7 +65,13 @@ pub(super) fn switch_mode(line: &mut Line<'_, '_, '_>) -> Result {
         return Err(line.error_here("'switch-mode' knows 'http' only"));
     }
     let proto = match line.accept("proto") {
-        true => Some(line.text("a protocol name")?.1.into()),
+        true => {
+            let (word, name) = line.text("a protocol name")?;
+            if !matches!(name, "h1" | "h2") {
+                return Err(line.error(word.span, format!("'{name}' is not HTTP: h1 or h2 is expected")));
+            }
+            Some(name.into())
+        }
         false => None,
     };
     Ok(Parsed::Tcp(TcpAction::SwitchModeHttp { proto }))

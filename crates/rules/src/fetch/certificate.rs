@@ -6,7 +6,7 @@ use super::{CLIENT, Fetch, Fetched, SERVER_CONNECTION};
 use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::context::ParseContext;
 use crate::scope::Scope;
-use crate::tls::Chain;
+use crate::tls::{CertificateWords, Chain};
 use crate::value::{Value, ValueType};
 use sha1::{Digest, Sha1};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate, X509Name};
@@ -87,6 +87,16 @@ fn used<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
         None => Fetched::Missing,
         Some(facts) => Fetched::bool(facts.peer.is_some()),
     }
+}
+
+/// Common name, signature and key algorithm of a certificate, as the PROXY protocol tells them.
+pub fn words(chain: &Chain) -> Option<CertificateWords> {
+    let certificate = parsed(chain)?;
+    Some(CertificateWords {
+        common_name: entry(certificate.subject(), b"CN", 1),
+        signature: algorithm(&certificate.signature_algorithm.algorithm.to_id_string()),
+        key: algorithm(&certificate.public_key().algorithm.algorithm.to_id_string()),
+    })
 }
 
 fn parsed(chain: &Chain) -> Option<X509Certificate<'_>> {

@@ -18,9 +18,11 @@ mod announce;
 mod config;
 mod hearing;
 mod peers;
+mod state;
 
 pub use action::{Action, Notice, Notification, NotifyEvent};
 pub use config::{AnnounceConfig, InitialState, Preempt, RouterConfig};
+pub use state::State;
 
 use crate::statistics::{Counter, Statistics};
 use crate::types::{Interval, PRIORITY_RESIGN, Version, master_down_interval, skew_time};
@@ -39,41 +41,6 @@ const RESTORES_MAX: u32 = 5;
 
 /// See [`RESTORES_MAX`].
 const RESTORE_WINDOW: Duration = Duration::from_secs(10);
-
-/// State of a virtual router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Not started, or stopped.
-    Initialize,
-    /// Someone else is master, or soon will be.
-    Backup,
-    /// We hold the addresses.
-    Master,
-    /// Something that must work does not.
-    Fault,
-}
-
-impl State {
-    /// The word in logs.
-    pub fn word(self) -> &'static str {
-        match self {
-            State::Initialize => "INIT",
-            State::Backup => "BACKUP",
-            State::Master => "MASTER",
-            State::Fault => "FAULT",
-        }
-    }
-
-    /// The number in keepalived's dumps.
-    pub fn number(self) -> u8 {
-        match self {
-            State::Initialize => 0,
-            State::Backup => 1,
-            State::Master => 2,
-            State::Fault => 3,
-        }
-    }
-}
 
 /// How a virtual router starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

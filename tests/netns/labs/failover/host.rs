@@ -180,3 +180,104 @@ fn the_thread_that_hears_the_network_has_two_rights_and_a_filter() {
         assert!(task.contains("Seccomp:\t2"), "{task}");
     });
 }
+
+// row: 219
+#[test]
+fn in_strict_mode_an_ipv6_address_is_found_but_not_answered_on() {
+    lab("failover::host::in_strict_mode_an_ipv6_address_is_found_but_not_answered_on", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a", "b"]);
+            let text =
+                configuration(100, "fe80::100\n fd09::100", " version 3\n advert_int 0.1\n strict_mode");
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            answer_probes("a", b'a');
+            std::thread::sleep(Duration::from_millis(500));
+            let answers = |address: &str| {
+                let prober = Prober::start("b", address);
+                std::thread::sleep(Duration::from_millis(300));
+                !prober.finish().answers.is_empty()
+            };
+            let held = (net.has("a", "fd09::100"), answers("fd09::100"), answers("fd09::1"));
+            let neighbour = net.on("b", "ip -6 neigh show fd09::100").contains("02:00:00:00:00:01");
+            a.stop();
+            (held, neighbour)
+        });
+        assert_eq!(seen, ((true, false, true), true));
+    });
+}
+
+#[test]
+fn an_interface_that_is_taken_away_and_made_again_carries_the_address_again() {
+    lab("failover::host::an_interface_that_is_taken_away_and_made_again_carries_the_address_again", || {
+        let net = Net::new(&["a"]);
+        let make = "ip link add eth1 type veth peer name eth2; ip link set eth1 up; ip link set eth2 up; \
+                    ip addr add 10.8.0.1/24 dev eth1";
+        net.on("a", make);
+        let text = configuration(100, "10.8.0.100", " version 3\n advert_int 0.1").replace("eth0", "eth1");
+        let a = net.start(Vrrp::Hawser, "a", &text);
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        net.on("a", "ip link del eth1");
+        a.wait_for("(VI_1) Entering FAULT STATE");
+        net.on("a", make);
+        a.wait_for_times("(VI_1) Entering MASTER STATE", 2);
+        wait_until(Duration::from_secs(5), "the address", || net.has("a", "10.8.0.100"));
+        net.on("a", "timeout 5 tcpdump -c 2 -nni eth2 proto 112");
+    });
+}
+
+#[test]
+fn two_rights_are_enough_for_a_daemon_of_an_ordinary_user() {
+    lab("failover::host::two_rights_are_enough_for_a_daemon_of_an_ordinary_user", || {
+        let net = Net::new(&["a"]);
+        netns::run("mkdir -m 777 /tmp/own");
+        let text =
+            configuration(100, VIP, " version 3\n advert_int 0.1\n notify \"/usr/bin/touch /tmp/own/told\"");
+        std::fs::write("/tmp/own/conf", text.replace("script_user root", "script_user nobody nogroup"))
+            .expect("written");
+        let binary = netns::hosts::hawser();
+        let mut daemon = std::process::Command::new("ip")
+            .args(["netns", "exec", "a", "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+            .args(["--inh-caps=-all,+net_admin,+net_raw", "--ambient-caps=-all,+net_admin,+net_raw"])
+            .args(["--bounding-set=-all,+net_admin,+net_raw"])
+            .arg(binary)
+            .args([
+                "keepalived",
+                "-n",
+                "-l",
+                "-P",
+                "-f",
+                "/tmp/own/conf",
+                "-p",
+                "/tmp/own/pid",
+                "-r",
+                "/tmp/own/vrrp",
+            ])
+            .spawn()
+            .expect("it starts");
+        wait_until(Duration::from_secs(15), "the address", || net.has("a", VIP));
+        wait_until(Duration::from_secs(5), "the script", || std::path::Path::new("/tmp/own/told").exists());
+        netns::run(&format!("kill {}", daemon.id()));
+        assert!(daemon.wait().expect("it is ours").success());
+        assert!(!net.has("a", VIP));
+    });
+}
+
+#[test]
+fn static_addresses_routes_and_rules_are_there_while_the_daemon_is() {
+    lab("failover::host::static_addresses_routes_and_rules_are_there_while_the_daemon_is", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a"]);
+            let statics = "static_ipaddress {\n 10.8.0.1/24 dev eth0 label eth0:s\n}\nstatic_routes {\n \
+                           10.1.0.0/16 via 10.9.0.9 dev eth0\n}\nstatic_rules {\n from 10.8.0.1 table 100 preference 1000\n}\n";
+            let text = format!("{statics}{}", configuration(100, VIP, " version 3\n advert_int 0.1"));
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            let look = "ip -o addr | grep 10.8; ip route | grep 10.1.0.0; ip rule";
+            let held = net.on("a", look);
+            a.stop();
+            (held, net.on("a", &format!("{look}; true")))
+        });
+        assert!(seen.0.contains("10.8.0.1/24 scope global eth0:s"), "{}", seen.0);
+    });
+}

@@ -23,7 +23,7 @@ fn takes_over_and_gives_back(mode: &Mode, a: Vrrp, b: Vrrp) {
     let net = Net::new(&["a", "b"]);
     let b = net.start(b, "b", &configuration(100, mode.address, mode.b));
     b.wait_for("(VI_1) Entering MASTER STATE");
-    assert!(net.has("b", mode.address), "b holds the address");
+    netns::wait_until(std::time::Duration::from_secs(5), "the address", || net.has("b", mode.address));
     let mut a = net.start(a, "a", &configuration(200, mode.address, mode.a));
     b.wait_for("with higher priority 200, ours 100");
     b.wait_for_times("(VI_1) Entering BACKUP STATE", 2);

@@ -269,7 +269,8 @@ fn a_split_brain_is_told_and_healed() {
         };
         isolate("on");
         b.wait_for("(VI_1) Entering MASTER STATE");
-        assert!(net.has("a", VIP) && net.has("b", VIP), "both hold it");
+        has_soon(&net, "b");
+        assert!(net.has("a", VIP), "both hold it");
         std::thread::sleep(Duration::from_millis(500));
         let announced = a.log().matches("Sending/queueing").count();
         isolate("off");
@@ -394,5 +395,114 @@ fn a_pipe_hears_every_change_and_stays_open_over_a_reload() {
                 "END"
             ]
         );
+    });
+}
+
+// row: 259
+#[test]
+fn the_pair_of_the_case_has_one_master_that_stays() {
+    lab("failover::life::the_pair_of_the_case_has_one_master_that_stays", || {
+        let net = Net::new(&["a", "b"]);
+        let text = |priority: u8| {
+            format!(
+                "global_defs {{\n router_id hk-{priority}\n}}\nvrrp_instance VI_1 {{\n state BACKUP\n interface eth0\n \
+                 garp_master_delay 10\n virtual_router_id 51\n priority {priority}\n nopreempt\n advert_int 1\n \
+                 authentication {{\n  auth_type PASS\n  auth_pass 1111\n }}\n virtual_ipaddress {{\n  \
+                 10.9.0.100 label eth0:1\n }}\n}}\n"
+            )
+        };
+        let a = net.start(Vrrp::Hawser, "a", &text(100));
+        let mut b = net.start(Vrrp::Hawser, "b", &text(99));
+        wait_until(Duration::from_secs(10), "a master", || net.has("a", VIP) || net.has("b", VIP));
+        std::thread::sleep(Duration::from_millis(1500));
+        let (first, second) = (net.has("a", VIP), net.has("b", VIP));
+        assert!(first != second, "one of them holds it");
+        let master = if first { "a" } else { "b" };
+        assert!(net.on(master, "ip addr").contains("inet 10.9.0.100/32 scope global eth0:1"));
+        if second {
+            b.stop();
+            has_soon(&net, "a");
+            b.start();
+            b.wait_for_times("(VI_1) Entering BACKUP STATE", 2);
+            std::thread::sleep(Duration::from_millis(4500));
+            assert!(net.has("a", VIP) && !net.has("b", VIP), "who returns stays backup");
+        }
+        drop(a);
+    });
+}
+
+#[test]
+fn in_the_background_it_has_pid_files_and_ends_with_its_signal() {
+    lab("failover::life::in_the_background_it_has_pid_files_and_ends_with_its_signal", || {
+        let net = Net::new(&["a"]);
+        std::fs::write("/tmp/conf", configuration(100, VIP, FAST)).expect("written");
+        let binary = netns::hosts::hawser();
+        let command = |more: &str| {
+            format!(
+                "{} keepalived -G -g /tmp/log -P -f /tmp/conf -p /tmp/pid -r /tmp/vrrp.pid {more}",
+                binary.display()
+            )
+        };
+        // A file with a mistake is refused before anything goes to the background.
+        std::fs::write("/tmp/bad", "vrrp_instance {\n").expect("written");
+        assert!(!netns::run_quietly(&format!(
+            "ip netns exec a {}",
+            command("").replace("/tmp/conf", "/tmp/bad")
+        )));
+        net.on("a", &command(""));
+        has_soon(&net, "a");
+        let pid = std::fs::read_to_string("/tmp/pid").expect("a pid file");
+        assert!(std::path::Path::new("/tmp/vrrp.pid").exists());
+        netns::run(&format!("kill {}", pid.trim()));
+        wait_until(Duration::from_secs(10), "its end", || !std::path::Path::new("/tmp/pid").exists());
+        assert!(!net.has("a", VIP));
+        assert!(std::fs::read_to_string("/tmp/log").expect("a log").contains("(VI_1) sent 0 priority"));
+        // With `-V` addresses stay.
+        net.on("a", &command("-V"));
+        has_soon(&net, "a");
+        netns::run("sleep 0.3; kill $(cat /tmp/pid)");
+        wait_until(Duration::from_secs(10), "its end", || !std::path::Path::new("/tmp/pid").exists());
+        assert!(net.has("a", VIP));
+    });
+}
+
+#[test]
+fn systemd_is_told_of_readiness_reloads_and_the_end() {
+    lab("failover::life::systemd_is_told_of_readiness_reloads_and_the_end", || {
+        let net = Net::new(&["a"]);
+        std::fs::write("/tmp/conf", configuration(100, VIP, FAST)).expect("written");
+        let socket = std::os::unix::net::UnixDatagram::bind("/tmp/systemd").expect("binds");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("it can");
+        let mut daemon = std::process::Command::new("ip")
+            .args(["netns", "exec", "a"])
+            .arg(netns::hosts::hawser())
+            .args([
+                "keepalived",
+                "-n",
+                "-l",
+                "-P",
+                "-f",
+                "/tmp/conf",
+                "-p",
+                "/tmp/pid",
+                "-r",
+                "/tmp/vrrp.pid",
+            ])
+            .env("NOTIFY_SOCKET", "/tmp/systemd")
+            .spawn()
+            .expect("it starts");
+        let hear = || {
+            let mut buffer = [0; 256];
+            let length = socket.recv(&mut buffer).expect("a message");
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        assert_eq!(hear(), format!("READY=1\nMAINPID={}", daemon.id()));
+        has_soon(&net, "a");
+        netns::run(&format!("kill -HUP {}", daemon.id()));
+        assert!(hear().starts_with("RELOADING=1"));
+        assert!(hear().starts_with("READY=1"));
+        netns::run(&format!("kill {}", daemon.id()));
+        assert_eq!(hear(), "STOPPING=1");
+        assert!(daemon.wait().expect("it is ours").success());
     });
 }

@@ -5,6 +5,7 @@ mod host;
 mod interop;
 mod life;
 mod outage;
+mod scale;
 
 use netns::hosts::Vrrp;
 

@@ -23,7 +23,8 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let null = File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     let mut channel = UnixStream::from(channel);
-    let model = load().map_err(io::Error::other)?;
+    // Its remarks are in the log already, by the parent.
+    let (model, _) = load().map_err(io::Error::other)?;
     let namespace = settings.namespace.clone().or_else(|| model.global.net_namespace.clone());
     if let Some(name) = &namespace {
         let path = PathBuf::from("/run/netns").join(name);

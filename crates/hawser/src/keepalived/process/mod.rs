@@ -40,8 +40,8 @@ pub struct Settings {
     pub words: Vec<OsString>,
 }
 
-/// Reads the configuration; the error is the report for people.
-pub type Load = Box<dyn FnMut() -> Result<Model, String>>;
+/// Reads the configuration: with it come remarks for people, without it why there is none.
+pub type Load = Box<dyn FnMut() -> Result<(Model, String), String>>;
 
 const VARIABLE: &str = "HAWSER_KEEPALIVED_ROLE";
 const DAEMON: &str = "daemon";

@@ -32,11 +32,12 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     log.line(Level::Info, &format!("Starting {}", version_text()));
     say_kernel(&mut log);
     say_command_line(&mut log, settings);
-    if let Err(report) = load() {
-        for line in report.lines() {
-            log.line(Level::Error, line);
+    match load() {
+        Ok((_, remarks)) => remarks.lines().for_each(|line| log.line(Level::Warning, line)),
+        Err(report) => {
+            report.lines().for_each(|line| log.line(Level::Error, line));
+            return Ok(ExitCode::FAILURE);
         }
-        return Ok(ExitCode::FAILURE);
     }
     write_pid_file(&settings.pid_file)
         .map_err(|error| io::Error::other(format!("{}: {error}", settings.pid_file.display())))?;

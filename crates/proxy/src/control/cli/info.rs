@@ -115,10 +115,16 @@ fn load(state: &State) -> Vec<Row> {
     let now_ms = state.clock.millis(Instant::now());
     let connections = process.connections_rate.get(now_ms);
     let sessions = process.sessions_rate.get(now_ms);
+    let handshakes_so_far: u64 = state.workers.iter().map(|worker| worker.tls_connections.get()).sum();
     let mut rows = vec![
-        ("MaxSslConns", "MMP", "Most TLS connections at once", number(0)),
-        ("CurrSslConns", "MGP", "TLS connections now", number(0)),
-        ("CumSslConns", "MCP", "TLS connections so far", number(0)),
+        (
+            "MaxSslConns",
+            "MMP",
+            "Most TLS connections at once",
+            number(process.max_tls_connections.load(Relaxed)),
+        ),
+        ("CurrSslConns", "MGP", "TLS connections now", number(process.tls_connections.get())),
+        ("CumSslConns", "MCP", "TLS connections so far", number(handshakes_so_far as u32)),
         ("Maxpipes", "CLP", "Limit on pipes for splicing", number(state.model.global.maxpipes.unwrap_or(0))),
         ("PipesUsed", "MGP", "Pipes in use", number(0)),
         ("PipesFree", "MGP", "Pipes kept for use", number(0)),
@@ -139,7 +145,27 @@ fn load(state: &State) -> Vec<Row> {
         ),
         ("MaxSessRate", "MRP", "Most sessions in a second", number(process.sessions_rate.max())),
     ];
-    // No TLS happens in this process: all of these are zero.
+    let (handshakes, keys) = (process.tls_rate.get(now_ms), process.tls_keys_rate.get(now_ms));
+    let resumed = (handshakes.saturating_sub(keys) * 100).checked_div(handshakes).unwrap_or(0);
+    rows.extend([
+        ("SslRate", "MRP", "TLS connections in the last second", number(handshakes)),
+        (
+            "SslRateLimit",
+            "CLP",
+            "Limit on TLS connections per second",
+            number(state.model.global.tls.maxsslrate.unwrap_or(0)),
+        ),
+        ("MaxSslRate", "MMP", "Most TLS connections in a second", number(process.tls_rate.max())),
+        ("SslFrontendKeyRate", "MGP", "TLS keys computed for clients in the last second", number(keys)),
+        ("SslFrontendMaxKeyRate", "MMP", "Most of these in a second", number(process.tls_keys_rate.max())),
+        (
+            "SslFrontendSessionReuse_pct",
+            "MGP",
+            "Percentage of TLS sessions resumed by clients",
+            number(resumed),
+        ),
+    ]);
+    // Not counted.
     rows.extend(NEVER_COUNTED.map(|(name, tags, meaning)| (name, tags, meaning, number(0))));
     rows.push((
         "CompressBpsIn",
@@ -164,13 +190,7 @@ fn load(state: &State) -> Vec<Row> {
     rows
 }
 
-const NEVER_COUNTED: [(&str, &str, &str); 10] = [
-    ("SslRate", "MRP", "TLS connections in the last second"),
-    ("SslRateLimit", "CLP", "Limit on TLS connections per second"),
-    ("MaxSslRate", "MMP", "Most TLS connections in a second"),
-    ("SslFrontendKeyRate", "MGP", "TLS keys computed for clients in the last second"),
-    ("SslFrontendMaxKeyRate", "MMP", "Most of these in a second"),
-    ("SslFrontendSessionReuse_pct", "MGP", "Percentage of TLS sessions resumed by clients"),
+const NEVER_COUNTED: [(&str, &str, &str); 4] = [
     ("SslBackendKeyRate", "MRP", "TLS keys computed for servers in the last second"),
     ("SslBackendMaxKeyRate", "MMP", "Most of these in a second"),
     ("SslCacheLookups", "MCP", "TLS sessions looked up"),

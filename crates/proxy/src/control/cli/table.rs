@@ -62,6 +62,9 @@ commands! {
     User ["clear" "table"] ("clear table <table> [<filter>]*", "remove an entry from a table (filter: data/key)") => tables::clear;
     User ["commit" "acl"] ("commit acl @<ver> <acl>", "commit the ACL at this version") => patterns::commit;
     User ["commit" "map"] ("commit map @<ver> <map>", "commit the map at this version") => patterns::commit;
+    Admin ["commit" "ssl" "ca-file"] ("commit ssl ca-file <cafile>", "commit a CA file") => tls::commit_trust;
+    Admin ["commit" "ssl" "cert"] ("commit ssl cert <certfile>", "commit a certificate file") => tls::commit_certificate;
+    Admin ["commit" "ssl" "crl-file"] ("commit ssl crl-file <crlfile>", "commit a CRL file") => tls::commit_trust;
     Admin ["debug" "dev" "bug"] ("debug dev bug", "call BUG_ON() and crash") Expert => debugging::abort;
     Admin ["debug" "dev" "check"] ("debug dev check", "call CHECK_IF() and possibly crash") Expert => debugging::check;
     Admin ["debug" "dev" "delay"] ("debug dev delay  [ms]", "sleep this long") Expert => debugging::delay;
@@ -71,9 +74,6 @@ commands! {
     Admin ["debug" "dev" "panic"] ("debug dev panic", "immediately trigger a panic") Expert => debugging::abort;
     Admin ["debug" "dev" "warn"] ("debug dev warn", "call WARN_ON() and possibly crash") Expert => debugging::warn;
     Admin ["debug" "dev" "write"] ("debug dev write  [size]", "write that many bytes in return") Expert => debugging::write;
-    Admin ["commit" "ssl" "ca-file"] ("commit ssl ca-file <cafile>", "commit a CA file") => tls::commit_trust;
-    Admin ["commit" "ssl" "cert"] ("commit ssl cert <certfile>", "commit a certificate file") => tls::commit_certificate;
-    Admin ["commit" "ssl" "crl-file"] ("commit ssl crl-file <crlfile>", "commit a CRL file") => tls::commit_trust;
     User ["del" "acl"] ("del acl <acl> [<key>|#<ref>]", "delete acl entries matching <key>") => patterns::delete;
     User ["del" "map"] ("del map <map> [<key>|#<ref>]", "delete map entries matching <key>") => patterns::delete;
     Admin ["del" "server"] ("del server <bk>/<srv>", "remove a dynamically added server") => runtime_servers::delete;
@@ -154,8 +154,8 @@ commands! {
     User ["show" "table"] ("show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)") => tables::show;
     Operator ["show" "tasks"] ("show tasks", "show running tasks") => system::show_tasks;
     User ["show" "threads"] ("show threads", "show some threads debugging information") => system::show_threads;
-    Operator ["show" "trace"] ("show trace [<module>]", "show live tracing state") => tracing::show_trace;
     Admin ["show" "tls-keys"] ("show tls-keys [id|*]", "show tls keys references or dump tls ticket keys when id specified") => tls::show_ticket_keys;
+    Operator ["show" "trace"] ("show trace [<module>]", "show live tracing state") => tracing::show_trace;
     User ["show" "version"] ("show version", "show version of the current process") => process::show_version;
     Admin ["shutdown" "frontend"] ("shutdown frontend <frontend>", "stop a specific frontend") => frontends::shutdown;
     Admin ["shutdown" "session"] ("shutdown session [id]", "kill a specific session") => sessions::shutdown_one;

@@ -127,7 +127,9 @@ fn an_unknown_command_is_answered_with_the_nearest_ones() {
     ));
     assert!(reply.ends_with("\n  quit                                    : disconnect\n\n"), "{reply}");
     let all = ask(&mut session, "");
-    assert!(all.starts_with("Unknown command. Please enter one of the following commands only:\n  add acl "));
+    assert!(all.starts_with(
+        "Unknown command. Please enter one of the following commands only:\n  abort ssl ca-file "
+    ));
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! The office at work: one loop over signals, the engine's notices, programs that end, files that change, and the runtime
 //! socket. Owns what of these belongs together; nothing here waits for anything but all of them at once.
 
+mod reload;
+mod tracking;
+
 use super::control::{Control, Request};
 use super::dumps::{self, Dump};
 use super::fifo::Fifo;
 use super::files::Files;
 use super::mail::{self, Mailer, Relay};
 use super::notify::{self, Queue, Subject, Told};
-use super::processes::{self, Tracked};
-use super::programs::{Ended, Programs};
-use super::scripts::{Change, Course, Standing};
+use super::processes::Tracked;
+use super::programs::Programs;
+use super::scripts::Course;
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
+use crate::engine::holdings::Holdings;
 use crate::engine::memory::{self, Memory};
 use crate::engine::{Engine, Setup};
 use crate::kernel::Kernel;
@@ -19,7 +23,7 @@ use crate::log::{Level, Log};
 use crate::plan::Plan;
 use crate::snapshot::Snapshot;
 use crate::vmac::{Macvlans, Outcome};
-use keepalived_config::model::{Fifo as WantedFifo, InstanceNotify, Model};
+use keepalived_config::model::{InstanceNotify, Model, ProcessTuning};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +32,6 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use sys::signals::SignalReader;
-use vrrp::tracking::Status;
 
 /// Signals as keepalived numbers them.
 pub mod signal {
@@ -52,8 +55,8 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(10);
 /// What the binary brings: everything that is its business.
 pub struct Options {
     pub model: Model,
-    /// Reads the configuration anew; an error is the report of what is wrong with it.
-    pub reload: Box<dyn FnMut() -> Result<Model, String>>,
+    /// Reads the configuration anew, with remarks on it; an error is the report of what is wrong with it.
+    pub reload: Box<dyn FnMut() -> Result<(Model, String), String>>,
     /// Told to a supervisor (systemd).
     pub say: Box<dyn FnMut(Say)>,
     pub log: crate::log::Wanted,
@@ -112,6 +115,8 @@ struct Office {
     wishes: Vec<Wish>,
     kernel: Kernel,
     macvlans: Macvlans,
+    /// Addresses, routes and rules that do not move.
+    statics: Holdings,
     control: Control,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
@@ -167,6 +172,11 @@ impl Office {
         let mailer = Mailer::start(move |is_error, line| {
             mail_report.send((is_error, line));
         })?;
+        let control = Control::open(options.control.as_deref()).or_else(|error| {
+            // Without rights for its directory everything else works.
+            log.line(Level::Warning, &format!("No runtime socket: {error}"));
+            Control::open(None)
+        })?;
         let mut office = Self {
             log,
             orders,
@@ -183,7 +193,8 @@ impl Office {
             wishes: Vec::new(),
             kernel,
             macvlans,
-            control: Control::open(options.control.as_deref())?,
+            statics: Holdings::default(),
+            control,
             reloading: None,
             stopped: None,
             engine_stopped: false,
@@ -192,10 +203,11 @@ impl Office {
             options,
         };
         office.open_fifos();
+        office.apply_beside_instances();
         office.tell_all_tracked();
-        let realtime = office.options.model.global.vrrp_process.realtime_priority;
+        let tuning = office.options.model.global.vrrp_process.clone();
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
-            become_punctual(realtime);
+            become_punctual(&tuning);
             let confined = confine::confine();
             engine.run(confined)
         })?;
@@ -391,7 +403,7 @@ impl Office {
     }
 
     fn start_next(&mut self, subject: &Subject, now: Instant) {
-        while let Some(run) = self.queues.get_mut(subject).and_then(Queue::next) {
+        while let Some(run) = self.queues.get_mut(subject).and_then(Queue::take_next) {
             let more: Vec<&str> = run.more.iter().map(String::as_str).collect();
             let owner = Owner::Notify(subject.clone());
             match self.programs.start(owner, &run.command, &more, None, now) {
@@ -421,237 +433,6 @@ impl Office {
                     }
                     self.start_next(&subject, now);
                 }
-            }
-        }
-    }
-
-    fn script_ended(&mut self, index: usize, how: Ended) {
-        let Some(course) = self.courses.get_mut(index) else { return };
-        let name = course.script.name.clone();
-        let before = course.last;
-        let change = course.ended(how);
-        if let (Some(Ended::Exited(was)), Ended::Exited(code)) = (before, how)
-            && was != code
-        {
-            self.log.line(Level::Info, &format!("Script `{name}` now returning {code}"));
-        }
-        self.script_changed(index, change, how);
-    }
-
-    fn script_changed(&mut self, index: usize, change: Option<Change>, how: Ended) {
-        let Some(change) = change else { return };
-        let name = &self.courses[index].script.name;
-        let line = match (change.clone(), how) {
-            (Change::Good, _) => format!("VRRP_Script({name}) succeeded"),
-            (Change::Bad, Ended::TimedOut) => format!("VRRP_Script({name}) timed out"),
-            (Change::Bad, Ended::Exited(code)) => {
-                format!("VRRP_Script({name}) failed (exited with status {code})")
-            }
-            (Change::Bad, Ended::Signalled(signal)) => {
-                format!("VRRP_Script({name}) failed (due to signal {signal})")
-            }
-        };
-        self.log.line(Level::Info, &line);
-        self.tell_script(index);
-    }
-
-    fn tell_script(&mut self, index: usize) {
-        let status = match self.courses[index].standing {
-            Standing::Unknown => Status::Unknown,
-            Standing::Good => Status::Up,
-            Standing::Bad => Status::Down,
-        };
-        let (generation, tracker) = (self.plan.generation, self.plan.scripts[index]);
-        self.orders.send(Order::Track { generation, tracker, status });
-    }
-
-    /// Starts the scripts whose time has come.
-    fn run_due(&mut self, now: Instant) {
-        for index in 0..self.courses.len() {
-            let course = &mut self.courses[index];
-            if course.deadline().is_none_or(|at| at > now) || self.stopped.is_some() {
-                continue;
-            }
-            let script = &course.script;
-            let owner = Owner::Script { generation: self.plan.generation, index };
-            let timeout = Some(script.timeout).filter(|timeout| !timeout.is_zero()).or(Some(script.interval));
-            match self.programs.start(owner, &script.command, &[], timeout, now) {
-                Ok(()) => course.started(now),
-                Err(error) => {
-                    let line = format!("Error running script `{}`: {error}", script.name);
-                    let first = course.last.is_none();
-                    let change = course.not_started(now);
-                    let how = course.last.unwrap_or(Ended::Exited(0));
-                    if first || change.is_some() {
-                        self.log.line(Level::Error, &line);
-                    }
-                    self.script_changed(index, change, how);
-                }
-            }
-        }
-    }
-
-    fn read_files(&mut self) {
-        for index in self.files.changes() {
-            self.tell_file(index);
-        }
-    }
-
-    fn tell_file(&mut self, index: usize) {
-        let status = Status::Value(self.files.value(index));
-        let (generation, tracker) = (self.plan.generation, self.plan.files[index]);
-        self.orders.send(Order::Track { generation, tracker, status });
-    }
-
-    fn look_at_processes(&mut self, now: Instant) {
-        if self.processes.is_empty() || self.next_look > now {
-            return;
-        }
-        self.next_look = now + processes::INTERVAL;
-        let all = processes::list(processes::needs_full(&self.processes));
-        for index in 0..self.processes.len() {
-            let tracked = &mut self.processes[index];
-            let count = all.iter().filter(|one| processes::matches(&tracked.wanted, one)).count();
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            if let Some(good) = tracked.counted(count, now) {
-                let quorum = if good { "Quorum gained" } else { "Quorum lost" };
-                let line = format!("{quorum} for tracked process {}", tracked.wanted.name);
-                self.log.line(Level::Info, &line);
-                self.tell_process(index);
-            }
-        }
-    }
-
-    fn tell_process(&mut self, index: usize) {
-        let status = match self.processes[index].is_good {
-            None => Status::Unknown,
-            Some(true) => Status::Up,
-            Some(false) => Status::Down,
-        };
-        let (generation, tracker) = (self.plan.generation, self.plan.processes[index]);
-        self.orders.send(Order::Track { generation, tracker, status });
-    }
-
-    /// Everything that is known, for a new plan.
-    fn tell_all_tracked(&mut self) {
-        for index in 0..self.courses.len() {
-            self.tell_script(index);
-        }
-        for index in 0..self.plan.files.len() {
-            self.tell_file(index);
-        }
-        for index in 0..self.processes.len() {
-            self.tell_process(index);
-        }
-    }
-
-    /// SIGHUP. A configuration with a mistake changes nothing.
-    fn reload(&mut self) {
-        if self.reloading.is_some() || self.stopped.is_some() {
-            return;
-        }
-        self.log.line(Level::Info, "Reloading ...");
-        (self.options.say)(Say::Reloading);
-        let planned = (self.options.reload)().and_then(|model| {
-            let plan = Plan::new(&model, self.plan.generation + 1, forwards_ipv6());
-            plan.map(|plan| (model, plan)).map_err(|error| error.to_string())
-        });
-        match planned {
-            Ok((model, plan)) => {
-                // New macvlans come before their instances, old ones go after theirs.
-                let mut wanted = self.plan.macvlans();
-                wanted.extend(plan.macvlans());
-                wanted.dedup();
-                let outcomes = self.macvlans.apply(&mut self.kernel, &wanted);
-                say_macvlans(&mut self.log, &plan, outcomes);
-                self.orders.send(Order::Reload(Box::new(plan.clone())));
-                self.reloading = Some((model, plan));
-            }
-            Err(report) => self.refuse_reload(&report),
-        }
-    }
-
-    fn refuse_reload(&mut self, report: &str) {
-        for line in report.lines() {
-            self.log.line(Level::Error, line);
-        }
-        self.log.line(Level::Error, "Configuration not changed: the new one has errors");
-        if let Some(path) = &self.options.model.global.reload_check_log {
-            // Where it cannot be written, the log has it.
-            let _ = std::fs::write(path, report);
-        }
-        (self.options.say)(Say::Ready);
-    }
-
-    fn reloaded(&mut self, result: Result<(), String>) {
-        let Some((model, plan)) = self.reloading.take() else { return };
-        if let Err(error) = result {
-            let wanted = self.plan.macvlans();
-            let outcomes = self.macvlans.apply(&mut self.kernel, &wanted);
-            say_macvlans(&mut self.log, &plan, outcomes);
-            self.refuse_reload(&error);
-            return;
-        }
-        let now = Instant::now();
-        let mut fresh = courses(&model, now);
-        for course in &mut fresh {
-            if let Some(before) = self.courses.iter().find(|one| one.script.name == course.script.name) {
-                course.carry_over(before);
-                // The run that goes on belongs to the plan before: its end is not counted.
-                course.is_running = false;
-            }
-        }
-        self.courses = fresh;
-        self.processes = model.track_processes.iter().cloned().map(Tracked::new).collect();
-        match Files::watch(&model.track_files) {
-            Ok(files) => self.files = files,
-            Err(error) => self.log.line(Level::Error, &format!("track_file: {error}")),
-        }
-        let outcomes = self.macvlans.apply(&mut self.kernel, &plan.macvlans());
-        say_macvlans(&mut self.log, &plan, outcomes);
-        self.options.model = model;
-        self.plan = plan;
-        self.queues.retain(|_, queue| !queue.is_idle());
-        self.open_fifos();
-        self.tell_all_tracked();
-        self.log.line(Level::Info, "Reload complete");
-        (self.options.say)(Say::Ready);
-    }
-
-    /// Pipes of the same path stay open.
-    fn open_fifos(&mut self) {
-        let global = &self.options.model.global;
-        let wanted: Vec<WantedFifo> =
-            [&global.notify_fifo, &global.vrrp_notify_fifo].into_iter().flatten().cloned().collect();
-        let old = std::mem::take(&mut self.fifos);
-        let mut opened = Vec::new();
-        for fifo in old {
-            if wanted.iter().any(|one| one.path == fifo.path()) {
-                self.fifos.push(fifo);
-            } else {
-                fifo.remove();
-            }
-        }
-        for one in &wanted {
-            if self.fifos.iter().any(|fifo| fifo.path() == one.path) {
-                continue;
-            }
-            match Fifo::open(&one.path, one.owner.map(|owner| (owner.user, owner.group))) {
-                Ok(fifo) => {
-                    self.fifos.push(fifo);
-                    opened.push(one.clone());
-                }
-                Err(error) => {
-                    let line = format!("Unable to open notify fifo {}: {error}", one.path.display());
-                    self.log.line(Level::Error, &line);
-                }
-            }
-        }
-        for one in opened {
-            let Some(script) = &one.script else { continue };
-            let path = one.path.display().to_string();
-            if let Err(error) = self.programs.start(Owner::Reader, script, &[&path], None, Instant::now()) {
-                self.log.line(Level::Error, &format!("Error running the script of fifo {path}: {error}"));
             }
         }
     }
@@ -744,6 +525,9 @@ impl Office {
             if let Err(error) = self.kernel.read_all() {
                 self.log.line(Level::Error, &format!("Netlink: {error}"));
             }
+            for failure in self.statics.remove(&mut self.kernel) {
+                self.log.line(Level::Error, &format!("static {}: {}", failure.what, failure.error));
+            }
             let plan = self.plan.clone();
             let outcomes = self.macvlans.remove_all(&mut self.kernel);
             say_macvlans(&mut self.log, &plan, outcomes);
@@ -763,11 +547,17 @@ const FIFO_AGAIN: Duration = Duration::from_millis(100);
 const REALTIME_PRIORITY: u8 = 2;
 
 /// What the thread with deadlines gets if it may: a real-time class, no slack in its timers.
-fn become_punctual(priority: Option<u8>) {
+fn become_punctual(tuning: &ProcessTuning) {
     // Without the rights for it everything works, only later under load.
-    let _ = sys::realtime::schedule_round_robin(priority.unwrap_or(REALTIME_PRIORITY));
+    let _ = sys::realtime::schedule_round_robin(tuning.realtime_priority.unwrap_or(REALTIME_PRIORITY));
     let _ = sys::realtime::lock_memory();
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    if let Some(nice) = tuning.nice {
+        let _ = sys::realtime::set_nice(nice);
+    }
+    if !tuning.cpus.is_empty() {
+        let _ = sys::process::bind_thread_to_cpus(&tuning.cpus);
+    }
 }
 
 fn courses(model: &Model, now: Instant) -> Vec<Course> {

@@ -1,0 +1,150 @@
+//! Keywords that are read into the model while the rest of the program does nothing with them yet. One list, so that a
+//! row goes away with the change that gives it effect. Using one is a notice; the docs say the same.
+
+/// Why a whole group of keywords has no effect.
+const NO_DIRECTOR: &str = "virtual servers are not run yet";
+const NO_BUFFERS: &str = "sockets have the system's buffers";
+const NO_OPTION: &str = "the route is set without it";
+const NO_SELECTOR: &str = "the rule is set without it";
+
+/// Block, keywords, what is lacking.
+const UNFINISHED: &[(&str, &[&str], &str)] = &[
+    ("the file", &["virtual_server", "virtual_server_group", "SSL"], NO_DIRECTOR),
+    ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
+    ("the file", &["interface_up_down_delays"], "links count at once"),
+    ("the file", &["net_namespace_ipvs"], NO_DIRECTOR),
+    ("the file", &["use_pid_dir"], "pid files are where the command line puts them"),
+    ("the file", &["child_wait_time"], "five seconds are waited"),
+    (
+        "global_defs",
+        &["startup_script", "startup_script_timeout", "shutdown_script", "shutdown_script_timeout"],
+        "no script is run around the daemon's life",
+    ),
+    (
+        "global_defs",
+        &["max_auto_priority", "min_auto_priority_delay"],
+        "the priority is not raised by itself",
+    ),
+    ("global_defs", &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime"], "the system's settings hold"),
+    ("global_defs", &["disable_local_igmp"], "IGMP is left alone"),
+    ("global_defs", &["fifo_write_vrrp_states_on_reload"], "states go to the pipes when they change"),
+    ("global_defs", &["vrrp_delay_after_boot"], "VRRP starts at once"),
+    ("global_defs", &["vmac_addr_prefix"], "addresses elsewhere get no macvlan"),
+    (
+        "global_defs",
+        &["vrrp_garp_extra_if", "vrrp_vmac_garp_intvl"],
+        "GARPs leave by the addresses' interfaces only",
+    ),
+    ("global_defs", &["reload_time_file", "reload_repeat", "reload_file"], "reloads come by signal only"),
+    (
+        "global_defs",
+        &[
+            "vrrp_netlink_cmd_rcv_bufs",
+            "vrrp_netlink_cmd_rcv_bufs_force",
+            "vrrp_netlink_monitor_rcv_bufs",
+            "vrrp_netlink_monitor_rcv_bufs_force",
+            "lvs_netlink_cmd_rcv_bufs",
+            "lvs_netlink_cmd_rcv_bufs_force",
+            "lvs_netlink_monitor_rcv_bufs",
+            "lvs_netlink_monitor_rcv_bufs_force",
+            "process_monitor_rcv_bufs",
+            "process_monitor_rcv_bufs_force",
+        ],
+        NO_BUFFERS,
+    ),
+    (
+        "global_defs",
+        &[
+            "lvs_sync_daemon",
+            "lvs_timeouts",
+            "lvs_flush",
+            "lvs_flush_on_stop",
+            "lvs_flush_onstop",
+            "lvs_notify_fifo",
+            "lvs_notify_fifo_script",
+            "rs_init_notifies",
+            "checker_log_all_failures",
+            "smtp_alert_checker",
+            "no_checker_emails",
+        ],
+        NO_DIRECTOR,
+    ),
+    ("vrrp_instance", &["vrf"], "adverts do not leave by a VRF"),
+    ("vrrp_instance", &["use_vmac_addr"], "addresses elsewhere get no macvlan"),
+    ("vrrp_instance", &["use_ipvlan"], "no ipvlan is made"),
+    ("vrrp_instance", &["unicast_fault_no_peer"], "an instance without peers is no FAULT"),
+    (
+        "vrrp_instance",
+        &["timer_expired_backup", "thread_timer_expired"],
+        "late timers are handled in one way only",
+    ),
+    ("vrrp_instance", &["old_unicast_checksum"], "both forms of the checksum are taken"),
+    ("vrrp_instance", &["kernel_rx_buf_size"], NO_BUFFERS),
+    ("vrrp_instance", &["garp_extra_if", "vmac_garp_intvl"], "GARPs leave by the addresses' interfaces only"),
+    ("vrrp_instance", &["lvs_sync_daemon_interface"], NO_DIRECTOR),
+    ("vrrp_instance", &["track_proxy"], "proxies are not watched yet"),
+    ("vrrp_sync_group", &["track_proxy"], "proxies are not watched yet"),
+    ("address line", &["use_vmac"], "the address gets no macvlan of its own"),
+    (
+        "route line",
+        &[
+            "expires",
+            "hoplimit",
+            "advmss",
+            "rtt",
+            "rttvar",
+            "reordering",
+            "window",
+            "cwnd",
+            "ssthresh",
+            "realms",
+            "rto_min",
+            "initcwnd",
+            "initrwnd",
+            "features",
+            "quickack",
+            "congctl",
+            "pref",
+            "ttl-propagate",
+            "fastopen_no_cookie",
+        ],
+        NO_OPTION,
+    ),
+    (
+        "rule line",
+        &[
+            "realms",
+            "suppress_ifgroup",
+            "sup_group",
+            "tunnel-id",
+            "uidrange",
+            "ipproto",
+            "ip_proto",
+            "sport",
+            "dport",
+        ],
+        NO_SELECTOR,
+    ),
+];
+
+/// What a keyword of a block lacks; `None`: nothing.
+pub(crate) fn lack(block: &str, name: &str) -> Option<&'static str> {
+    let block = if block == "root" { "the file" } else { block };
+    UNFINISHED.iter().find(|row| row.0 == block && row.1.contains(&name)).map(|row| row.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_a_keyword_that_is_in_a_table() {
+        let listed = crate::listing::all();
+        for (block, names, _) in UNFINISHED {
+            let block = if *block == "the file" { "root" } else { block };
+            for name in *names {
+                assert!(listed.iter().any(|row| row.block == block && row.name == *name), "{block} {name}");
+            }
+        }
+    }
+}
