@@ -368,11 +368,13 @@ fn measure(workload: &Workload, programs: &[Program], options: &Options) -> Resu
         }
         Kind::Memory { setup } => {
             let rows = memory::measure(programs, setup)?;
-            Ok(report::scalar(workload, &rows, "KB per connection"))
+            // What a connection costs with TLS is compared; without, it is bounded.
+            let is_relative = setup.security != Security::Plain;
+            Ok(report::scalar(workload, &rows, "KB per connection", is_relative))
         }
         Kind::LoadTime { backends } => {
             let rows = proxies::load_times(programs, *backends, options.rounds)?;
-            Ok(report::scalar(workload, &rows, "s"))
+            Ok(report::scalar(workload, &rows, "s", false))
         }
     }
 }

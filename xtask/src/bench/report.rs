@@ -29,11 +29,20 @@ pub fn traffic(workload: &Workload, rows: &[(&'static str, Vec<Measured>)]) -> O
     verdict(workload, own.zip(reference).map(|(own, reference)| own / reference), "x haproxy")
 }
 
-/// Prints one number for each program; the target is absolute.
-pub fn scalar(workload: &Workload, rows: &[(&'static str, f64)], unit: &str) -> Option<String> {
+/// Prints one number for each program; the target is a number of that unit, or with `is_relative` a ratio to haproxy's.
+pub fn scalar(
+    workload: &Workload,
+    rows: &[(&'static str, f64)],
+    unit: &str,
+    is_relative: bool,
+) -> Option<String> {
     let of = |name: &str| rows.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
     for (name, value) in rows {
         println!("  {name:10}{value:>12.2} {unit}{:>8}", ratio(*value, of("haproxy")));
+    }
+    if is_relative {
+        let both = of("hawser").zip(of("haproxy"));
+        return verdict(workload, both.map(|(own, reference)| own / reference), "x haproxy");
     }
     verdict(workload, of("hawser"), unit)
 }
