@@ -53,6 +53,23 @@ fn a_lost_line_break_is_told() {
 }
 
 #[test]
+fn a_gap_of_nothing_between_neighbour_advertisements_is_accepted_and_said_to_be_the_default() {
+    // row: 221
+    let config = format!("global_defs {{\n vrrp_gna_interval 0\n}}\n{}", instance(""));
+    let loaded = load(&config);
+    assert!(loaded.model.is_some());
+    assert!(told(&config).contains("k.conf:2:20: notice: 0 means no gap"), "{}", told(&config));
+}
+
+#[test]
+fn two_instances_of_one_name_are_told() {
+    // row: 224
+    let second = instance("").replace("router_id 51", "router_id 52");
+    let text = told(&format!("{}{second}", instance("")));
+    assert!(text.contains("k.conf:7:15: error:") && text.contains("VI_1"), "{text}");
+}
+
+#[test]
 fn strict_mode_with_a_secret_is_told_with_its_reason() {
     // row: 219
     let config = format!(
