@@ -5,7 +5,8 @@
 const NO_DIRECTOR: &str = "virtual servers are not run yet";
 const NO_BUFFERS: &str = "sockets have the system's buffers";
 const NO_OPTION: &str = "the route is set without it";
-const NO_SELECTOR: &str = "the rule is set without it";
+const NO_MARK: &str = "the rule is set without it";
+const NO_SELECTOR: &str = "the rule is left out: without it, it would take more packets than asked for";
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
@@ -110,19 +111,10 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
         ],
         NO_OPTION,
     ),
+    ("rule line", &["realms"], NO_MARK),
     (
         "rule line",
-        &[
-            "realms",
-            "suppress_ifgroup",
-            "sup_group",
-            "tunnel-id",
-            "uidrange",
-            "ipproto",
-            "ip_proto",
-            "sport",
-            "dport",
-        ],
+        &["suppress_ifgroup", "sup_group", "tunnel-id", "uidrange", "ipproto", "ip_proto", "sport", "dport"],
         NO_SELECTOR,
     ),
 ];
