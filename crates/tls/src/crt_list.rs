@@ -37,7 +37,18 @@ impl Line {
             number: 0,
         }
     }
+
+    /// A warning for each word of the line that is known and does nothing here.
+    pub fn without_effect(&self, file: &str) -> Vec<String> {
+        let words = self.written.split_whitespace().filter(|word| WITHOUT_EFFECT.contains(word));
+        let told =
+            |word| format!("'{file}', line {}: `{word}` has no effect: it is not implemented", self.number);
+        words.map(told).collect()
+    }
 }
+
+/// Words that are read over.
+const WITHOUT_EFFECT: &[&str] = &["allow-0rtt", "ocsp-update"];
 
 /// Reads a list.
 ///
@@ -106,6 +117,14 @@ pub fn parse_line(text: &str) -> Result<Option<Line>, String> {
 mod tests {
     use super::*;
     use haproxy_config::model::{TlsVersion, Verify};
+
+    #[test]
+    fn words_that_do_nothing_are_named_with_their_line() {
+        let lines = parse("/a.pem [allow-0rtt ocsp-update on alpn h2]\n/b.pem\n").unwrap();
+        let told: Vec<String> = lines.iter().flat_map(|line| line.without_effect("list")).collect();
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[0], "'list', line 1: `allow-0rtt` has no effect: it is not implemented");
+    }
 
     #[test]
     fn a_line_has_a_file_settings_and_names() {

@@ -108,6 +108,9 @@ impl Listener {
         }
         for name in &tls.crt_lists {
             around.files.list(name, settings)?;
+            let lines = around.files.lists.get(name).into_iter().flatten();
+            let without_effect = lines.flat_map(|line| line.without_effect(name)).collect::<Vec<_>>();
+            around.warnings.extend(without_effect);
             sources.push(Source::List(name.clone()));
         }
         let tickets = match &tls.ticket_keys {
