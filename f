@@ -1,2 +1,0 @@
-Config files missing '/etc/keepalived/keepalived.conf'.
-Config files missing '/etc/keepalived/keepalived.conf'.
