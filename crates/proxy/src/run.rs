@@ -7,6 +7,7 @@ use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
 use crate::net::{Namespaces, SocketTuning, pipe};
+use crate::peers;
 use crate::plan::Plan;
 use crate::process_variables;
 use crate::registry::Phase;
@@ -78,6 +79,8 @@ pub struct BindOptions {
     pub startup_log: String,
     /// The TLS of the configuration, when it is loaded already.
     pub tls: Option<Arc<Tls>>,
+    /// There is a process that this one replaces: its peers teach ours.
+    pub replaces: bool,
 }
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
@@ -86,6 +89,8 @@ pub struct Bound {
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
+    peers: Vec<peers::OpenSection>,
+    replaces: bool,
     /// What was wrong with state files; nothing of it keeps the proxy from serving.
     pub warnings: Vec<String>,
 }
@@ -176,6 +181,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         }
     }
     let cli = control::open_cli(&model, &namespaces, &mut errors);
+    let peers = peers::open(&model, &namespaces, &mut inherited, &handover, &mut errors);
     cli.iter().for_each(|open| handover.keep(None, &open.bind, &open.socket));
     let logs = match Logs::open(&model) {
         Ok(logs) => Some(logs),
@@ -209,13 +215,14 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         health,
         resolve,
         caches,
+        peers: peers::Access::default(),
         handover,
         tls,
         namespaces,
         startup_log: options.startup_log,
     });
     let warnings = files.apply(&shared);
-    Ok(Bound { shared, listeners, cli, warnings })
+    Ok(Bound { shared, listeners, cli, peers, replaces: options.replaces, warnings })
 }
 
 fn seed() -> u64 {
@@ -262,11 +269,16 @@ impl Bound {
         self.shared.health.set_orders(Arc::clone(&orders));
         let (clients, arriving) = mpsc::channel(control::CLIENTS_WAITING_MAX);
         let control = control::spawn(Arc::clone(&self.shared), self.cli, arriving, orders, stage.clone());
+        let peers = peers::spawn(Arc::clone(&self.shared), self.peers, self.replaces, stage.subscribe());
         supervise(&self.shared, &commands, &stage, &threads, &clients);
         for thread in threads {
             if thread.join().is_err() {
                 return 1;
             }
+        }
+        // Tables go to the successor while the rest has ended already.
+        if peers.is_some_and(|peers| peers.join().is_err()) {
+            return 1;
         }
         let _ = stage.send(Stage::Stopped);
         match control.map(JoinHandle::join) {

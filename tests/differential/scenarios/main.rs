@@ -17,6 +17,7 @@ mod http2_conformance;
 mod limits;
 mod logs;
 mod old_rules;
+mod peers;
 mod process;
 mod prometheus;
 mod proxy_protocol;

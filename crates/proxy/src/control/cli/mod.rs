@@ -18,6 +18,7 @@ mod input;
 mod list_servers;
 mod modes;
 mod patterns;
+mod peers;
 mod process;
 mod resolvers;
 mod runtime_servers;
