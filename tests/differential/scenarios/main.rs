@@ -20,6 +20,7 @@ mod old_rules;
 mod peers;
 mod process;
 mod prometheus;
+mod protocol_checks;
 mod proxy_protocol;
 mod resolve;
 mod retries;
