@@ -6,6 +6,7 @@ use crate::handover::Handover;
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::mails::Mails;
 use crate::net::{Namespaces, SocketTuning, pipe};
 use crate::peers;
 use crate::plan::Plan;
@@ -208,6 +209,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
     let caches = Caches::new(&model.caches);
+    let mails = Mails::new(&model);
     let shared = Arc::new(Shared {
         plan: Plan::new(model),
         state,
@@ -216,6 +218,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         resolve,
         caches,
         peers: peers::Access::default(),
+        mails,
         handover,
         tls,
         namespaces,

@@ -16,6 +16,7 @@ mod http2;
 mod http2_conformance;
 mod limits;
 mod logs;
+mod mails;
 mod old_rules;
 mod peers;
 mod process;

@@ -40,7 +40,8 @@ pub(super) fn read(section: &Section, context: &mut Context<'_>) -> Peers {
     super::read_lines(KEYWORDS, section, &mut peers, context);
     let local = context.environment.get("HAPROXY_LOCALPEER").unwrap_or_default().to_owned();
     if !peers.disabled && !peers.peers.iter().any(|peer| peer.name == local) {
-        let message = format!("Removing incomplete section 'peers {}' (no peer named '{local}').", peers.name);
+        let message =
+            format!("Removing incomplete section 'peers {}' (no peer named '{local}').", peers.name);
         context.warn(section.header.span, message);
     }
     peers
