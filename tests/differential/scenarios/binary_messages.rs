@@ -131,8 +131,9 @@ fn distcc_messages_are_read_alike() {
         let shown: Vec<String> =
             (0..fetches.len()).map(|number| format!("%[capture.req.hdr({number})]")).collect();
         let text = format!(
-            "frontend web\n bind 127.0.0.1:$(web)\n log 127.0.0.1:$(log) local0\n tcp-request inspect-delay 200ms\n\
-             {captures} log-format \"from %cp: {}\"\n default_backend b\nbackend b\n server s 127.0.0.1:1\n",
+            "frontend web\n bind 127.0.0.1:$(web)\n log 127.0.0.1:$(log) local0\n tcp-request inspect-delay 200ms\n \
+             tcp-request content set-var(txn.all) int(1) if WAIT_END\n\
+             {captures} log-format \"from %cp: {}\"\n default_backend b\nbackend b\n retries 0\n server s 127.0.0.1:1\n",
             shown.join("|")
         );
         let proxy = program.tcp(&text).start();
