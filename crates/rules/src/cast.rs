@@ -155,7 +155,21 @@ pub fn leading_int(text: &[u8]) -> i64 {
     number
 }
 
-/// As [`leading_int`], in 32 bits that wrap: how numbers in headers, cookies and parameters are read.
+/// How HAProxy reads numbers in headers, cookies and parameters: in 32 bits that wrap, up to the first character behind
+/// `9`. What stands before `0` counts by its distance from it, so that `10.1` is 981.
+pub fn loose_int32(text: &[u8]) -> i64 {
+    let (negative, digits) = match text.first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        Some(_) | None => (false, text),
+    };
+    let digits =
+        digits.iter().map(|byte| i32::from(*byte as i8) - i32::from(b'0')).take_while(|digit| *digit <= 9);
+    let number = digits.fold(0_i32, |number, digit| number.wrapping_mul(10).wrapping_add(digit));
+    i64::from(if negative { number.wrapping_neg() } else { number })
+}
+
+/// As [`leading_int`], in 32 bits that wrap.
 pub fn leading_int32(text: &[u8]) -> i64 {
     let (negative, digits) = match text.first() {
         Some(b'-') => (true, &text[1..]),

@@ -103,6 +103,8 @@ fn bearer<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     };
     match found {
         (scheme, token) if scheme.eq_ignore_ascii_case(b"bearer") => Fetched::Ready(Value::str(token)),
+        // As HAProxy: an empty token in a header that was named.
+        _other_scheme if args.text(0).is_some_and(|name| !name.is_empty()) => Fetched::Ready(Value::str(b"")),
         _other_scheme => Fetched::Missing,
     }
 }

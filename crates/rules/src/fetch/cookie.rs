@@ -3,7 +3,7 @@
 use super::start_line::{request, response};
 use super::{Fetch, Fetched, MESSAGE, REQUEST, RESPONSE, Visitor, Walk};
 use crate::args::{Arg, Arguments, Param};
-use crate::cast::leading_int32;
+use crate::cast::loose_int32;
 use crate::place::PlaceSet;
 use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
@@ -127,7 +127,7 @@ fn text<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a> 
 }
 
 fn number<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
-    read(args, scope, side).map_or_else(|nothing| nothing, |bytes| Fetched::int(leading_int32(bytes)))
+    read(args, scope, side).map_or_else(|nothing| nothing, |bytes| Fetched::int(loose_int32(bytes)))
 }
 
 fn count<'a>(args: &'a [Arg], scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
@@ -177,7 +177,7 @@ fn req_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_req_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(args, scope, Direction::Request, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
+    walk(args, scope, Direction::Request, &mut |bytes| visit(Value::Int(loose_int32(bytes))))
 }
 
 fn res_cook<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -197,7 +197,7 @@ fn res_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_res_cook_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(args, scope, Direction::Response, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
+    walk(args, scope, Direction::Response, &mut |bytes| visit(Value::Int(loose_int32(bytes))))
 }
 
 fn cookie<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

@@ -3,7 +3,7 @@
 use super::start_line::{request, response};
 use super::{Fetch, Fetched, MESSAGE, REQUEST, RESPONSE, Visitor, Walk};
 use crate::args::{Arg, ArgList, Arguments, Param};
-use crate::cast::leading_int32;
+use crate::cast::loose_int32;
 use crate::context::ParseContext;
 use crate::place::PlaceSet;
 use crate::scope::{Direction, Scope};
@@ -199,7 +199,7 @@ fn as_text(bytes: &[u8]) -> Option<Value<'_>> {
 }
 
 fn as_int(bytes: &[u8]) -> Option<Value<'_>> {
-    Some(Value::Int(leading_int32(bytes)))
+    Some(Value::Int(loose_int32(bytes)))
 }
 
 /// The message that a rule of this direction reads.
@@ -255,7 +255,7 @@ fn req_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_req_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(request(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
+    walk(request(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(loose_int32(bytes))))
 }
 
 fn req_hdr_ip<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -291,7 +291,7 @@ fn res_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn each_res_hdr_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(response(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
+    walk(response(scope), args, Cut::Commas, &mut |bytes| visit(Value::Int(loose_int32(bytes))))
 }
 
 fn res_hdr_ip<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

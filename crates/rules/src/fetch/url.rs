@@ -3,7 +3,7 @@
 use super::start_line::{path_and_query, path_of, request};
 use super::{Fetch, Fetched, REQUEST, Visitor, Walk};
 use crate::args::{Arg, Arguments, Param};
-use crate::cast::leading_int32;
+use crate::cast::{leading_int32, loose_int32};
 use crate::scope::{Peer, Scope};
 use crate::value::{Value, ValueType};
 use balance::hash::{avalanche, sdbm};
@@ -187,9 +187,9 @@ fn each_url_param<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>
 }
 
 fn urlp_val<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    first(args, scope).map_or_else(|nothing| nothing, |bytes| Fetched::int(leading_int32(bytes)))
+    first(args, scope).map_or_else(|nothing| nothing, |bytes| Fetched::int(loose_int32(bytes)))
 }
 
 fn each_urlp_val<'a>(args: &'a [Arg], scope: &Scope<'a>, visit: Visitor<'_, 'a>) -> Walk {
-    walk(args, scope, &mut |bytes| visit(Value::Int(leading_int32(bytes))))
+    walk(args, scope, &mut |bytes| visit(Value::Int(loose_int32(bytes))))
 }
