@@ -16,6 +16,7 @@ mod forwarding;
 mod http2;
 mod http2_conformance;
 mod limits;
+mod log_aliases;
 mod logs;
 mod mails;
 mod old_rules;
