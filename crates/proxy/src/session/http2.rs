@@ -10,6 +10,7 @@ use crate::http2::{
     FrameMeter, Http2Stream, Link, Multiplexed, ReadError, Wire, read_request, server_builder,
 };
 use crate::net::buffers::Pending;
+use crate::net::clock;
 use crate::net::{Deadline, Stream};
 use crate::registry::{Control, Phase};
 use crate::upstream::ServerConnection;
@@ -214,7 +215,7 @@ async fn goodbye(mut connection: Connection<Wire, Bytes>, reason: Reason) {
     connection.abrupt_shutdown(reason);
     // One of its own: the connection's may have been told to end at once.
     let mut deadline = Deadline::new();
-    deadline.set(Some(Instant::now() + GOODBYE));
+    deadline.set(Some(clock::now() + GOODBYE));
     poll_fn(|context| {
         if connection.poll_closed(context).is_ready() {
             return Poll::Ready(());
@@ -237,7 +238,7 @@ fn accepted(
     }
     let worker = &session.worker;
     let id = worker.state().process.next_session.fetch_add(1, Relaxed);
-    let control = Control::new(id, session.frontend, session.src, Instant::now());
+    let control = Control::new(id, session.frontend, session.src, clock::now());
     let (head, body) = request.into_parts();
     let ends = body.is_end_stream();
     let stream = Http2Stream::accepted(Rc::clone(&session.link), body, respond);
@@ -329,7 +330,7 @@ impl Session {
         drop(client);
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
-            self.idle_since.set(Instant::now());
+            self.idle_since.set(clock::now());
         }
         if self.active.get() == 0 || self.link.is_hung_up() {
             self.wake();
