@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 /// Small allocations of short life are what HTTP/2 and TLS are made of: less than half the instructions of the C library's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();

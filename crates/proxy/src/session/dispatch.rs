@@ -404,7 +404,8 @@ async fn connection(
         reused(client, transaction, server);
         return Ok(connection);
     }
-    let opened = open(client, transaction, server, settings, name, speech).await?;
+    // Boxed: rare beside reuse, and large with its TLS.
+    let opened = Box::pin(open(client, transaction, server, settings, name, speech)).await?;
     if speech == Speech::Either && opened.stream.alpn() == Some(b"h2") {
         return multiplex::over(client, transaction, settings, opened).await;
     }

@@ -147,17 +147,14 @@ async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Opti
 }
 
 /// What the connection's task has to do next.
-// Never kept: it is made and taken apart in one step.
-#[allow(clippy::large_enum_variant)]
 enum Event {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// The connection is over.
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
     /// The client sent what it must not.
     Refused,
-    /// A stream has ended, or the process is to stop.
+    /// A stream has begun or ended, or the process is to stop.
     Look,
 }
 
@@ -180,7 +177,11 @@ async fn streams(
         let event = poll_fn(|context| {
             session.attach(context.waker());
             let event = match connection.poll_accept(context) {
-                Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    left = left.map(|left| left.saturating_sub(1));
+                    accepted(session, request, respond, streams_max);
+                    Event::Look
+                }
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
                 Poll::Pending if session.link.is_hung_up() => Event::Ended,
                 Poll::Pending if session.link.refusal().is_some() => Event::Refused,
@@ -191,10 +192,6 @@ async fn streams(
         })
         .await;
         match event {
-            Event::Stream(request, respond) => {
-                left = left.map(|left| left.saturating_sub(1));
-                accepted(session, request, respond, streams_max);
-            }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
             Event::Refused => {
@@ -242,7 +239,7 @@ fn accepted(
     let (head, body) = request.into_parts();
     let ends = body.is_end_stream();
     let stream = Http2Stream::accepted(Rc::clone(&session.link), body, respond);
-    let mut client = session.client(Rc::clone(&control), Stream::Http2(Box::new(stream)));
+    let mut client = Box::new(session.client(Rc::clone(&control), Stream::Http2(Box::new(stream))));
     let mut transaction = begin(&mut client);
     let limits = &worker.plan().proxy(session.frontend).request_limits;
     match read_request(&head, ends, limits, &mut transaction.request) {
@@ -321,7 +318,7 @@ impl Session {
     }
 
     /// The transaction of a stream is over.
-    pub fn ended(&self, mut client: Client) {
+    pub fn ended(&self, mut client: Box<Client>) {
         self.worker.sessions.borrow_mut().remove(&client.control);
         if let Some(private) = client.private.take() {
             self.private.borrow_mut().push(private);

@@ -80,7 +80,7 @@ pub async fn connection(
         return Ok(connection);
     }
     let name = secure_server::name(client, transaction, server);
-    let opened = open(client, transaction, server, settings, name, Speech::Http2).await?;
+    let opened = Box::pin(open(client, transaction, server, settings, name, Speech::Http2)).await?;
     over(client, transaction, settings, opened).await
 }
 
