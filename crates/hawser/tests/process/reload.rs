@@ -196,6 +196,7 @@ fn stateful(port: u16, server: u16, weight: u32, entry: &str) -> String {
     )
 }
 
+// row: 204
 #[test]
 fn what_operators_and_traffic_did_goes_on_and_maps_are_read_again() {
     let (port, server) = (free_port(), storm::origin());
@@ -262,7 +263,6 @@ fn a_request_that_queued_before_a_reload_gets_its_turn_behind_it() {
     eventually("nothing holds the former one", || proxy.generations() == 1);
 }
 
-// row: 64, 66
 #[test]
 fn fifty_reloads_under_load_lose_nothing() {
     storm::reloads(50, Duration::from_millis(20));
