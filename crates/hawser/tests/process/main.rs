@@ -6,3 +6,5 @@ mod life;
 mod listeners;
 mod master;
 mod program;
+mod reload;
+mod storm;
