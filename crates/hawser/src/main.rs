@@ -1,10 +1,12 @@
 //! The program: which of the replaced programs it is being, and nothing else.
 #![forbid(unsafe_code)]
 
+mod check;
 mod demo;
 mod director;
 mod doctor;
 mod haproxy;
+mod inspect;
 mod ipvsadm;
 mod keepalived;
 mod personality;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
+        Ok(Personality::Check) => check::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),

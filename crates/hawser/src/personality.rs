@@ -9,6 +9,7 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Vrrp,
+    Check,
     Demo,
     Director,
     Doctor,
@@ -44,6 +45,11 @@ const NAMES: &[Name] = &[
         name: "vrrp",
         personality: Personality::Vrrp,
         help: "state of the virtual addresses; handover, maintenance, priority",
+    },
+    Name {
+        name: "check",
+        personality: Personality::Check,
+        help: "every mistake of configurations and scripts, and between them",
     },
     Name {
         name: "demo",

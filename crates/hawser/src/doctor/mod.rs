@@ -2,7 +2,7 @@
 //! `--apply`, and then only sysctls.
 
 mod arguments;
-mod files;
+pub(crate) mod files;
 mod finding;
 mod firewall;
 mod kernel;
@@ -10,7 +10,7 @@ mod kernel;
 mod laboratory;
 mod limits;
 mod listeners;
-mod machine;
+pub(crate) mod machine;
 mod programs;
 mod real_server;
 mod role;
