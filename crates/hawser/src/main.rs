@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod director;
 mod doctor;
+mod explain;
 mod haproxy;
 mod inspect;
 mod ipvsadm;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
         Ok(Personality::Check) => check::run(&arguments),
+        Ok(Personality::Explain) => explain::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),

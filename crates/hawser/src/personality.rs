@@ -13,6 +13,7 @@ pub enum Personality {
     Demo,
     Director,
     Doctor,
+    Explain,
     Help,
     Version,
 }
@@ -65,6 +66,11 @@ const NAMES: &[Name] = &[
         name: "doctor",
         personality: Personality::Doctor,
         help: "what this machine needs to carry the load, measured and explained",
+    },
+    Name {
+        name: "explain",
+        personality: Personality::Explain,
+        help: "what each line does; which rule, backend and server a request gets",
     },
     Name { name: "--help", personality: Personality::Help, help: "this text" },
     Name { name: "--version", personality: Personality::Version, help: "the version" },

@@ -14,7 +14,7 @@ pub(crate) mod machine;
 mod programs;
 mod real_server;
 mod role;
-mod sysctl;
+pub(crate) mod sysctl;
 
 use arguments::{Arguments, Task};
 use diag::{Report, Severity, Sources};
