@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod diff;
 mod director;
 mod doctor;
 mod explain;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Ok(Personality::Check) => check::run(&arguments),
         Ok(Personality::Explain) => explain::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
+        Ok(Personality::Diff) => diff::run(&arguments),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Help) => {

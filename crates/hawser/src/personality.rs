@@ -11,6 +11,7 @@ pub enum Personality {
     Vrrp,
     Check,
     Demo,
+    Diff,
     Director,
     Doctor,
     Explain,
@@ -56,6 +57,11 @@ const NAMES: &[Name] = &[
         name: "demo",
         personality: Personality::Demo,
         help: "three backends and the proxy before them, on loopback, to try",
+    },
+    Name {
+        name: "diff",
+        personality: Personality::Diff,
+        help: "what a reload with another haproxy.cfg would change for clients",
     },
     Name {
         name: "director",

@@ -272,3 +272,40 @@ fn check_ends_with_0_when_there_is_nothing_to_mend() {
     assert_eq!(hawser(&folder, &["check"]).status.code(), Some(2));
     assert_eq!(hawser(&folder, &["check", "missing"]).status.code(), Some(2));
 }
+
+#[test]
+fn diff_says_what_a_reload_would_change() {
+    let folder = Folder::new();
+    folder.file("old.cfg", WEB);
+    let moved = format!("# a comment\n\n{WEB}");
+    folder.file("same.cfg", &moved);
+    let output = hawser(&folder, &["diff", "old.cfg", "same.cfg"]);
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), "nothing changes\n"));
+    let new = WEB
+        .replace("    server a3 10.2.0.3:80 check cookie a3\n", "")
+        .replace("    use-server a3 if { hdr(x-debug) 1 }\n", "")
+        .replace("10.2.0.2:80 check", "10.2.0.2:8080 check weight 5")
+        .replace("bind 192.0.2.200:80", "bind 192.0.2.200:80\n    bind 192.0.2.200:81")
+        .replace("redirect location /b if { path /old }", "redirect location /c if { path /old }")
+        .replace("timeout server 1s", "timeout server 2s")
+        + "backend more\n    server m1 10.3.0.1:80\n";
+    folder.file("new.cfg", &new);
+    let output = hawser(&folder, &["diff", "old.cfg", "new.cfg"]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in [
+        "+ bind 192.0.2.200:81: of frontend web",
+        "~ backend app: timeout server 1000ms -> 2000ms",
+        "- server app/a3: 10.2.0.3:80\n    its established connections go on to their end; clients with cookie a3 are balanced anew",
+        "~ server app/a2: address 10.2.0.2:80 -> 10.2.0.2:8080, weight 1 -> 5",
+        "- frontend web, rule: http-request redirect location /b if { path /old }",
+        "+ frontend web, rule: http-request redirect location /c if { path /old }",
+        "of all keys move to another server",
+        "`hash-type consistent` moves only the keys",
+        "+ backend more: servers m1",
+    ] {
+        assert!(said.contains(part), "'{part}' is not in\n{said}");
+    }
+    folder.file("wrong.cfg", "listen l\n  bogus\n");
+    assert_eq!(hawser(&folder, &["diff", "old.cfg", "wrong.cfg"]).status.code(), Some(2));
+}
