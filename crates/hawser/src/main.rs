@@ -11,7 +11,9 @@ mod haproxy;
 mod inspect;
 mod ipvsadm;
 mod keepalived;
+mod lab;
 mod personality;
+mod run;
 mod version;
 mod vrrp_client;
 
@@ -20,6 +22,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    run::follow_supervisor();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
     match personality::choose(&program, &mut arguments) {
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         Ok(Personality::Diff) => diff::run(&arguments),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),
+        Ok(Personality::Lab) => lab::run(&arguments),
+        Ok(Personality::Run) => run::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());
             ExitCode::SUCCESS

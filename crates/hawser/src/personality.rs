@@ -15,6 +15,8 @@ pub enum Personality {
     Director,
     Doctor,
     Explain,
+    Lab,
+    Run,
     Help,
     Version,
 }
@@ -77,6 +79,16 @@ const NAMES: &[Name] = &[
         name: "explain",
         personality: Personality::Explain,
         help: "what each line does; which rule, backend and server a request gets",
+    },
+    Name {
+        name: "lab",
+        personality: Personality::Lab,
+        help: "two directors, two real servers and a client on this machine, to try failover",
+    },
+    Name {
+        name: "run",
+        personality: Personality::Run,
+        help: "proxy and virtual addresses under one supervisor, which know of each other",
     },
     Name { name: "--help", personality: Personality::Help, help: "this text" },
     Name { name: "--version", personality: Personality::Version, help: "the version" },
