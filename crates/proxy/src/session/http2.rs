@@ -249,8 +249,11 @@ fn accepted(
     let limits = &worker.plan().proxy(frontend).request_limits;
     match read_request(&head, ends, limits, &mut transaction.request) {
         Ok(()) => {}
-        Err(ReadError::TooManyFields | ReadError::LongName) => {
-            client.stream.reset_on_close();
+        Err(error) => {
+            match error {
+                ReadError::TooManyFields | ReadError::LongName => client.stream.reset_on_close(),
+                ReadError::NoAuthority => client.stream.reset_as_malformed(),
+            }
             Transaction::give(transaction);
             return;
         }
