@@ -15,6 +15,10 @@ use personality::Personality;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Small allocations of short life are what HTTP/2 and TLS are made of: less than half the instructions of the C library's.
+#[global_allocator]
+static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;
+
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
