@@ -121,7 +121,18 @@ virtual_server 10.9.0.4 25 {
     }
   }
 }'
+# Until nothing is told any more.
+settle() {
+  local before=- now
+  for i in $(seq 20); do
+    now=$(wc -c < /run/notified)
+    [ "$now" = "$before" ] && return
+    before=$now
+    sleep 2
+  done
+}
 look() {
+  settle
   echo "== $1"
   ipvsadm -Ln | sed 1,3d
   ipvsadm -Ln --daemon
@@ -138,21 +149,21 @@ story() {
   ipvsadm -A -t 1.2.3.4:80 -s rr
   conf "$GLOBALS" wrr
   "$@" > /job/out/log-$NAME 2>&1 & local pid=$!
-  wait_for '10.5.0.2:80'; sleep 1; look suspended
+  wait_for '10.5.0.2:80'; look suspended
   for i in $(seq 20); do ip addr show v0 | grep -q 10.9.0.1/ && break; sleep 0.5; done
-  wait_without '10.5.0.2:80'; sleep 1; look master
-  web 2; wait_for '10.5.0.2:80'; sleep 1; look two
-  stop 1; wait_without '10.5.0.1:80'; web 1; wait_for '10.5.0.1:80 +Masq +3 '; sleep 1; look "one was away"
+  wait_without '10.5.0.2:80'; look master
+  web 2; wait_for '10.5.0.2:80'; look two
+  stop 1; wait_without '10.5.0.1:80'; web 1; wait_for '10.5.0.1:80 +Masq +3 '; look "one was away"
   conf "$GLOBALS" wlc "$THREE" "$OTHER"; kill -HUP $pid
-  wait_for 'FWM'; wait_without '10.5.0.3:80'; wait_without '10.5.0.4:25'; sleep 1; look more
+  wait_for 'FWM'; wait_without '10.5.0.3:80'; wait_without '10.5.0.4:25'; look more
   kill -9 $(cat /run/c); sleep 4; look "killed checkers"
-  conf "$GLOBALS" wrr; kill -HUP $pid; wait_without 'FWM'; sleep 1; look back
+  conf "$GLOBALS" wrr; kill -HUP $pid; wait_without 'FWM'; look back
   echo nonsense >> /run/keepalived.conf
   kill $pid; wait $pid; look end
   conf "lvs_flush
     lvs_flush_on_stop" wrr
   "$@" -C >> /job/out/log-$NAME 2>&1 & pid=$!
-  wait_for '10.5.0.2:80'; sleep 1; look "checkers only"
+  wait_for '10.5.0.2:80'; look "checkers only"
   kill $pid; wait $pid; look "flushed"
   stop 1; stop 2
   kill $(pgrep -f reader.sh) 2> /dev/null
