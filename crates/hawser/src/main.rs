@@ -1,6 +1,7 @@
 //! The program: which of the replaced programs it is being, and nothing else.
 #![forbid(unsafe_code)]
 
+mod dashboard;
 mod demo;
 mod director;
 mod doctor;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
+        Ok(Personality::Dashboard) => dashboard::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),

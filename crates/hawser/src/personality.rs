@@ -9,6 +9,7 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Vrrp,
+    Dashboard,
     Demo,
     Director,
     Doctor,
@@ -44,6 +45,11 @@ const NAMES: &[Name] = &[
         name: "vrrp",
         personality: Personality::Vrrp,
         help: "state of the virtual addresses; handover, maintenance, priority",
+    },
+    Name {
+        name: "dashboard",
+        personality: Personality::Dashboard,
+        help: "a web page about everything, and /metrics",
     },
     Name {
         name: "demo",
