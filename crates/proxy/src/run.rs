@@ -6,7 +6,7 @@ use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
-use crate::net::{Namespaces, pipe};
+use crate::net::{Namespaces, clock, pipe};
 use crate::plan::Plan;
 use crate::process_variables;
 use crate::reload::{self, Asker, Loader, Outcome};
@@ -448,6 +448,7 @@ fn run_worker(
     pin_to_cpus(index, &shared.plan.model.global.cpu_maps);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_unpark(clock::turn)
         .build()
         .expect("a thread can have an epoll descriptor");
     let local = tokio::task::LocalSet::new();

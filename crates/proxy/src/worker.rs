@@ -6,6 +6,7 @@ use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
+use crate::net::clock;
 use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
@@ -309,7 +310,7 @@ fn accepted_one(
     index: u32,
 ) {
     let state = worker.state();
-    let now = Instant::now();
+    let now = clock::now();
     let now_ms = worker.millis(now);
     state.process.connections.increment();
     state.process.connections_rate.add(now_ms);
@@ -400,7 +401,7 @@ async fn look_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> Roo
             }
             return Room::Waited;
         }
-        let now_ms = worker.millis(Instant::now());
+        let now_ms = worker.millis(clock::now());
         let over = |rate: u32, max: u32| max > 0 && rate >= max;
         let frontend_limit = front.rate_limit.load(Relaxed);
         let process_limit = process.max_connection_rate.load(Relaxed);

@@ -2,6 +2,7 @@
 
 mod demo;
 mod exit_codes;
+mod inspect;
 mod life;
 mod listeners;
 mod master;

@@ -5,6 +5,7 @@ use super::client::{Client, Filled};
 use super::transaction::Transaction;
 use super::{dispatch, log, reply, route, tracking};
 use crate::net::buffers;
+use crate::net::clock;
 use crate::registry::Phase;
 use crate::state::errors::{Capture, Way};
 use haproxy_config::model::Protocol;
@@ -12,7 +13,6 @@ use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::Instant;
 
 /// Bytes read at once while a head is expected.
 const HEAD_READ: usize = 16 * 1024;
@@ -96,7 +96,7 @@ async fn next_request(client: &mut Client) -> Next {
     let worker = std::rc::Rc::clone(&client.worker);
     let plan = worker.plan().proxy(client.frontend);
     let first = client.requests == 0;
-    let started_waiting = Instant::now();
+    let started_waiting = clock::now();
     let wait = if first { plan.timeouts.http_request } else { plan.timeouts.http_keep_alive };
     client.expect_within(wait, started_waiting);
     let mut transaction: Option<Box<Transaction>> = None;
@@ -111,7 +111,7 @@ async fn next_request(client: &mut Client) -> Next {
                     Ok(Parsed::Complete { consumed }) => {
                         client.input.consume(consumed);
                         // It came in pieces, so its end is later than its beginning.
-                        begun.facts.times.request_done = Some(Instant::now());
+                        begun.facts.times.request_done = Some(clock::now());
                         return Poll::Ready(Ok(()));
                     }
                     Ok(Parsed::Partial) if client.closed => return Poll::Ready(Err(NoRequest::Closed)),
@@ -198,7 +198,7 @@ fn speaks_http2(client: &Client) -> bool {
 pub(super) fn begin(client: &mut Client) -> Box<Transaction> {
     client.control.begin_request();
     let mut transaction = client.begin();
-    let now = Instant::now();
+    let now = clock::now();
     let times = &mut transaction.facts.times;
     times.request_start = Some(now);
     times.request_start_wall = client.worker.state().clock.wall(now);
@@ -263,7 +263,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             if client.requests == 0 { client.accept_wall } else { WallTime::default() };
         empty
     });
-    let now_ms = worker.millis(Instant::now());
+    let now_ms = worker.millis(clock::now());
     session_begins(client, now_ms);
     let counters = worker.frontend_counters(client.frontend);
     counters.requests.add(u64::from(started));
@@ -283,7 +283,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
         NoRequest::Malformed(error) => {
             worker.state().captures.keep(Capture {
                 way: Way::Request,
-                when: worker.state().clock.wall(Instant::now()),
+                when: worker.state().clock.wall(clock::now()),
                 frontend: client.frontend,
                 server: None,
                 src: client.src,
@@ -321,7 +321,7 @@ async fn linger(client: &mut Client) {
     let limit = std::time::Duration::from_secs(1);
     let timeout =
         plan.timeouts.client_fin.or(plan.timeouts.client).map_or(limit, |timeout| timeout.min(limit));
-    client.expect_within(Some(timeout), Instant::now());
+    client.expect_within(Some(timeout), clock::now());
     let mut left = DRAIN_MAX;
     while left > 0 {
         let filled = poll_fn(|context| client.poll_fill(context, HEAD_READ)).await;

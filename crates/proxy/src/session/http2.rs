@@ -10,6 +10,7 @@ use crate::http2::{
     FrameMeter, Http2Stream, Link, Multiplexed, ReadError, Wire, read_request, server_builder,
 };
 use crate::net::buffers::Pending;
+use crate::net::clock;
 use crate::net::{Deadline, Stream};
 use crate::registry::{Control, Phase};
 use crate::thread::Seat;
@@ -150,17 +151,14 @@ async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Opti
 }
 
 /// What the connection's task has to do next.
-// Never kept: it is made and taken apart in one step.
-#[allow(clippy::large_enum_variant)]
 enum Event {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// The connection is over.
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
     /// The client sent what it must not.
     Refused,
-    /// A stream has ended, the process is to stop, or another configuration is in force.
+    /// A stream has begun or ended, the process is to stop, or another configuration is in force.
     Look,
 }
 
@@ -183,7 +181,11 @@ async fn streams(session: &Rc<Session>, mut connection: Connection<Wire, Bytes>,
                 return Poll::Ready(Event::Look);
             }
             let event = match connection.poll_accept(context) {
-                Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    left = left.map(|left| left.saturating_sub(1));
+                    accepted(session, request, respond, streams_max);
+                    Event::Look
+                }
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
                 Poll::Pending if session.link.is_hung_up() => Event::Ended,
                 Poll::Pending if session.link.refusal().is_some() => Event::Refused,
@@ -194,10 +196,6 @@ async fn streams(session: &Rc<Session>, mut connection: Connection<Wire, Bytes>,
         })
         .await;
         match event {
-            Event::Stream(request, respond) => {
-                left = left.map(|left| left.saturating_sub(1));
-                accepted(session, request, respond, streams_max);
-            }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
             Event::Refused => {
@@ -219,7 +217,7 @@ async fn goodbye(mut connection: Connection<Wire, Bytes>, reason: Reason) {
     connection.abrupt_shutdown(reason);
     // One of its own: the connection's may have been told to end at once.
     let mut deadline = Deadline::new();
-    deadline.set(Some(Instant::now() + GOODBYE));
+    deadline.set(Some(clock::now() + GOODBYE));
     poll_fn(|context| {
         if connection.poll_closed(context).is_ready() {
             return Poll::Ready(());
@@ -242,17 +240,20 @@ fn accepted(
     }
     let Seat { worker, frontend, .. } = session.seat.borrow().clone();
     let id = worker.state().process.next_session.fetch_add(1, Relaxed);
-    let control = Control::new(id, frontend, session.src, Instant::now());
+    let control = Control::new(id, frontend, session.src, clock::now());
     let (head, body) = request.into_parts();
     let ends = body.is_end_stream();
     let stream = Http2Stream::accepted(Rc::clone(&session.link), body, respond);
-    let mut client = session.client(Rc::clone(&control), Stream::Http2(Box::new(stream)));
+    let mut client = Box::new(session.client(Rc::clone(&control), Stream::Http2(Box::new(stream))));
     let mut transaction = begin(&mut client);
     let limits = &worker.plan().proxy(frontend).request_limits;
     match read_request(&head, ends, limits, &mut transaction.request) {
         Ok(()) => {}
-        Err(ReadError::TooManyFields | ReadError::LongName) => {
-            client.stream.reset_on_close();
+        Err(error) => {
+            match error {
+                ReadError::TooManyFields | ReadError::LongName => client.stream.reset_on_close(),
+                ReadError::NoAuthority => client.stream.reset_as_malformed(),
+            }
             Transaction::give(transaction);
             return;
         }
@@ -354,7 +355,7 @@ impl Session {
     }
 
     /// The transaction of a stream is over.
-    pub fn ended(&self, mut client: Client) {
+    pub fn ended(&self, mut client: Box<Client>) {
         client.worker.sessions.borrow_mut().remove(&client.control);
         if let Some(private) = client.private.take()
             && Rc::ptr_eq(&client.worker, &self.seat.borrow().worker)
@@ -365,7 +366,7 @@ impl Session {
         drop(client);
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
-            self.idle_since.set(Instant::now());
+            self.idle_since.set(clock::now());
         }
         if self.active.get() == 0 || self.link.is_hung_up() {
             self.wake();
