@@ -9,6 +9,7 @@
 mod ping;
 mod probe;
 mod program;
+mod status;
 
 use crate::check::{Machine, Verdict};
 use crate::dataplane::Dataplane;
@@ -121,6 +122,8 @@ impl Director {
         self.settle();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         let checkers = self.start_checkers(&sender);
+        let (door, refusal) = status::Door::from_environment();
+        refusal.iter().for_each(|line| (self.log)(line));
         // Outside of the loop: events must not put it off.
         let mut counting = tokio::time::interval(DRAIN_INTERVAL);
         counting.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -133,6 +136,7 @@ impl Director {
                     Some(control) => self.handle_control(control),
                 },
                 _ = counting.tick(), if is_draining => self.count_connections(),
+                client = door.next() => self.tell_status(client),
             }
             self.settle();
         }
@@ -202,6 +206,12 @@ impl Director {
             Control::Weight { pool, server, weight } => self.pools[pool].set_weight(server, weight),
             Control::Stop => {}
         }
+    }
+
+    /// A plane that cannot be asked now has no counters.
+    fn tell_status(&mut self, client: tokio::net::UnixStream) {
+        let table = self.plane.read().unwrap_or_default();
+        status::answer(client, status::document(&self.pools, &table));
     }
 
     /// Looks how many connections draining real servers have left.

@@ -78,6 +78,7 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         if let Some(token) = token {
             eprintln!("hawser dashboard: any user, password {token}");
         }
+        crate::haproxy::notify::ready();
         tokio::task::spawn_local(sample_forever(Rc::clone(&dashboard)));
         tokio::task::spawn_local(server::serve(listener, move |request| {
             answer(Rc::clone(&dashboard), request)
