@@ -1,0 +1,5 @@
+//! The whole system: two directors that run `hawser run`, two real servers, a client, and what goes wrong.
+
+mod health;
+mod mixed;
+mod pair;
