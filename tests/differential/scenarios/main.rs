@@ -14,6 +14,8 @@ mod external_checks;
 mod forwarding;
 mod http2;
 mod http2_conformance;
+mod http2_floods;
+mod http2_spec;
 mod limits;
 mod logs;
 mod old_rules;

@@ -7,3 +7,5 @@ mod life;
 mod listeners;
 mod master;
 mod program;
+mod reload;
+mod storm;
