@@ -9,3 +9,4 @@ mod master;
 mod program;
 mod reload;
 mod storm;
+mod threats;
