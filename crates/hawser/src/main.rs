@@ -22,7 +22,6 @@ use personality::Personality;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Small allocations of short life are what HTTP/2 and TLS are made of: less than half the instructions of the C library's.
 #[global_allocator]
 static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;
 
