@@ -13,6 +13,7 @@ mod inspect;
 mod ipvsadm;
 mod keepalived;
 mod lab;
+mod manual;
 mod personality;
 mod run;
 mod version;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Lab) => lab::run(&arguments),
+        Ok(Personality::Manual) => manual::run(&arguments),
+        Ok(Personality::Completions) => manual::completions::run(&arguments),
         Ok(Personality::Run) => run::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());

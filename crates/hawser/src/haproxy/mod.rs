@@ -7,7 +7,7 @@
 //! ```
 //! Processes are always started by exec, never by a bare fork: see docs/decisions/0001-processes-by-exec.md.
 
-mod arguments;
+pub mod arguments;
 mod check;
 mod configuration;
 mod control;
