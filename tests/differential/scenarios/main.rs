@@ -34,5 +34,7 @@ mod stats_page;
 mod stick;
 mod support;
 mod tls;
+mod tls_lab;
+mod tls_limits;
 mod upgrade_to_http;
 mod varnishtest;
