@@ -2,7 +2,7 @@
 
 use super::meter::FrameMeter;
 use crate::net::Stream;
-use crate::net::buffers::Pending;
+use crate::net::buffers::{self, Pending};
 use h2::Reason;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -86,9 +86,15 @@ impl AsyncRead for Wire {
         }
         let before = out.filled().len();
         if wire.ahead.is_empty() {
-            let room = out.initialize_unfilled();
-            match wire.link.stream.borrow_mut().poll_read(context, room) {
-                Poll::Ready(Ok(count)) => out.advance(count),
+            // Through the scratch buffer: the room in `out` is not initialised, and clearing all of it would cost more
+            // than copying what came.
+            let polled = buffers::with_scratch(|scratch| {
+                let most = out.remaining().min(scratch.len());
+                let polled = wire.link.stream.borrow_mut().poll_read(context, &mut scratch[..most]);
+                polled.map_ok(|count| out.put_slice(&scratch[..count]))
+            });
+            match polled {
+                Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }

@@ -57,11 +57,14 @@ fn session(level: Level) -> Session {
         namespaces: Namespaces::default(),
         tls: Arc::new(tls::Tls::load(&model).0),
         startup_log: "[WARNING]  (1) : careful\n".to_owned(),
+        number: 1,
+        since: std::time::Instant::now(),
+        living: Arc::default(),
         plan: Plan::new(model),
         state,
     };
     let (stage, _) = watch::channel(Stage::Running);
-    let control = Control { shared: Arc::new(shared), orders: Arc::new([]), stage };
+    let control = Control { shared: Arc::new(shared), orders: Arc::new([]), stage, commands: None };
     Session::new(Rc::new(control), level, SeverityOutput::None, Duration::from_secs(10))
 }
 
