@@ -36,5 +36,6 @@ mod support;
 mod tls;
 mod tls_lab;
 mod tls_limits;
+mod tls_resumption;
 mod upgrade_to_http;
 mod varnishtest;

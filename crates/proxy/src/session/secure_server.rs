@@ -97,16 +97,23 @@ pub async fn connect(
     .await?;
     let mut facts = tls.take_facts();
     facts.server_name = name.map(Into::into);
-    let slot = transaction.facts.server.map(|server| worker.state().server(server).slot);
+    let counted = transaction.facts.server.map(|server| {
+        (worker.server_counters(worker.state().server(server).slot), worker.backend_counters(server.proxy))
+    });
     match result {
         Ok(()) => {
             worker.counters.tls_connections.add(1);
             if !facts.is_resumed {
                 worker.state().process.tls_server_keys_rate.add(worker.millis(Instant::now()));
             }
-            if let Some(slot) = slot {
-                worker.server_counters(slot).tls_sessions.add(1);
-                worker.server_counters(slot).tls_resumed.add(u64::from(facts.is_resumed));
+            if let Some((server, backend)) = counted {
+                if facts.is_resumed {
+                    server.tls_resumed.add(1);
+                    backend.tls_resumed.add(1);
+                } else {
+                    server.tls_sessions.add(1);
+                    backend.tls_sessions.add(1);
+                }
             }
             Ok((Stream::Tls(Box::new(tls)), facts))
         }
@@ -121,8 +128,9 @@ pub async fn connect(
                 (_, None) => BROKEN,
             };
             transaction.facts.server_tls = Some(Arc::new(facts));
-            if let Some(slot) = slot {
-                worker.server_counters(slot).tls_failed.add(1);
+            if let Some((server, backend)) = counted {
+                server.tls_failed.add(1);
+                backend.tls_failed.add(1);
             }
             Err(failed)
         }
