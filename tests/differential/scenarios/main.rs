@@ -36,5 +36,8 @@ mod stats_page;
 mod stick;
 mod support;
 mod tls;
+mod tls_lab;
+mod tls_limits;
+mod tls_resumption;
 mod upgrade_to_http;
 mod varnishtest;
