@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod proxies;
 mod report;
+mod sessions;
 mod wire;
 
 use std::fs;

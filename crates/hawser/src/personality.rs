@@ -17,6 +17,8 @@ pub enum Personality {
     Doctor,
     Explain,
     Lab,
+    Manual,
+    Completions,
     Run,
     Help,
     Version,
@@ -92,6 +94,16 @@ const NAMES: &[Name] = &[
         help: "two directors, two real servers and a client on this machine, to try failover",
     },
     Name {
+        name: "manual",
+        personality: Personality::Manual,
+        help: "manual pages, made from the tables that parsing reads",
+    },
+    Name {
+        name: "completions",
+        personality: Personality::Completions,
+        help: "completions for bash, zsh or fish",
+    },
+    Name {
         name: "run",
         personality: Personality::Run,
         help: "proxy and virtual addresses under one supervisor, which know of each other",
@@ -126,6 +138,11 @@ pub fn choose(program: &OsStr, arguments: &mut Vec<OsString>) -> Result<Personal
         Some(row) => Ok(row.personality),
         None => Err(format!("hawser: unknown command '{word}'\n\n{}", help())),
     }
+}
+
+/// The words after `hawser`, each with its line of help.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    NAMES.iter().map(|row| (row.name, row.help)).filter(|(name, _)| !name.starts_with('-'))
 }
 
 /// `hawser --help`.

@@ -15,6 +15,7 @@ mod http2;
 mod listen;
 mod logs;
 mod net;
+mod peers;
 mod plan;
 mod process_variables;
 pub mod proxy_protocol;

@@ -9,7 +9,7 @@
 //! A strand that ends is started again, after a pause that doubles up to a bound; the other one goes on. Both end with the
 //! supervisor, however that ends.
 
-mod arguments;
+pub mod arguments;
 mod health;
 mod strand;
 

@@ -10,3 +10,4 @@ mod master;
 mod program;
 mod reload;
 mod storm;
+mod threats;
