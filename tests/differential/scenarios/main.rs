@@ -18,6 +18,7 @@ mod http2_floods;
 mod http2_spec;
 mod limits;
 mod logs;
+mod mails;
 mod old_rules;
 mod peers;
 mod process;
