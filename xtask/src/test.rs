@@ -21,6 +21,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("promtool", "prometheus"),
+    ("wrk", "wrk"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

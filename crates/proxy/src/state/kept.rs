@@ -6,8 +6,8 @@ use haproxy_config::model::Bind;
 use rules::ProxyId;
 use std::collections::HashMap;
 
-/// For each `bind` line, by `ProxyId` and position, the one whose socket it takes over.
-pub type Predecessors = Box<[Box<[Option<(ProxyId, u32)>]>]>;
+/// Old frontend and position of its line, by new frontend and position.
+type Places = Box<[Box<[Option<(ProxyId, u32)>]>]>;
 
 /// For each part of the new configuration, where it was in the old one.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Kept {
     pub frontends: Box<[Option<ProxyId>]>,
     pub backends: Box<[Option<ProxyId>]>,
     /// By `ProxyId` and position of the `bind` line: whose socket goes on.
-    pub listeners: Predecessors,
+    pub listeners: Places,
     /// By slot.
     pub servers: Box<[Option<u32>]>,
     /// By `TableId`: position of the table of the same name and form.
@@ -63,7 +63,7 @@ impl Kept {
 }
 
 /// Each socket goes on for the first line that is the same: of its own frontend, else of any.
-fn listeners(old: &State, model: &Model, frontends: &[Option<ProxyId>]) -> Predecessors {
+fn listeners(old: &State, model: &Model, frontends: &[Option<ProxyId>]) -> Places {
     let mut free: Vec<(ProxyId, u32, &Bind)> = Vec::new();
     for proxy in old.model.proxies.iter().filter(|proxy| !proxy.disabled) {
         if old.proxy(proxy.id).frontend.status() != FrontendStatus::Stopped {
