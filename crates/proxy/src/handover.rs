@@ -33,6 +33,8 @@ pub enum Place {
     Frontend(ProxyId, u32),
     /// The runtime API's, by the position of the line.
     RuntimeApi(usize),
+    /// A `peers` section's, by its position.
+    Peers(usize),
 }
 
 impl Handover {

@@ -12,6 +12,7 @@ use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::mails::Mails;
 use crate::net::{Namespaces, pipe};
 use crate::plan::Plan;
 use crate::process_variables;
@@ -95,6 +96,7 @@ pub fn obstacles(old: &Model, new: &Model) -> Vec<String> {
     refuse(was.daemon != is.daemon, "`daemon`");
     refuse(was.master_worker != is.master_worker, "`master-worker`");
     refuse(was.pidfile != is.pidfile, "`pidfile`");
+    refuse(crate::peers::differ(old, new), "`peers` sections, and the form of tables that they exchange");
     refuse(was.insecure_setuid_wanted != is.insecure_setuid_wanted, "`insecure-setuid-wanted`");
     found
 }
@@ -130,6 +132,8 @@ pub fn prepare(old: &Arc<Shared>, replacement: Replacement) -> Result<Next, Vec<
             }
         }
     }
+    let sections = 0..model.peers.len();
+    places.extend(sections.map(|index| (Place::Peers(index), Place::Peers(index))));
     let cli = open_cli(&old.plan.model, &model, &namespaces, &mut places, &mut errors);
     cli.iter().for_each(|open| handover.keep(Place::RuntimeApi(open.index), &open.bind, &open.socket));
     let logs = Logs::open(&model).map_err(|error| errors.push(error.to_string())).ok();
@@ -147,6 +151,8 @@ pub fn prepare(old: &Arc<Shared>, replacement: Replacement) -> Result<Next, Vec<
         health: Health::new(&state),
         resolve: Resolve::new(&model),
         caches,
+        peers: Arc::clone(&old.peers),
+        mails: Mails::new(&model),
         logs,
         handover,
         tls,

@@ -6,7 +6,9 @@ use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::mails::Mails;
 use crate::net::{Namespaces, clock, pipe};
+use crate::peers;
 use crate::plan::Plan;
 use crate::process_variables;
 use crate::reload::{self, Asker, Loader, Outcome};
@@ -83,6 +85,8 @@ pub struct BindOptions {
     pub startup_log: String,
     /// The TLS of the configuration, when it is loaded already.
     pub tls: Option<Arc<Tls>>,
+    /// There is a process that this one replaces: its peers teach ours.
+    pub replaces: bool,
 }
 
 /// A proxy with all sockets open, that has not accepted anything yet. Privileges may be dropped now.
@@ -91,6 +95,8 @@ pub struct Bound {
     /// By worker.
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
+    peers: Vec<peers::OpenSection>,
+    replaces: bool,
     /// What was wrong with state files; nothing of it keeps the proxy from serving.
     pub warnings: Vec<String>,
 }
@@ -159,6 +165,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     }
     let cli = control::open_cli(&model, &namespaces, &mut errors);
     cli.iter().for_each(|open| handover.keep(Place::RuntimeApi(open.index), &open.bind, &open.socket));
+    let peers = peers::open(&model, &namespaces, &mut inherited, &handover, &mut errors);
     let logs = match Logs::open(&model) {
         Ok(logs) => Some(logs),
         Err(error) => {
@@ -182,6 +189,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
     let caches = Caches::new(&model.caches);
+    let mails = Mails::new(&model);
     let shared = Arc::new(Shared {
         plan: Plan::new(model),
         state,
@@ -189,6 +197,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         health,
         resolve,
         caches,
+        peers: Arc::default(),
+        mails,
         handover,
         tls,
         namespaces,
@@ -198,7 +208,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         living: Arc::default(),
     });
     let warnings = files.apply(&shared);
-    Ok(Bound { shared, listeners, cli, warnings })
+    Ok(Bound { shared, listeners, cli, peers, replaces: options.replaces, warnings })
 }
 
 /// Connections of the process. `allowed`: what the descriptor limit says.
@@ -284,6 +294,7 @@ impl Bound {
             commands: commander,
         };
         let control = control::spawn(control, self.cli, arriving);
+        let peers = peers::spawn(&self.shared, self.peers, self.replaces, stage.subscribe());
         let mut supervisor = Supervisor {
             shared: self.shared,
             stage: &stage,
@@ -299,6 +310,10 @@ impl Bound {
             if thread.join().is_err() {
                 return 1;
             }
+        }
+        // Tables go to the successor while the rest has ended already.
+        if peers.is_some_and(|peers| peers.join().is_err()) {
+            return 1;
         }
         let _ = stage.send(Stage::Stopped);
         match control.map(JoinHandle::join) {

@@ -43,6 +43,8 @@ pub struct Shared {
     pub health: Health,
     pub resolve: Resolve,
     pub caches: Caches,
+    pub peers: Arc<crate::peers::Access>,
+    pub mails: crate::mails::Mails,
     pub handover: Handover,
     pub tls: Arc<Tls>,
     pub namespaces: Namespaces,
@@ -232,7 +234,7 @@ pub enum Listener {
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;

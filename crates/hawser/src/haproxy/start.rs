@@ -252,6 +252,7 @@ fn bind(
             maxconn: Some(maxconn),
             startup_log: messages::so_far(),
             tls: Some(Arc::clone(&loaded.tls)),
+            replaces: old.is_some(),
         };
         match proxy::bind(Arc::clone(&loaded.model), options) {
             Ok(bound) => {

@@ -79,11 +79,23 @@ pub struct Options {
 }
 
 /// How we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Say {
+    /// Started, or reloaded.
     Ready,
     Reloading,
+    /// A reload changed nothing.
+    Refused,
+    /// The runtime socket was asked to reload; whoever supervises does it, with a signal.
+    WantsReload,
+    /// An instance is master, or is none.
+    State {
+        instance: String,
+        is_master: bool,
+    },
     Stopping,
+    /// All has been given up.
+    Stopped,
 }
 
 /// Whose a program is.
@@ -221,7 +233,6 @@ impl Office {
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
         }
-        office.log.line(Level::Info, "Startup complete");
         (office.options.say)(Say::Ready);
         Ok((office, engine))
     }
@@ -313,7 +324,6 @@ impl Office {
         if self.stopped.is_some() {
             return;
         }
-        self.log.line(Level::Info, "Stopping");
         (self.options.say)(Say::Stopping);
         self.orders.send(Order::Stop { release: !self.options.keep_addresses });
         // Should the engine not answer, we end all the same.
@@ -356,6 +366,9 @@ impl Office {
 
     /// Somebody changed state: pipes, programs, mail.
     fn told(&mut self, told: &Told, now: Instant) {
+        if let (Subject::Instance(instance), Some(is_master)) = (&told.subject, told.what.is_master()) {
+            (self.options.say)(Say::State { instance: instance.clone(), is_master });
+        }
         let Some(notify) = self.notify_of(&told.subject).cloned() else { return };
         let is_priority = matches!(
             told.what,
@@ -449,7 +462,7 @@ impl Office {
             match request {
                 Request::Status { .. } | Request::Metrics => self.wish(Wish::Answer(client, request)),
                 Request::Reload => {
-                    self.reload();
+                    (self.options.say)(Say::WantsReload);
                     self.control.answer(client, "reloading\n");
                 }
                 Request::HandOver { instance } => {
@@ -530,6 +543,7 @@ impl Office {
     fn farewell(&mut self) {
         let now = Instant::now();
         self.read_notices(now);
+        (self.options.say)(Say::Stopped);
         self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);
         if !self.options.keep_addresses {
             // The interfaces may have changed since the start.

@@ -18,6 +18,7 @@ mod input;
 mod list_servers;
 mod modes;
 mod patterns;
+mod peers;
 mod process;
 mod reload;
 mod resolvers;
@@ -127,7 +128,7 @@ impl Api {
                 socket.bind.borrow_mut().clone_from(&global.stats_sockets[*index].bind);
                 true
             }
-            Some(Place::Frontend(..)) | None => {
+            Some(Place::Frontend(..) | Place::Peers(_)) | None => {
                 socket.closed.notify_one();
                 false
             }

@@ -50,6 +50,8 @@ fn session(level: Level) -> Session {
     let state = State::new(Arc::clone(&model), 2, 500, 1);
     let shared = Shared {
         caches: crate::cache::Caches::default(),
+        peers: Arc::default(),
+        mails: crate::mails::Mails::new(&model),
         logs: Logs::open(&model).expect("nothing to open"),
         health: Health::new(&state),
         resolve: Resolve::new(&model),
