@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("socat", "socat"),
     ("curl", "curl"),
     ("openssl", "openssl"),
+    ("h2load", "nghttp2-client"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),
