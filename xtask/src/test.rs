@@ -20,6 +20,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
+    ("promtool", "prometheus"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

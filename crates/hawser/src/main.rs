@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod dashboard;
 mod demo;
 mod diff;
 mod director;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
+        Ok(Personality::Dashboard) => dashboard::run(&arguments),
         Ok(Personality::Check) => check::run(&arguments),
         Ok(Personality::Explain) => explain::run(&arguments),
         Ok(Personality::Demo) => demo::run(),

@@ -10,6 +10,7 @@ pub enum Personality {
     Keepalived,
     Vrrp,
     Check,
+    Dashboard,
     Demo,
     Diff,
     Director,
@@ -56,6 +57,11 @@ const NAMES: &[Name] = &[
         name: "check",
         personality: Personality::Check,
         help: "every mistake of configurations and scripts, and between them",
+    },
+    Name {
+        name: "dashboard",
+        personality: Personality::Dashboard,
+        help: "a web page about everything, and /metrics",
     },
     Name {
         name: "demo",

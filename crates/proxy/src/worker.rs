@@ -44,6 +44,7 @@ pub struct Shared {
     pub resolve: Resolve,
     pub caches: Caches,
     pub peers: Arc<crate::peers::Access>,
+    pub mails: crate::mails::Mails,
     pub handover: Handover,
     pub tls: Arc<Tls>,
     pub namespaces: Namespaces,

@@ -151,10 +151,6 @@ impl Storm {
         Storm { stop, score, clients, tunnels }
     }
 
-    pub fn requests(&self) -> u64 {
-        self.score.requests.load(Relaxed)
-    }
-
     pub fn end(self) -> Toll {
         self.stop.store(true, Relaxed);
         self.clients.into_iter().for_each(|client| client.join().expect("ends"));
@@ -282,8 +278,8 @@ pub fn reloads(count: usize, pause: Duration) {
         let version = if place % 3 == 2 { "2" } else { "1.1" };
         assert_eq!(downloaded(child), format!("200 {SLOW_LENGTH} {version}"), "download {place}");
     }
-    let requests = storm.requests();
     let toll = storm.end();
+    let requests = toll.requests;
     assert!(
         toll.failures.is_empty(),
         "{} of {requests} requests failed: {:?}",

@@ -140,6 +140,7 @@ commands! {
     User ["show" "info"] ("show info [desc|json|typed|float]*", "report information about the running process") => info::show_info;
     Operator ["show" "libs"] ("show libs", "show loaded object files and libraries") => system::show_libs;
     User ["show" "map"] ("show map [@ver] [map]", "report available maps or dump a map's contents") => patterns::show;
+    User ["show" "metrics"] => stat::show_metrics;
     User ["show" "peers"] ("show peers [dict|-] [section]", "dump some information about all the peers or this peers section") => peers::show;
     User ["show" "pools"] ("show pools", "report information about the memory pools usage") => system::show_pools;
     User ["show" "profiling"] ("show profiling [<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)") => tracing::show_profiling;
