@@ -13,6 +13,7 @@ use super::notify::{self, Queue, Subject, Told};
 use super::processes::Tracked;
 use super::programs::Programs;
 use super::scripts::Course;
+use super::witness::Witnesses;
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
 use crate::engine::holdings::Holdings;
@@ -130,6 +131,7 @@ struct Office {
     /// Addresses, routes and rules that do not move.
     statics: Holdings,
     control: Control,
+    witnesses: Witnesses,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
     /// Told to stop: by then it ends, whatever still runs.
@@ -207,6 +209,7 @@ impl Office {
             macvlans,
             statics: Holdings::default(),
             control,
+            witnesses: Witnesses::new()?,
             reloading: None,
             stopped: None,
             engine_stopped: false,
@@ -218,6 +221,8 @@ impl Office {
         office.apply_beside_instances();
         office.tell_all_tracked();
         let tuning = office.options.model.global.vrrp_process.clone();
+        // Before the engine runs: what is not allowed must not happen first.
+        office.configure_witnesses();
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
             become_punctual(&tuning);
             let confined = confine::confine();
@@ -242,6 +247,7 @@ impl Office {
             self.run_due(now);
             self.look_at_processes(now);
             self.read_control();
+            self.read_witnesses();
             for fifo in &mut self.fifos {
                 fifo.flush();
             }
@@ -278,6 +284,7 @@ impl Office {
             self.notices.as_fd(),
             self.mail_reports.as_fd(),
             self.files.as_fd(),
+            self.witnesses.as_fd(),
         ];
         for descriptor in readable.into_iter().chain(self.programs.descriptors()) {
             waited.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
@@ -533,6 +540,7 @@ impl Office {
         let now = Instant::now();
         self.read_notices(now);
         (self.options.say)(Say::Stopped);
+        self.witnesses.stop();
         self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);
         if !self.options.keep_addresses {
             // The interfaces may have changed since the start.
