@@ -83,7 +83,7 @@ pub enum Say {
     Reloading,
     /// A reload changed nothing.
     Refused,
-    /// The runtime socket was asked to reload; whoever supervises does it, with a signal.
+    /// The runtime socket was asked to reload: what runs beside us is to follow.
     WantsReload,
     /// An instance is master, or is none.
     State {
@@ -463,6 +463,7 @@ impl Office {
                 Request::Status { .. } | Request::Metrics => self.wish(Wish::Answer(client, request)),
                 Request::Reload => {
                     (self.options.say)(Say::WantsReload);
+                    self.reload();
                     self.control.answer(client, "reloading\n");
                 }
                 Request::HandOver { instance } => {
