@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod bench;
+mod bench_failover;
 mod command;
 mod fuzz;
 mod parity;
@@ -20,6 +21,11 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("acceptance", "the rows of docs/acceptance.md that no test proves yet", acceptance::run),
     ("parity", "our keywords against haproxy's and keepalived's; writes docs/compat", parity::run),
     ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
+    (
+        "bench-failover",
+        "how long clients miss an address: keepalived beside hawser; `--help` tells its options",
+        bench_failover::run,
+    ),
     ("fuzz", "runs the fuzz targets, 200 s each; `fuzz --help` tells its options", fuzz::run),
     ("xdp", "builds the director's eBPF object and compares it with the one checked in", xdp::run),
 ];

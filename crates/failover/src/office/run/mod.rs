@@ -221,6 +221,8 @@ impl Office {
         office.apply_beside_instances();
         office.tell_all_tracked();
         let tuning = office.options.model.global.vrrp_process.clone();
+        // What reading the configuration took; memory that is locked, as it will be, cannot be given back.
+        sys::allocator::give_back();
         // Before the engine runs: what is not allowed must not happen first.
         office.configure_witnesses();
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {

@@ -144,6 +144,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     };
     parent.adopt(&model);
     drop(model);
+    sys::allocator::give_back();
     parent.start_missing()?;
     parent.work()?;
     // It may be gone, or belong to a successor's directory.
@@ -214,7 +215,10 @@ impl Parent<'_> {
         match (self.load)() {
             Ok((model, remarks)) => {
                 remarks.lines().for_each(|line| self.log.line(Level::Warning, line));
-                self.pass_reload_on(&model, None)
+                self.pass_reload_on(&model, None)?;
+                drop(model);
+                sys::allocator::give_back();
+                Ok(())
             }
             Err(report) => {
                 report.lines().for_each(|line| self.log.line(Level::Error, line));
