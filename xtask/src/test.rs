@@ -21,6 +21,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("vtysh", "frr"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
+    ("promtool", "prometheus"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-const USAGE: &str = "Usage: hawser director -f FILE\n\n\
+pub const USAGE: &str = "Usage: hawser director -f FILE\n\n\
     Runs the virtual_server blocks of a keepalived.conf in the kernel's IPVS until SIGTERM or SIGINT, and logs to\n\
     standard output.";
 /// Requests that wait for the loop.

@@ -62,8 +62,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ("vrrp_instance", &["old_unicast_checksum"], "both forms of the checksum are taken"),
     ("vrrp_instance", &["kernel_rx_buf_size"], NO_BUFFERS),
     ("vrrp_instance", &["garp_extra_if", "vmac_garp_intvl"], "GARPs leave by the addresses' interfaces only"),
-    ("vrrp_instance", &["track_proxy"], "proxies are not watched yet"),
-    ("vrrp_sync_group", &["track_proxy"], "proxies are not watched yet"),
     ("address line", &["use_vmac"], "the address gets no macvlan of its own"),
     (
         "route line",

@@ -3,7 +3,7 @@
 use crate::http2::{Lease, Multiplexed};
 use crate::net::Stream;
 use crate::net::buffers::Pending;
-use crate::state::ServerState;
+use crate::state::{ServerState, State};
 use rules::Peer;
 use rules::tls::TlsFacts;
 use std::future::poll_fn;
@@ -183,6 +183,21 @@ impl IdlePool {
                 keep
             });
         }
+    }
+
+    /// Takes over what `old` keeps for servers that are the same in another configuration; the rest is closed.
+    pub fn adopt(&mut self, old: IdlePool, before: &State, after: &State) {
+        let now = Instant::now();
+        for mut connection in old.servers.into_iter().flatten() {
+            connection.server.idle_connections.decrement();
+            if let Some(server) = connection.server.same_in(before, after) {
+                let since = connection.idle_since;
+                connection.server = server;
+                self.put(connection, since.unwrap_or(now));
+            }
+        }
+        // Their streams end in their time, and they with the last of them.
+        old.multiplexed.iter().flatten().for_each(|connection| connection.retire());
     }
 
     /// How many are kept for all servers.

@@ -247,15 +247,15 @@ impl Listener {
             0 => Arc::new(NoServerSessionStorage {}),
             size => ServerSessionMemoryCache::new(size),
         };
-        if options.no_tickets {
-            // Without tickets TLS 1.3 resumes from the cache, as 1.2 does.
-            config.send_tls13_tickets = 0;
-        } else {
+        // Without tickets both versions resume from the cache: those of TLS 1.3 then hold no more than a name.
+        if !options.no_tickets {
             config.ticketer = Arc::new(Tickets {
                 keys: Arc::clone(&self.tickets),
                 lifetime: around.settings.lifetime,
                 scope: scope(options),
             });
+        } else if around.settings.cache_size == 0 {
+            config.send_tls13_tickets = 0;
         }
         if around.settings.keylog {
             config.key_log = Arc::new(KeepSecrets);

@@ -4,4 +4,5 @@ mod director_packets;
 mod director_traffic;
 mod failover;
 mod privileges;
+mod system;
 mod tutorial;

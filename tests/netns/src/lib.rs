@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod hosts;
+pub mod site;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

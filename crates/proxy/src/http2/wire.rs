@@ -1,6 +1,6 @@
 //! The connection below all streams, as the `h2` crate wants it.
 
-use super::meter::{FrameMeter, Verdict};
+use super::meter::FrameMeter;
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use h2::Reason;
@@ -67,11 +67,7 @@ impl Wire {
 
     /// Whether the bytes may go on to the crate.
     fn judge(&mut self, bytes: &[u8]) -> bool {
-        let reason = match self.meter.as_mut().map(|meter| meter.take(bytes)) {
-            None | Some(Verdict::Fine) => return true,
-            Some(Verdict::Flood) => Reason::ENHANCE_YOUR_CALM,
-            Some(Verdict::WrongSize) => Reason::FRAME_SIZE_ERROR,
-        };
+        let Some(Err(reason)) = self.meter.as_mut().map(|meter| meter.take(bytes)) else { return true };
         self.link.refused.set(Some(reason));
         false
     }

@@ -40,6 +40,8 @@ enum Next {
     /// The connection is over.
     Over,
     Http2,
+    /// Another configuration is in force: the request belongs to it.
+    Elsewhere,
 }
 
 /// Serves requests until the connection ends.
@@ -49,6 +51,9 @@ pub async fn serve(client: &mut Client) -> Served {
             Next::Request(transaction) => transaction,
             Next::Over => return Served::Over,
             Next::Http2 => return Served::Http2,
+            Next::Elsewhere if client.follow() => continue,
+            // Its frontend is gone.
+            Next::Elsewhere => return Served::Over,
         };
         // Boxed so that an idle connection's future stays small.
         let after = Box::pin(run(client, &mut transaction)).await;
@@ -82,6 +87,7 @@ enum NoRequest {
     Failed,
     TimedOut,
     Malformed(ParseError),
+    Elsewhere,
 }
 
 /// Waits for the head of the next request. When the connection is over, whatever had to be said to the client or the log
@@ -95,6 +101,9 @@ async fn next_request(client: &mut Client) -> Next {
     client.expect_within(wait, started_waiting);
     let mut transaction: Option<Box<Transaction>> = None;
     let result = poll_fn(|context| {
+        if worker.is_retired() && transaction.is_none() {
+            return Poll::Ready(Err(NoRequest::Elsewhere));
+        }
         loop {
             if !client.input.is_empty() || transaction.is_some() {
                 let begun = transaction.get_or_insert_with(|| begin(client));
@@ -170,6 +179,7 @@ async fn next_request(client: &mut Client) -> Next {
             transaction.into_iter().for_each(Transaction::give);
             Next::Http2
         }
+        Err(NoRequest::Elsewhere) => Next::Elsewhere,
         Err(reason) => {
             no_request(client, transaction, reason).await;
             Next::Over
@@ -243,7 +253,8 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
         match reason {
             NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut if silent => return,
             NoRequest::Closed | NoRequest::Failed if settings.options.dontlognull => return,
-            NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut | NoRequest::Malformed(_) => {}
+            NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut => {}
+            NoRequest::Malformed(_) | NoRequest::Elsewhere => {}
         }
     }
     let mut transaction = transaction.unwrap_or_else(|| {
@@ -265,7 +276,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             facts.termination.cause = b'C';
             400
         }
-        NoRequest::TimedOut => {
+        NoRequest::TimedOut | NoRequest::Elsewhere => {
             facts.termination.cause = b'c';
             408
         }

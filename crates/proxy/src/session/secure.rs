@@ -67,8 +67,12 @@ pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listen
     let counters = worker.frontend_counters(client.frontend);
     match result {
         Ok(facts) => {
-            counters.tls_sessions.add(1);
-            counters.tls_resumed.add(u64::from(facts.is_resumed));
+            // A session is counted once, however often it is resumed.
+            if facts.is_resumed {
+                counters.tls_resumed.add(1)
+            } else {
+                counters.tls_sessions.add(1)
+            }
             worker.counters.tls_connections.add(1);
             process.tls_rate.add(worker.millis(now));
             if !facts.is_resumed {

@@ -1,6 +1,7 @@
 //! The office at work: one loop over signals, the engine's notices, programs that end, files that change, and the runtime
 //! socket. Owns what of these belongs together; nothing here waits for anything but all of them at once.
 
+mod proxies;
 mod reload;
 mod tracking;
 
@@ -73,6 +74,9 @@ pub struct Options {
     pub host_name: String,
     /// `-d`: the configuration to the log at the start.
     pub dump_at_start: bool,
+    /// Where a supervisor keeps how proxies are (lines of `frontend web up`), for a start; changes come over the runtime
+    /// socket. `None`: there is none, and `track_proxy` counts proxies as up.
+    pub proxies: Option<PathBuf>,
 }
 
 /// How we are.
@@ -120,6 +124,8 @@ struct Office {
     programs: Programs<Owner>,
     files: Files,
     processes: Vec<Tracked>,
+    /// What a supervisor told of the proxies that are tracked.
+    proxies: BTreeMap<String, bool>,
     next_look: Instant,
     queues: BTreeMap<Subject, Queue>,
     fifos: Vec<Fifo>,
@@ -199,6 +205,7 @@ impl Office {
             programs: Programs::default(),
             files: Files::watch(&options.model.track_files)?,
             processes: options.model.track_processes.iter().cloned().map(Tracked::new).collect(),
+            proxies: options.proxies.as_deref().map(proxies::read).unwrap_or_default(),
             next_look: now,
             queues: BTreeMap::new(),
             fifos: Vec::new(),
@@ -476,6 +483,10 @@ impl Office {
                 }
                 Request::Priority { instance, priority } => {
                     self.command(client, &instance.clone(), Order::Priority { instance, priority });
+                }
+                Request::Proxy { name, is_up } => {
+                    let answer = self.proxy_is(&name, is_up);
+                    self.control.answer(client, answer);
                 }
                 Request::Unknown(text) => {
                     self.control.answer(client, &format!("error: {text}\n"));

@@ -60,6 +60,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         keep_addresses: settings.keep_addresses,
         host_name,
         dump_at_start: settings.dump,
+        proxies: std::env::var_os(crate::run::PROXIES).map(PathBuf::from),
     });
     let _ = std::fs::remove_file(&settings.vrrp_pid_file);
     result.map(|()| ExitCode::SUCCESS)
