@@ -19,6 +19,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("ethtool", "ethtool"),
     ("ping", "iputils-ping"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("vtysh", "frr"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("promtool", "prometheus"),
