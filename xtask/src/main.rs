@@ -7,7 +7,9 @@ mod bench;
 mod command;
 mod fuzz;
 mod parity;
+mod soak;
 mod test;
+mod testssl;
 mod xdp;
 
 use std::process::ExitCode;
@@ -21,6 +23,8 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("parity", "our keywords against haproxy's and keepalived's; writes docs/compat", parity::run),
     ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
     ("fuzz", "runs the fuzz targets, 200 s each; `fuzz --help` tells its options", fuzz::run),
+    ("soak-reload", "1,000 reloads under load: no request fails, memory stays", soak::reload),
+    ("testssl", "testssl.sh against a listener with defaults and a hardened one: no weakness", testssl::run),
     ("xdp", "builds the director's eBPF object and compares it with the one checked in", xdp::run),
 ];
 

@@ -7,6 +7,7 @@
 //! ```
 
 use crate::agent::AGENT_LINE_MAX;
+use crate::binary_reply::Judgement;
 use crate::matching::{contains, decode_hex, encode_hex, field_matches};
 use crate::report::{self, DESCRIPTION_MAX};
 use crate::request::Request;
@@ -475,6 +476,7 @@ impl Conversation {
             | Match::Status(_)
             | Match::StatusRegex(_)
             | Match::Field(_)
+            | Match::Reply(_)
             | Match::FullField(_) => match &self.input {
                 Input::Bytes(_) => self.expect_bytes(now, expect, environment),
                 Input::Http(_) => self.expect_response(now, expect, environment),
@@ -490,6 +492,13 @@ impl Conversation {
             let text = format!("TCPCHK got an empty response at step {number}{comment}");
             let status = expect.error_status.unwrap_or(CheckStatus::L7Response);
             return self.conclude(now, status, 0, text);
+        }
+        if let Match::Reply(reply) = &expect.test {
+            return match reply.judge(received, self.eof) {
+                Judgement::Wait => {}
+                Judgement::Good => self.next_step(),
+                Judgement::Bad { status, code, text } => self.conclude(now, status, code, text),
+            };
         }
         let needed = match &expect.test {
             Match::String(bytes) | Match::Binary(bytes) if expect.min_receive != Some(0) => bytes.len(),
@@ -515,6 +524,7 @@ impl Conversation {
             | Match::StatusRegex(_)
             | Match::Field(_)
             | Match::FullField(_)
+            | Match::Reply(_)
             | Match::AgentReply => Some(false),
         };
         let Some(matched) = matched else {
@@ -527,7 +537,12 @@ impl Conversation {
         if matched != expect.negated {
             return self.next_step();
         }
-        let text = report::tcp_mismatch(expect, number, report::comment(&self.recipe, self.step));
+        let text = match self.recipe.kind {
+            RecipeKind::Protocol => String::new(),
+            RecipeKind::Tcp | RecipeKind::Http | RecipeKind::Agent => {
+                report::tcp_mismatch(expect, number, report::comment(&self.recipe, self.step))
+            }
+        };
         self.mismatch(now, expect, CheckStatus::L7Response, text, environment);
     }
 
@@ -567,7 +582,7 @@ impl Conversation {
             Match::StringFormat(format) => {
                 environment.render(format, seen).is_some_and(|bytes| contains(body, &bytes))
             }
-            Match::BinaryFormat(_) | Match::BinaryRegex(_) | Match::AgentReply => false,
+            Match::BinaryFormat(_) | Match::BinaryRegex(_) | Match::Reply(_) | Match::AgentReply => false,
         };
         if looks_at_body && !matched && !whole {
             return;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod binary_reply;
 mod conversation;
 mod matching;
 mod notice;
@@ -22,6 +23,7 @@ mod standing;
 mod status;
 
 pub use agent::{AgentAdmin, AgentReply, AgentState, AgentWeight};
+pub use binary_reply::BinaryReply;
 pub use conversation::{Action, ConnectTo, Conversation, Environment, LiteralOnly, Outcome, Seen, Settings};
 pub use notice::{
     Cause, Counts, LEVEL_ALERT, LEVEL_EMERGENCY, LEVEL_NOTICE, Notice, Report, Subject, check_notice,

@@ -3,7 +3,7 @@
 //! Every protocol check (HTTP, SMTP, Redis, …) is a list of these steps and nothing else; a new protocol is a new
 //! list, plus a [`Match`] where bytes need arithmetic. A recipe describes; [`crate::Conversation`] carries it out.
 
-use crate::{CheckStatus, Pattern};
+use crate::{BinaryReply, CheckStatus, Pattern};
 use rules::{Expr, LogFormat, VariableName};
 use std::net::IpAddr;
 
@@ -21,6 +21,8 @@ pub enum RecipeKind {
     Tcp,
     /// Expectations see a parsed HTTP response.
     Http,
+    /// A protocol's own list: reports name no steps, for nobody wrote them.
+    Protocol,
     /// The auxiliary agent: failing to reach it says nothing about the server.
     Agent,
 }
@@ -150,6 +152,8 @@ pub enum Match {
     Field(FieldPattern),
     /// `fhdr`: values are taken whole.
     FullField(FieldPattern),
+    /// A reply that bytes alone do not tell.
+    Reply(BinaryReply),
     /// The reply line of an agent.
     AgentReply,
 }

@@ -60,7 +60,7 @@ pub(crate) fn with_comment(text: &str, comment: Option<&str>) -> String {
 /// that were written have steps to speak of; HTTP checks and plain connects do not.
 pub(crate) fn at_step(recipe: &Recipe, step: usize) -> String {
     match recipe.kind {
-        RecipeKind::Http | RecipeKind::Agent => return String::new(),
+        RecipeKind::Http | RecipeKind::Protocol | RecipeKind::Agent => return String::new(),
         RecipeKind::Tcp => {}
     }
     let Some(current) = recipe.steps.get(step) else { return String::new() };
@@ -91,7 +91,7 @@ fn expected(test: &Match) -> String {
         Match::Status(_) => "HTTP status codes".to_owned(),
         Match::StatusRegex(_) => "HTTP status regex".to_owned(),
         Match::Field(_) | Match::FullField(_) => "HTTP header pattern".to_owned(),
-        Match::AgentReply => "custom function".to_owned(),
+        Match::Reply(_) | Match::AgentReply => "custom function".to_owned(),
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn tcp_mismatch(expect: &Expect, number: usize, comment: Option<&str>
         Match::BinaryFormat(_) => "(log-format binary)".to_owned(),
         Match::Status(_) | Match::StatusRegex(_) => "(status codes)".to_owned(),
         Match::Field(_) | Match::FullField(_) => "(header pattern)".to_owned(),
-        Match::AgentReply => "(custom function)".to_owned(),
+        Match::Reply(_) | Match::AgentReply => "(custom function)".to_owned(),
     };
     with_comment(&format!("{verdict} {what} at step {number}"), comment)
 }

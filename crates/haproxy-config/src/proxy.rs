@@ -93,6 +93,8 @@ pub(crate) struct DraftChecks {
     pub request: Option<::checks::HttpSend>,
     pub http: ::checks::Ruleset,
     pub tcp: ::checks::Ruleset,
+    /// The recipe of `option smtpchk` and its kin.
+    pub protocol: ::checks::Ruleset,
     /// The latest `http-check` and `tcp-check` lines: without the option that uses them they are idle.
     pub http_line: Option<Span>,
     pub tcp_line: Option<Span>,
@@ -114,6 +116,7 @@ impl Default for DraftChecks {
             inherits_http: false,
             inherits_tcp: false,
             http: ::checks::Ruleset::new(::checks::RecipeKind::Http),
+            protocol: ::checks::Ruleset::new(::checks::RecipeKind::Tcp),
             tcp: ::checks::Ruleset::new(::checks::RecipeKind::Tcp),
         }
     }

@@ -2,7 +2,7 @@
 //! the choice of the data plane; the work is the director's.
 
 use ::director::dataplane::{Dataplane, Ipvs};
-use ::director::runner::{Control, Director};
+use ::director::runner::{Control, Director, News, Stop};
 use keepalived_config::{LoadOptions, SystemHost};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,8 +44,12 @@ fn serve(file: PathBuf) -> Result<(), String> {
         return Err("the configuration has no virtual_server".to_owned());
     }
     let plane: Box<dyn Dataplane> = Box::new(Ipvs::open().map_err(|refusal| format!("IPVS: {refusal}"))?);
-    let log = Rc::new(|line: &str| println!("{line}"));
-    let director = Director::new(model, plane, log).map_err(|error| error.to_string())?;
+    let listener = Rc::new(|news: News<'_>| match news {
+        News::Line(line) => println!("{line}"),
+        // Pipes and mails are the daemon's.
+        News::Told(_) => {}
+    });
+    let director = Director::new(model, plane, listener);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -58,7 +62,7 @@ fn serve(file: PathBuf) -> Result<(), String> {
                 _ = interrupt.recv() => {}
             }
             // A director that has ended needs no telling.
-            let _ = sender.send(Control::Stop).await;
+            let _ = sender.send(Control::Stop(Stop::Release)).await;
         });
         director.run(receiver).await.map_err(|refusal| refusal.to_string())
     })

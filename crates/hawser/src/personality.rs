@@ -9,9 +9,14 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Vrrp,
+    Check,
     Demo,
+    Diff,
     Director,
     Doctor,
+    Explain,
+    Lab,
+    Run,
     Help,
     Version,
 }
@@ -46,9 +51,19 @@ const NAMES: &[Name] = &[
         help: "state of the virtual addresses; handover, maintenance, priority",
     },
     Name {
+        name: "check",
+        personality: Personality::Check,
+        help: "every mistake of configurations and scripts, and between them",
+    },
+    Name {
         name: "demo",
         personality: Personality::Demo,
         help: "three backends and the proxy before them, on loopback, to try",
+    },
+    Name {
+        name: "diff",
+        personality: Personality::Diff,
+        help: "what a reload with another haproxy.cfg would change for clients",
     },
     Name {
         name: "director",
@@ -59,6 +74,21 @@ const NAMES: &[Name] = &[
         name: "doctor",
         personality: Personality::Doctor,
         help: "what this machine needs to carry the load, measured and explained",
+    },
+    Name {
+        name: "explain",
+        personality: Personality::Explain,
+        help: "what each line does; which rule, backend and server a request gets",
+    },
+    Name {
+        name: "lab",
+        personality: Personality::Lab,
+        help: "two directors, two real servers and a client on this machine, to try failover",
+    },
+    Name {
+        name: "run",
+        personality: Personality::Run,
+        help: "proxy and virtual addresses under one supervisor, which know of each other",
     },
     Name { name: "--help", personality: Personality::Help, help: "this text" },
     Name { name: "--version", personality: Personality::Version, help: "the version" },

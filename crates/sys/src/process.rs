@@ -71,6 +71,17 @@ pub fn forbid_new_privileges() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
+/// Has the program that `command` starts end by `signal` when the thread that starts it ends, however that ends.
+pub fn tie_to_this_thread(command: &mut std::process::Command, signal: rustix::process::Signal) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec this makes one system call, and touches neither memory nor locks.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(signal)).map_err(std::io::Error::from)
+        });
+    }
+}
+
 /// The kernel sends `signal` to this process when the thread that started it ends.
 ///
 /// # Errors

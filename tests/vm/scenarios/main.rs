@@ -1,5 +1,6 @@
 //! Scenarios in the virtual machine.
 
+mod daemon;
 mod dataplane;
 mod forwarding;
 mod ipvsadm;

@@ -98,14 +98,19 @@ pub fn compose(
             ("Instance", "=> VRRP Instance is no longer owning VRRP VIPs <=".to_owned())
         }
     };
+    let subject = format!("[{router_id}] VRRP {kind} {} - Entering {state} state", subject.name());
+    Some(letter(smtp, relay, date, &subject, &text))
+}
+
+/// A mail in keepalived's form: its headers, and one line of text.
+pub fn letter(smtp: &Smtp, relay: Relay, date: &str, subject: &str, text: &str) -> Mail {
     let from = smtp.from.clone().unwrap_or_else(|| format!("keepalived@{}", relay.helo_name));
-    let name = subject.name();
     let to = smtp.to.join(", ");
     let message = format!(
-        "Date: {date}\r\nFrom: {from}\r\nSubject: [{router_id}] VRRP {kind} {name} - Entering {state} state\r\n\
-         X-Mailer: Keepalived\r\nTo: {to}\r\n\r\n{text}\r\n\r\n"
+        "Date: {date}\r\nFrom: {from}\r\nSubject: {subject}\r\nX-Mailer: Keepalived\r\nTo: {to}\r\n\r\n\
+         {text}\r\n\r\n"
     );
-    Some(Mail { relay, from, to: smtp.to.clone(), message })
+    Mail { relay, from, to: smtp.to.clone(), message }
 }
 
 /// The queue to the thread that sends.

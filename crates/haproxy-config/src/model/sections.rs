@@ -89,9 +89,10 @@ impl Default for Hold {
 }
 
 /// `peers NAME`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Peers {
     pub name: String,
+    pub span: Span,
     pub disabled: bool,
     pub peers: Vec<Peer>,
     /// `bind` lines: where the local peer listens.

@@ -2,6 +2,7 @@
 //! lines say its steps.
 
 mod expect;
+mod protocols;
 mod steps;
 
 use super::options::{OptionRow, plain};
@@ -28,19 +29,20 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("tcp-check", Backend, Yes, Works, tcp_check, "steps of TCP health checks"),
 ];
 
-const LATER: Status = Refused("say it with `option tcp-check` and `tcp-check` lines");
+const NO_AGENTS: Status =
+    Refused("there are no stream processing agents; say it with `option tcp-check` and `tcp-check` lines");
 
 /// `option` rows that choose a kind of check.
 pub(crate) static OPTIONS: &[OptionRow] = &[
     plain("external-check", Backend, Works, option_external_check),
     plain("httpchk", Backend, Works, httpchk),
-    plain("ldap-check", Backend, LATER, rest),
-    plain("mysql-check", Backend, LATER, rest),
-    plain("pgsql-check", Backend, LATER, rest),
-    plain("redis-check", Backend, Works, redis_check),
-    plain("smtpchk", Backend, LATER, rest),
-    plain("spop-check", Backend, LATER, rest),
-    plain("ssl-hello-chk", Backend, LATER, rest),
+    plain("ldap-check", Backend, Works, protocols::ldap),
+    plain("mysql-check", Backend, Works, protocols::mysql),
+    plain("pgsql-check", Backend, Works, protocols::pgsql),
+    plain("redis-check", Backend, Works, protocols::redis),
+    plain("smtpchk", Backend, Works, protocols::smtp),
+    plain("spop-check", Backend, NO_AGENTS, rest),
+    plain("ssl-hello-chk", Backend, Works, protocols::ssl_hello),
     plain("tcp-check", Backend, Works, option_tcp_check),
 ];
 
@@ -52,7 +54,8 @@ pub(crate) enum CheckKind {
     Connect,
     Http,
     Tcp,
-    Redis,
+    /// One of the protocols with a recipe of its own.
+    Protocol,
     External,
 }
 
@@ -143,11 +146,6 @@ pub(super) fn settle_external(draft: &mut Draft, global: &Global, context: &mut 
     draft.proxy.external_check = Some(ExternalCheck { command, path: checks.path.clone() });
 }
 
-fn redis_check(draft: &mut Draft, _: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.checks.kind = CheckKind::Redis;
-    Ok(())
-}
-
 impl DraftChecks {
     /// The section says something of its own about HTTP checks: the steps of its defaults go.
     fn own_http(&mut self) {
@@ -170,7 +168,7 @@ pub(super) fn recipe(checks: &DraftChecks) -> ::checks::Recipe {
             ruleset.finish()
         }
         CheckKind::Tcp => checks.tcp.clone().finish(),
-        CheckKind::Redis => steps::redis().finish(),
+        CheckKind::Protocol => checks.protocol.clone().finish(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `peers`: instances that share stick tables.
 
 use crate::address::{self, Wanted};
-use crate::keywords::Status::{NoEffect, Works};
+use crate::keywords::Status::{ParsedOnly, Works};
 use crate::keywords::{Keyword, assign, row};
 use crate::language::Section;
 use crate::model::{Peer, Peers, Table};
@@ -9,14 +9,24 @@ use crate::parse::{Arguments, Context, Outcome, fail};
 
 pub(super) static KEYWORDS: &[Keyword<Peers>] = &[
     row("bind", Works, bind, "where the local peer listens"),
-    row("default-bind", NoEffect, rest, "settings of the local peer's listener"),
-    row("default-server", NoEffect, rest, "settings of connections to peers"),
+    row(
+        "default-bind",
+        ParsedOnly("the listener is plain TCP"),
+        rest,
+        "settings of the local peer's listener",
+    ),
+    row(
+        "default-server",
+        ParsedOnly("connections to peers are plain TCP"),
+        rest,
+        "settings of connections to peers",
+    ),
     row("disabled", Works, assign!(disabled = true), "do not connect to peers"),
     row("enabled", Works, assign!(disabled = false), "undo `disabled`"),
-    row("log", NoEffect, rest, "logs about peers"),
+    row("log", ParsedOnly("nothing is logged about peers"), rest, "logs about peers"),
     row("peer", Works, peer, "an instance with its address"),
     row("server", Works, peer, "an instance; the local one may go without an address"),
-    row("shards", NoEffect, rest, "distribution of tables over peers"),
+    row("shards", ParsedOnly("every peer is told everything"), rest, "distribution of tables over peers"),
     row("table", Works, table, "a stick table of this section"),
 ];
 
@@ -24,19 +34,37 @@ const ADDRESS: Wanted =
     Wanted { port_required: true, port_range: false, port_offset: false, datagram: false, stream: true };
 
 pub(super) fn read(section: &Section, context: &mut Context<'_>) -> Peers {
-    let mut peers = Peers { name: super::name(section, context), ..Peers::default() };
+    let name = super::name(section, context);
+    let mut peers =
+        Peers { name, span: section.header.span, disabled: false, peers: Vec::new(), binds: Vec::new() };
     super::read_lines(KEYWORDS, section, &mut peers, context);
-    if !peers.peers.is_empty() && !peers.disabled {
-        context.warn(
-            section.header.span,
-            format!("`peers {}` is read but tables are not exchanged with other instances yet", peers.name),
-        );
+    let local = context.environment.get("HAPROXY_LOCALPEER").unwrap_or_default().to_owned();
+    if !peers.disabled && !peers.peers.iter().any(|peer| peer.name == local) {
+        let message =
+            format!("Removing incomplete section 'peers {}' (no peer named '{local}').", peers.name);
+        context.warn(section.header.span, message);
     }
     peers
 }
 
 fn rest(_: &mut Peers, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     arguments.rest();
+    Ok(())
+}
+
+/// Settings of the connection, as on server lines: what would change its bytes is refused, the rest has no effect.
+fn connection_settings(arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+    while let Some(word) = arguments.peek() {
+        let (value, span) = (word.value.clone(), word.span);
+        arguments.expect("a setting")?;
+        match value.as_str() {
+            "ssl" | "send-proxy" | "send-proxy-v2" | "socks4" | "proto" => {
+                return fail(span, format!("`{value}` is not implemented for peers"));
+            }
+            "id" => drop(arguments.expect("a number")?),
+            _ => context.warn(span, format!("`{value}` has no effect on a peer")),
+        }
+    }
     Ok(())
 }
 
@@ -57,8 +85,7 @@ fn peer(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<
                 .address,
         ),
     };
-    // Settings of the connection, as on server lines.
-    arguments.rest();
+    connection_settings(arguments, context)?;
     draft.peers.push(Peer { name: name.value.clone(), address });
     Ok(())
 }
@@ -72,7 +99,8 @@ fn table(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context
     if context.tables.iter().any(|(known, _)| *known == id) {
         return fail(name.span, format!("table `{full_name}` is there already"));
     }
-    let config = crate::proxy::parse_table(arguments, context)?;
+    let mut config = crate::proxy::parse_table(arguments, context)?;
+    config.peers = Some(draft.name.clone());
     context.tables.push((id, Table { name: full_name, proxy: None, config, span: arguments.span() }));
     Ok(())
 }

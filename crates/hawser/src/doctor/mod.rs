@@ -2,7 +2,7 @@
 //! `--apply`, and then only sysctls.
 
 mod arguments;
-mod files;
+pub(crate) mod files;
 mod finding;
 mod firewall;
 mod kernel;
@@ -10,11 +10,11 @@ mod kernel;
 mod laboratory;
 mod limits;
 mod listeners;
-mod machine;
+pub(crate) mod machine;
 mod programs;
 mod real_server;
 mod role;
-mod sysctl;
+pub(crate) mod sysctl;
 
 use arguments::{Arguments, Task};
 use diag::{Report, Severity, Sources};

@@ -27,7 +27,8 @@ pub struct Loaded {
 /// Loads and reports. `None`: errors were told, exit with 1.
 pub fn load(arguments: &Arguments) -> Option<Loaded> {
     let mut options = LoadOptions::new(arguments.files.clone());
-    options.local_peer.clone_from(&arguments.local_peer);
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    options.local_peer = Some(arguments.local_peer.clone().unwrap_or_else(host));
     options.master_worker = arguments.master_worker;
     let mut loaded = haproxy_config::load(&options);
     if let Some(model) = loaded.model.as_mut().filter(|_| arguments.no_server_verify) {

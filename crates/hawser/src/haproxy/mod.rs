@@ -20,6 +20,7 @@ mod messages;
 pub mod notify;
 mod old_processes;
 mod pidfile;
+mod reload;
 mod role;
 mod start;
 

@@ -2,7 +2,10 @@
 
 mod demo;
 mod exit_codes;
+mod inspect;
 mod life;
 mod listeners;
 mod master;
 mod program;
+mod reload;
+mod storm;

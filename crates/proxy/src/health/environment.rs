@@ -97,7 +97,12 @@ impl Environment for CheckEnvironment<'_> {
     }
 
     fn number(&mut self, expr: &Expr, seen: Seen<'_>) -> Option<i64> {
-        match expr.eval_as(&self.scope(seen), ValueType::Int)? {
+        // Codes stand in the payload as digits: for these even HAProxy reads bytes as text.
+        let value = match expr.eval(&self.scope(seen))? {
+            Value::Bin(bytes) => Value::Str(bytes),
+            other => other,
+        };
+        match rules::cast(value, ValueType::Int)? {
             Value::Int(number) => Some(number),
             Value::Bool(_)
             | Value::Ip4(_)

@@ -3,12 +3,12 @@
 use super::client::{Client, Filled};
 use super::content::{self, Decision};
 use super::transaction::Transaction;
+use crate::net::clock;
 use crate::proxy_protocol::{self, NETSCALER_TEXTS, PROXY_TEXTS, Parsed};
 use haproxy_config::model::Proxy;
 use rules::{Direction, Peer, TcpAction};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Instant;
 
 /// Bytes read at once while a header is expected.
 const READ: usize = 2048;
@@ -116,7 +116,7 @@ async fn header(client: &mut Client, settings: &Proxy, kind: Kind) -> bool {
                         client.dst = Some(Peer::Inet(endpoints.destination));
                     }
                     client.input.consume(consumed);
-                    client.handshake_done = Some(Instant::now());
+                    client.handshake_done = Some(clock::now());
                     client.proxy_header |= matches!(kind, Kind::Proxy);
                     return true;
                 }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::transaction::Transaction;
+use crate::net::clock;
 use crate::state::counters::response_class;
 use haproxy_config::model::{Mode, Proxy};
 use rules::Direction;
@@ -64,7 +65,7 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 /// Counts the finished transaction and logs it.
 pub fn end(client: &mut Client, transaction: &mut Transaction) {
     super::tracking::count_bytes(client, transaction);
-    count(client, transaction, Instant::now());
+    count(client, transaction, clock::now());
     if !transaction.logged {
         if transaction.facts.backend.is_none() {
             note_counts(client, transaction);

@@ -1,6 +1,7 @@
 //! TLS with the client: the hello, the choice of a certificate, the handshake, and what is said of one that fails.
 
 use super::client::{Client, Filled};
+use crate::net::clock;
 use crate::worker::TlsSlot;
 use haproxy_config::model::{Mode, Proxy};
 use rules::ConnectionError;
@@ -10,7 +11,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 use tls::hello::{self, Hello, Parsed};
 use tls::{Listener, Session};
 
@@ -47,7 +47,7 @@ impl From<ConnectionError> for Refusal {
 pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listener>) -> bool {
     let worker = Rc::clone(&client.worker);
     let process = &worker.state().process;
-    let now = Instant::now();
+    let now = clock::now();
     let timeouts = worker.plan().proxy(client.frontend).timeouts;
     // Whoever waits for a request only so long waits no longer for what comes before it.
     let request = timeouts.http_request.filter(|_| settings.mode == Mode::Http);
@@ -75,7 +75,7 @@ pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listen
                 process.tls_keys_rate.add(worker.millis(now));
             }
             client.tls = Some(Arc::new(facts));
-            client.handshake_done = Some(Instant::now());
+            client.handshake_done = Some(clock::now());
             true
         }
         Err(refusal) => {

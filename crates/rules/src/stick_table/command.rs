@@ -212,7 +212,9 @@ impl StickTable {
         for number in 0..self.shards.len() {
             let mut shard = self.lock(number);
             let slots: Vec<u32> = shard.slots_in_use().collect();
-            for slot in slots {
+            // What peers told may end before entries that were used earlier, and so wait to be taken out.
+            for slot in slots.into_iter().filter(|&slot| !shard.is_expired(slot, now_ms)).collect::<Vec<_>>()
+            {
                 let key: Box<[u8]> = shard.key(slot).into();
                 let (uses, expires) = (shard.references(slot), shard.expires_at(slot));
                 let entry = shard.entry(slot, &self.layout, now_ms);

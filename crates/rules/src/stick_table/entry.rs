@@ -123,6 +123,17 @@ impl Layout {
     }
 }
 
+/// A rate as it is counted, to tell it to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateState {
+    /// Since the running period began, in milliseconds.
+    pub age_ms: u32,
+    /// Events in the running period.
+    pub running: u32,
+    /// Events in the one before.
+    pub before: u32,
+}
+
 /// One entry of a locked shard.
 pub struct Entry<'a> {
     pub(super) layout: &'a Layout,
@@ -202,6 +213,51 @@ impl Entry<'_> {
         }
     }
 
+    /// A stored number as it is; `None`: the table does not store that, or it is a rate.
+    pub fn number(&self, data: DataType, index: u32) -> Option<u64> {
+        let (data, at, _) = self.layout.exact(data, index)?;
+        match data.shape() {
+            DataShape::Counter | DataShape::Counter64 | DataShape::Array => Some(self.words[at]),
+            DataShape::Rate | DataShape::RateArray | DataShape::ServerKey => None,
+        }
+    }
+
+    /// Stores a number that a peer told. No effect where the table does not store it.
+    pub fn set_number(&mut self, data: DataType, index: u32, value: u64) {
+        if let Some((data, at, _)) = self.layout.exact(data, index)
+            && !matches!(data.shape(), DataShape::Rate | DataShape::RateArray)
+        {
+            self.store(data, at, value);
+        }
+    }
+
+    /// How a rate stands; `None`: the table does not store it, or it is none.
+    pub fn rate(&self, data: DataType, index: u32) -> Option<RateState> {
+        let (data, at, _) = self.layout.exact(data, index)?;
+        match data.shape() {
+            DataShape::Rate | DataShape::RateArray => {
+                Some(rate::state(&self.words[at..at + RATE_WORDS], self.now_ms))
+            }
+            DataShape::Counter | DataShape::Counter64 | DataShape::Array | DataShape::ServerKey => None,
+        }
+    }
+
+    /// Takes over a rate as a peer has it. No effect where the table does not store it.
+    pub fn set_rate(&mut self, data: DataType, index: u32, state: RateState) {
+        if let Some((data, at, _)) = self.layout.exact(data, index)
+            && matches!(data.shape(), DataShape::Rate | DataShape::RateArray)
+        {
+            rate::restore(&mut self.words[at..at + RATE_WORDS], self.now_ms, state);
+        }
+    }
+
+    /// Stores the key of a server alone.
+    pub fn set_server_key(&mut self, key: &str) {
+        if let Some((_, at, _)) = self.layout.exact(DataType::ServerKey, 0) {
+            self.words[at] = self.layout.server_key_number(key);
+        }
+    }
+
     /// The server stored by `stick`: its `id` of the configuration; 0 is none.
     pub fn server_id(&self) -> u32 {
         self.get(DataType::ServerId, 0).unwrap_or(0) as u32
@@ -215,8 +271,6 @@ impl Entry<'_> {
     /// Stores the server that a key sticks to.
     pub fn set_server(&mut self, id: u32, key: &str) {
         self.set(DataType::ServerId, 0, u64::from(id));
-        if let Some((_, at, _)) = self.layout.exact(DataType::ServerKey, 0) {
-            self.words[at] = self.layout.server_key_number(key);
-        }
+        self.set_server_key(key);
     }
 }

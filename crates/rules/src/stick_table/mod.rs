@@ -1,5 +1,5 @@
 //! Stick tables: keys to counters, rates and servers. Owns the entries, their expiry and their bound; never reads a
-//! clock (`now` comes in) and never sends or receives for peers.
+//! clock (`now` comes in); tells peers' code what changed, and never sends or receives for it.
 //!
 //! ```text
 //! StickTable ─ shard 0: Mutex ─ index: hash → slot
@@ -13,6 +13,7 @@
 mod command;
 mod config;
 mod entry;
+mod exchange;
 mod key;
 mod rate;
 mod shard;
@@ -22,21 +23,24 @@ pub use config::{
     ARRAY_LEN_MAX, DATA_TYPES, DataShape, DataType, KeyType, ServerKeySource, StickTableConfig, Stored,
     TableLineError,
 };
-pub use entry::Entry;
+pub use entry::{Entry, RateState};
+pub use exchange::Shared;
 pub use key::Key;
 
 use entry::Layout;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use shard::Shard;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Shards of a large table: enough that 64 threads rarely meet.
 const SHARDS_MAX: usize = 64;
 /// Below this size a table is one shard, and so drops exactly the oldest entry when full.
 const SHARDED_SIZE_MIN: u32 = 4096;
+/// What the clock of a table shows when it is made, in milliseconds: a rate that a peer tells may have begun before.
+const EPOCH_MS: u64 = 1 << 40;
 /// Most entries that one [`StickTable::expire`] looks at in each shard, so that it never holds a lock for long.
 const EXPIRE_BATCH_MAX: usize = 1024;
 
@@ -58,8 +62,13 @@ pub struct StickTable {
     shards: Box<[Mutex<Shard>]>,
     used: AtomicUsize,
     hasher: hashbrown::DefaultHashBuilder,
-    /// Time zero of the milliseconds in entries.
+    /// When the milliseconds in entries were [`EPOCH_MS`].
     epoch: Instant,
+    /// Changes are kept in order, for peers.
+    shared: bool,
+    /// There are changes that nobody was called for yet.
+    changed: AtomicBool,
+    on_change: RwLock<Option<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl StickTable {
@@ -73,6 +82,9 @@ impl StickTable {
             used: AtomicUsize::new(0),
             hasher: hashbrown::DefaultHashBuilder::default(),
             epoch,
+            shared: config.peers.is_some(),
+            changed: AtomicBool::new(false),
+            on_change: RwLock::default(),
             config,
         }
     }
@@ -98,7 +110,24 @@ impl StickTable {
     }
 
     fn now_ms(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.epoch).as_millis() as u64
+        EPOCH_MS + now.saturating_duration_since(self.epoch).as_millis() as u64
+    }
+
+    fn instant(&self, ms: u64) -> Instant {
+        self.epoch + std::time::Duration::from_millis(ms.saturating_sub(EPOCH_MS))
+    }
+
+    /// An entry of a locked shard was used or changed here: peers will be told.
+    fn note_change(&self, shard: &mut Shard, slot: u32) {
+        if !self.shared {
+            return;
+        }
+        shard.changes.note(slot);
+        if !self.changed.swap(true, Ordering::AcqRel)
+            && let Some(call) = &*self.on_change.read()
+        {
+            call();
+        }
     }
 
     fn expire_ms(&self) -> Option<u64> {
@@ -131,23 +160,43 @@ impl StickTable {
         Some(with(&mut shard.entry(slot, &self.layout, now_ms)))
     }
 
-    /// Finds or creates an entry; its shard comes back locked.
+    /// Finds or creates an entry; its shard comes back locked. But for a look alone, it is used by that.
     fn locate(&self, key: &Key<'_>, now_ms: u64, access: Access) -> Option<(MutexGuard<'_, Shard>, u32)> {
+        let (mut shard, slot) = match access {
+            Access::Peek => return self.find(key, now_ms).ok(),
+            Access::Refresh => self.find(key, now_ms).ok()?,
+            Access::Create => self.obtain(key, now_ms)?,
+        };
+        shard.touch(slot, now_ms, self.expire_ms());
+        self.note_change(&mut shard, slot);
+        Some((shard, slot))
+    }
+
+    /// The entry of that key if it has not expired, else its place: shard and hash.
+    fn find(
+        &self,
+        key: &Key<'_>,
+        now_ms: u64,
+    ) -> Result<(MutexGuard<'_, Shard>, u32), (MutexGuard<'_, Shard>, u64)> {
         let hash = self.hash(key.as_bytes());
-        let place = self.shard_of(hash);
-        let mut shard = self.lock(place);
-        if let Some(slot) = shard.find(hash, key.as_bytes()) {
-            if !shard.is_expired(slot, now_ms) {
-                if access != Access::Peek {
-                    shard.touch(slot, now_ms, self.expire_ms());
-                }
-                return Some((shard, slot));
+        let mut shard = self.lock(self.shard_of(hash));
+        match shard.find(hash, key.as_bytes()) {
+            Some(slot) if !shard.is_expired(slot, now_ms) => Ok((shard, slot)),
+            Some(slot) => {
+                self.remove_slot(&mut shard, slot);
+                Err((shard, hash))
             }
-            self.remove_slot(&mut shard, slot);
+            None => Err((shard, hash)),
         }
-        if access != Access::Create {
-            return None;
-        }
+    }
+
+    /// Finds an entry or makes one, of which the expiry is not set yet. `None`: there is no room.
+    fn obtain(&self, key: &Key<'_>, now_ms: u64) -> Option<(MutexGuard<'_, Shard>, u32)> {
+        let (mut shard, hash) = match self.find(key, now_ms) {
+            Ok(found) => return Some(found),
+            Err(missing) => missing,
+        };
+        let place = self.shard_of(hash);
         while self.used.load(Ordering::Relaxed) >= self.config.size as usize {
             if let Some(oldest) = self.expendable(&shard, now_ms) {
                 self.remove_slot(&mut shard, oldest);
@@ -166,7 +215,6 @@ impl StickTable {
         }
         self.used.fetch_add(1, Ordering::Relaxed);
         let slot = shard.insert(hash, key.to_stored(), self.layout.words, |key| self.hash(key));
-        shard.touch(slot, now_ms, self.expire_ms());
         Some((shard, slot))
     }
 
@@ -223,7 +271,7 @@ impl StickTable {
                 next = Some(next.map_or(at, |known| known.min(at)));
             }
         }
-        next.map(|at| self.epoch + std::time::Duration::from_millis(at))
+        next.map(|at| self.instant(at))
     }
 
     /// Tracks a key (`track-sc0` …): the entry is created when missing and stays while the handle lives. Counts the
@@ -257,6 +305,7 @@ impl Tracked {
     pub fn update<R>(&mut self, now: Instant, with: impl FnOnce(&mut Entry<'_>) -> R) -> R {
         self.touch_ms = self.table.now_ms(now);
         let mut shard = self.table.lock(self.shard as usize);
+        self.table.note_change(&mut shard, self.slot);
         with(&mut shard.entry(self.slot, &self.table.layout, self.touch_ms))
     }
 
@@ -270,6 +319,7 @@ impl Tracked {
     /// handle only by reference.
     pub fn change<R>(&self, now: Instant, with: impl FnOnce(&mut Entry<'_>) -> R) -> R {
         let mut shard = self.table.lock(self.shard as usize);
+        self.table.note_change(&mut shard, self.slot);
         with(&mut shard.entry(self.slot, &self.table.layout, self.table.now_ms(now)))
     }
 
@@ -301,6 +351,7 @@ impl Drop for Tracked {
         let mut shard = self.table.lock(self.shard as usize);
         shard.release(self.slot);
         shard.touch(self.slot, self.touch_ms, self.table.expire_ms());
+        self.table.note_change(&mut shard, self.slot);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Events over a sliding period, counted as HAProxy counts them: the running period in full, the one before it in
 //! proportion to how much of it the window still covers. Two words per rate; time is milliseconds of the table.
 
+use super::entry::RateState;
+
 /// Words of an entry that one rate takes.
 pub(super) const RATE_WORDS: usize = 2;
 
@@ -41,6 +43,22 @@ pub(super) fn add(words: &mut [u64], period_ms: u64, now_ms: u64, events: u64) {
     }
     let running = ((words[1] >> 32) as u32).wrapping_add(events as u32);
     words[1] = u64::from(running) << 32 | (words[1] & u64::from(u32::MAX));
+}
+
+/// How a rate stands, for peers.
+pub(super) fn state(words: &[u64], now_ms: u64) -> RateState {
+    RateState {
+        // HAProxy's clock has 32 bits; an age beyond says only that nothing counts any more.
+        age_ms: u32::try_from(now_ms.saturating_sub(words[0])).unwrap_or(i32::MAX as u32),
+        running: (words[1] >> 32) as u32,
+        before: words[1] as u32,
+    }
+}
+
+/// Takes over what a peer told.
+pub(super) fn restore(words: &mut [u64], now_ms: u64, state: RateState) {
+    words[0] = even(now_ms.saturating_sub(u64::from(state.age_ms)));
+    words[1] = u64::from(state.running) << 32 | u64::from(state.before);
 }
 
 /// Starts over with `events` in the running period.

@@ -2,6 +2,7 @@
 //! keeps the count of all shards and decides what goes.
 
 use super::entry::{Entry, Layout};
+use super::exchange::Changes;
 use super::key::Key;
 use hashbrown::HashTable;
 
@@ -26,6 +27,8 @@ pub(super) struct Shard {
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
+    /// Stays empty in tables without peers.
+    pub(super) changes: Changes,
 }
 
 impl Default for Shard {
@@ -37,6 +40,7 @@ impl Default for Shard {
             free: Vec::new(),
             oldest: NONE,
             newest: NONE,
+            changes: Changes::default(),
         }
     }
 }
@@ -86,6 +90,7 @@ impl Shard {
             found.remove();
         }
         self.unlink(slot);
+        self.changes.forget(slot);
         self.slots[slot as usize].key = Key::Borrowed(b"");
         if self.index.is_empty() {
             // An emptied table gives its memory back.
@@ -142,6 +147,21 @@ impl Shard {
     /// When it expires, in milliseconds of the table; `None`: never.
     pub(super) fn expires_at(&self, slot: u32) -> Option<u64> {
         Some(self.slots[slot as usize].expires_ms).filter(|&at| at != u64::MAX)
+    }
+
+    /// Sets when it expires; its place in the list stays that of its last use.
+    pub(super) fn set_expiry(&mut self, slot: u32, expires_ms: u64) {
+        self.slots[slot as usize].expires_ms = expires_ms;
+    }
+
+    /// Slots there ever were at once; some are free.
+    pub(super) fn slots_len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// Whether the slot holds an entry: a free one has lost its links in the index.
+    pub(super) fn is_in_use(&self, hash: u64, slot: u32) -> bool {
+        self.index.find(hash, |&other| other == slot).is_some()
     }
 
     /// Takes an entry out of the list while it is tracked, so that looking for the oldest never meets it.

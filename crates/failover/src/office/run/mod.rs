@@ -1,6 +1,7 @@
 //! The office at work: one loop over signals, the engine's notices, programs that end, files that change, and the runtime
 //! socket. Owns what of these belongs together; nothing here waits for anything but all of them at once.
 
+mod proxies;
 mod reload;
 mod tracking;
 
@@ -72,14 +73,29 @@ pub struct Options {
     pub host_name: String,
     /// `-d`: the configuration to the log at the start.
     pub dump_at_start: bool,
+    /// Where a supervisor keeps how proxies are (lines of `frontend web up`), for a start; changes come over the runtime
+    /// socket. `None`: there is none, and `track_proxy` counts proxies as up.
+    pub proxies: Option<PathBuf>,
 }
 
 /// How we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Say {
+    /// Started, or reloaded.
     Ready,
     Reloading,
+    /// A reload changed nothing.
+    Refused,
+    /// The runtime socket was asked to reload; whoever supervises does it, with a signal.
+    WantsReload,
+    /// An instance is master, or is none.
+    State {
+        instance: String,
+        is_master: bool,
+    },
     Stopping,
+    /// All has been given up.
+    Stopped,
 }
 
 /// Whose a program is.
@@ -107,6 +123,8 @@ struct Office {
     programs: Programs<Owner>,
     files: Files,
     processes: Vec<Tracked>,
+    /// What a supervisor told of the proxies that are tracked.
+    proxies: BTreeMap<String, bool>,
     next_look: Instant,
     queues: BTreeMap<Subject, Queue>,
     fifos: Vec<Fifo>,
@@ -185,6 +203,7 @@ impl Office {
             programs: Programs::default(),
             files: Files::watch(&options.model.track_files)?,
             processes: options.model.track_processes.iter().cloned().map(Tracked::new).collect(),
+            proxies: options.proxies.as_deref().map(proxies::read).unwrap_or_default(),
             next_look: now,
             queues: BTreeMap::new(),
             fifos: Vec::new(),
@@ -214,7 +233,6 @@ impl Office {
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
         }
-        office.log.line(Level::Info, "Startup complete");
         (office.options.say)(Say::Ready);
         Ok((office, engine))
     }
@@ -306,7 +324,6 @@ impl Office {
         if self.stopped.is_some() {
             return;
         }
-        self.log.line(Level::Info, "Stopping");
         (self.options.say)(Say::Stopping);
         self.orders.send(Order::Stop { release: !self.options.keep_addresses });
         // Should the engine not answer, we end all the same.
@@ -349,6 +366,9 @@ impl Office {
 
     /// Somebody changed state: pipes, programs, mail.
     fn told(&mut self, told: &Told, now: Instant) {
+        if let (Subject::Instance(instance), Some(is_master)) = (&told.subject, told.what.is_master()) {
+            (self.options.say)(Say::State { instance: instance.clone(), is_master });
+        }
         let Some(notify) = self.notify_of(&told.subject).cloned() else { return };
         let is_priority = matches!(
             told.what,
@@ -442,7 +462,7 @@ impl Office {
             match request {
                 Request::Status { .. } | Request::Metrics => self.wish(Wish::Answer(client, request)),
                 Request::Reload => {
-                    self.reload();
+                    (self.options.say)(Say::WantsReload);
                     self.control.answer(client, "reloading\n");
                 }
                 Request::HandOver { instance } => {
@@ -453,6 +473,10 @@ impl Office {
                 }
                 Request::Priority { instance, priority } => {
                     self.command(client, &instance.clone(), Order::Priority { instance, priority });
+                }
+                Request::Proxy { name, is_up } => {
+                    let answer = self.proxy_is(&name, is_up);
+                    self.control.answer(client, answer);
                 }
                 Request::Unknown(text) => {
                     self.control.answer(client, &format!("error: {text}\n"));
@@ -519,6 +543,7 @@ impl Office {
     fn farewell(&mut self) {
         let now = Instant::now();
         self.read_notices(now);
+        (self.options.say)(Say::Stopped);
         self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);
         if !self.options.keep_addresses {
             // The interfaces may have changed since the start.

@@ -128,5 +128,6 @@ impl Office {
         for index in 0..self.processes.len() {
             self.tell_process(index);
         }
+        self.tell_proxies();
     }
 }

@@ -5,10 +5,7 @@ use crate::keywords::unknown;
 use crate::language::Word;
 use crate::parse::{Arguments, Context, Outcome, fail};
 use crate::scope;
-use ::checks::{
-    Connect, Expect, HttpSend, Match, PortSource, RecipeKind, Ruleset, Send, SendField, SetVariable, Step,
-    Text, VariableValue,
-};
+use ::checks::{Connect, HttpSend, PortSource, Send, SendField, SetVariable, Step, Text, VariableValue};
 use ::rules::log_format::Dialect;
 use ::rules::{AclSet, Expr, LogFormat, Place, VariableName};
 
@@ -201,19 +198,4 @@ pub(super) fn set_variable(
 
 pub(super) fn unset_variable(word: &Word) -> Outcome<Step> {
     Ok(Step::UnsetVariable { name: variable_of(word)? })
-}
-
-/// PING in Redis' protocol, and its answer.
-pub(super) fn redis() -> Ruleset {
-    let mut ruleset = Ruleset::new(RecipeKind::Tcp);
-    let expect = Expect::new(Match::String(b"+PONG\r\n".to_vec()));
-    let steps = [
-        Step::Send(Send { data: Text::literal(*b"*1\r\n$4\r\nPING\r\n"), comment: None }),
-        Step::Expect(Box::new(expect)),
-    ];
-    for step in steps {
-        // Two steps are below every limit.
-        let _ = ruleset.push(step);
-    }
-    ruleset
 }

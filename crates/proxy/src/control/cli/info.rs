@@ -102,7 +102,7 @@ fn facts(state: &State, float: bool) -> Vec<Row> {
         ("Ulimit-n", "CLP", "Limit on file descriptors", number(descriptors)),
         ("Maxsock", "CLP", "Sockets the process can have", number(descriptors)),
         ("Maxconn", "CLP", "Limit on connections", number(process.maxconn.load(Relaxed))),
-        ("Hard_maxconn", "CLP", "That limit at the start", number(process.hard_maxconn)),
+        ("Hard_maxconn", "CLP", "That limit at the start", number(process.hard_maxconn.load(Relaxed))),
         ("CurrConns", "MGP", "Connections now", number(process.connections.get())),
         ("CumConns", "MCP", "Connections so far", total(|worker| worker.connections.get())),
         ("CumReq", "MCP", "Requests so far", total(|worker| worker.requests.get())),

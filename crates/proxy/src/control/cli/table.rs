@@ -3,8 +3,8 @@
 use super::session::{Outcome, Reply, Session};
 use super::{
     caches, debugging, dynamic_cookies, errors, frontends, help, http_client, info, list_servers, modes,
-    patterns, process, resolvers, runtime_servers, server, sessions, stat, system, tables, tls, tracing,
-    variables,
+    patterns, peers, process, reload, resolvers, runtime_servers, server, sessions, stat, system, tables,
+    tls, tracing, variables,
 };
 use haproxy_config::model::Level;
 
@@ -107,6 +107,7 @@ commands! {
     User ["prepare" "map"] ("prepare map <acl>", "prepare a new version for atomic map replacement") => patterns::prepare;
     User ["prompt"] => modes::prompt;
     User ["quit"] => modes::quit;
+    Admin ["reload"] => reload::reload;
     Admin ["set" "dynamic-cookie-key" "backend"] ("set dynamic-cookie-key backend <bk> <k>", "change a backend secret key for dynamic cookies") => dynamic_cookies::set_key;
     User ["set" "map"] ("set map <map> [<key>|#<ref>] <value>", "modify a map entry") => patterns::set;
     Admin ["set" "maxconn" "frontend"] ("set maxconn frontend <frontend> <value>", "change a frontend's maxconn setting") => frontends::set_maxconn;
@@ -135,9 +136,11 @@ commands! {
     Operator ["show" "errors"] ("show errors [<px>] [request|response]", "report last request and/or response errors for each proxy") => errors::show;
     Operator ["show" "events"] ("show events [<sink>] [-w] [-n]", "show event sink state") => tracing::show_events;
     Operator ["show" "fd"] ("show fd [num]", "dump list of file descriptors in use or a specific one") => system::show_fd;
+    Operator ["show" "generations"] => reload::show_generations;
     User ["show" "info"] ("show info [desc|json|typed|float]*", "report information about the running process") => info::show_info;
     Operator ["show" "libs"] ("show libs", "show loaded object files and libraries") => system::show_libs;
     User ["show" "map"] ("show map [@ver] [map]", "report available maps or dump a map's contents") => patterns::show;
+    User ["show" "peers"] ("show peers [dict|-] [section]", "dump some information about all the peers or this peers section") => peers::show;
     User ["show" "pools"] ("show pools", "report information about the memory pools usage") => system::show_pools;
     User ["show" "profiling"] ("show profiling [<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)") => tracing::show_profiling;
     User ["show" "resolvers"] ("show resolvers [id]", "dumps counters from all resolvers section and associated name servers") => resolvers::show;
