@@ -4,7 +4,7 @@ use crate::maps::{LOADS, LOCALITIES, MEMBERS, REALS, SCRATCH, SETTLED, SLOTS, Se
 use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::bpf_loop;
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
-use xdp_abi::{NO_REAL, Real, Service, choice, forward, service_flag, ticks};
+use xdp_abi::{NO_REAL, Real, Service, choice, elapsed, forward, service_flag, ticks};
 
 /// Slots that are looked at until one's real server takes more connections.
 const TRIES_MAX: u32 = 16;
@@ -206,7 +206,7 @@ extern "C" fn look(at: u64, _: *mut u64) -> i64 {
     if search.choice as u8 == choice::LOCALITY_REPLICATED
         && let Some(joined) = MEMBERS.get(number)
         && *joined != 0
-        && search.now.wrapping_sub(*joined) < MEMBER_TICKS
+        && elapsed(search.now, *joined) < MEMBER_TICKS
         && (search.member == NO_REAL || cost * search.member_weight < search.member_cost * share)
     {
         search.member = number;

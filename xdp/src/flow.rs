@@ -9,7 +9,7 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use xdp_abi::state::{self, ACK, ESTABLISHED, FIN, RST, SYN, Sender, is_over, next};
 use xdp_abi::{
-    Address, Flow, FlowKey, NO_REAL, Real, Service, ServiceKey, TCP, Template, TemplateKey, choice, counter, direction,
+    Address, Flow, FlowKey, NO_REAL, Real, Service, ServiceKey, TCP, Template, TemplateKey, choice, counter, direction, elapsed,
     forward, service_flag, ticks,
 };
 
@@ -271,7 +271,7 @@ fn persistent<F: Family>(service: &Service, key: &FlowKey<F::Address>) -> u32 {
         let template = unsafe { &mut *template };
         if let Some(real) = REALS.get(template.real)
             && serves(real, service)
-            && now.wrapping_sub(template.seen) < ticks(service.persistence)
+            && elapsed(now, template.seen) < ticks(service.persistence)
         {
             template.seen = now;
             return template.real;

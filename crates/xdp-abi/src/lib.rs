@@ -49,6 +49,13 @@ pub const fn ticks(seconds: u32) -> u32 {
     if ticks > u32::MAX as u64 / 2 { u32::MAX / 2 } else { ticks as u32 }
 }
 
+/// Ticks from `then` to `now`. The programs' clock is some milliseconds behind the director's: what is a moment ahead was
+/// just now.
+pub const fn elapsed(now: u32, then: u32) -> u32 {
+    let ticks = now.wrapping_sub(then);
+    if ticks > u32::MAX / 2 { 0 } else { ticks }
+}
+
 /// Names of the maps.
 pub mod maps {
     pub const SETTINGS: &str = "SETTINGS";

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod hosts;
+pub mod packet;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -5,3 +5,4 @@ mod dataplane;
 mod forwarding;
 mod ipvsadm;
 mod virtual_servers;
+mod xdp;

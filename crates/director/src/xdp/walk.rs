@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use sys::bpf::{Cursor, Map};
 use xdp_abi::state::{self, ESTABLISHED};
-use xdp_abi::{Address, Flow, FlowKey, Load, Real, Template, TemplateKey, direction, maps, ticks};
+use xdp_abi::{Address, Flow, FlowKey, Load, Real, Template, TemplateKey, direction, elapsed, maps, ticks};
 
 /// Entries of one look; a bucket of the kernel's tables must fit.
 const ENTRIES_MAX: u32 = 4096;
@@ -125,9 +125,7 @@ fn is_old<A>(flow: &Flow<A>, rules: &Rules, now: u32) -> bool {
     } else {
         rules.timeouts.get(usize::from(flow.state)).copied().unwrap_or(0)
     };
-    // The clock of this look is older than packets that come meanwhile.
-    let silent = now.wrapping_sub(flow.seen);
-    silent > limit && silent < u32::MAX / 2
+    elapsed(now, flow.seen) > limit
 }
 
 fn add(map: &Map, number: u32, change: impl FnOnce(&mut Load)) -> io::Result<()> {
@@ -239,8 +237,7 @@ impl Walk {
         let is_more = maps.get(maps::TEMPLATES).walk(&mut self.cursor, ENTRIES_MAX, |key, value| {
             let Some(template) = Template::read(value) else { return };
             let limit = rules.reals.get(&template.real).map_or(0, |(_, persistence, _)| *persistence);
-            let silent = now.wrapping_sub(template.seen);
-            if silent > ticks(limit) && silent < u32::MAX / 2 {
+            if elapsed(now, template.seen) > ticks(limit) {
                 old.push(key.to_vec());
             } else {
                 numbers.insert(template.real);
