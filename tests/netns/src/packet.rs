@@ -233,15 +233,17 @@ pub fn through(plane: &mut Xdp, interface: u32, frame: &[u8]) -> Out {
 /// families: 10.1.0.0/24 and fd00:1::/64. Its number.
 #[track_caller]
 pub fn network() -> u32 {
-    crate::run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
-    crate::run("ip link add lan type veth peer name away && ip link set lan address 02:00:00:00:00:01");
-    crate::run("ip link set lan up && ip link set away up && ip addr add 10.1.0.1/24 dev lan");
-    crate::run("ip addr add fd00:1::1/64 dev lan nodad");
+    // Not the shell's own `ip`, which some small ones have.
+    let run = |line: &str| crate::run(&format!("exec bash -c '{line}'"));
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    run("ip link add lan type veth peer name away && ip link set lan address 02:00:00:00:00:01");
+    run("ip link set lan up && ip link set away up && ip addr add 10.1.0.1/24 dev lan");
+    run("ip addr add fd00:1::1/64 dev lan nodad");
     for last in [2, 11, 12, 13] {
         for address in [format!("10.1.0.{last}"), format!("fd00:1::{last:x}")] {
             let link = format!("lladdr 02:00:00:00:00:{last:02x}");
-            crate::run(&format!("ip neigh add {address} {link} dev lan nud permanent"));
+            run(&format!("ip neigh add {address} {link} dev lan nud permanent"));
         }
     }
-    crate::run("ip -o link show lan | cut -d: -f1").trim().parse().expect("a number")
+    run("ip -o link show lan | cut -d: -f1").trim().parse().expect("a number")
 }
