@@ -1,9 +1,9 @@
 //! Flows: which real server a packet of a client goes to, and what is remembered of it.
 
 use crate::choose::{choose, serves};
-use crate::family::{Family, V4, V6, segment};
+use crate::family::{Family, Head, V4, V6, segment};
 use crate::maps::{LOADS, REALS, RECORDS, SCRATCH, SERVICES, SETTINGS, STATISTICS, TEMPLATES, add, count, now};
-use crate::packet::tcp_flags;
+use crate::packet::{ETHERNET_LENGTH, Ports, header, tcp_flags};
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
@@ -129,19 +129,31 @@ fn service_of<F: Family>(key: &FlowKey<F::Address>) -> Option<&'static Service> 
 
 /// A packet that belongs to no flow: the number of its real server, remembered; or a verdict.
 #[inline(always)]
-fn find<F: Family>(ctx: *mut xdp_md, key: &FlowKey<F::Address>, hops: u32, is_stray: u32) -> u32 {
+fn find<F: Family>(ctx: *mut xdp_md, is_stray: u32) -> Option<u32> {
     let context = XdpContext::new(ctx);
+    let head = F::read(&context, ETHERNET_LENGTH)?.ok()?;
+    let key = &key_of::<F>(&context, &head)?;
+    Some(choose_for::<F>(&context, &head, key, is_stray))
+}
+
+#[inline(always)]
+fn choose_for<F: Family>(
+    context: &XdpContext,
+    head: &Head<F::Address>,
+    key: &FlowKey<F::Address>,
+    is_stray: u32,
+) -> u32 {
     let Some(service) = service_of::<F>(key) else {
         count(counter::FOREIGN);
         return VERDICT | XDP_PASS;
     };
-    if hops <= 1 {
+    if head.hops <= 1 {
         count(counter::EXPIRED);
         return VERDICT | XDP_PASS;
     }
     let mut state = state::UDP;
     if key.protocol == TCP {
-        let Some(flags) = tcp_flags(&context, segment::<F>()) else {
+        let Some(flags) = tcp_flags(context, segment::<F>()) else {
             count(counter::MALFORMED);
             return VERDICT | XDP_PASS;
         };
@@ -164,47 +176,37 @@ fn find<F: Family>(ctx: *mut xdp_md, key: &FlowKey<F::Address>, hops: u32, is_st
         // SAFETY: the value is this processor's.
         unsafe { (*counted).connections += 1 };
     }
+    account(number, head.length, false);
     remember::<F>(service, key, number, real, state);
     number
 }
 
-/// [`find`] for each family: functions that are verified by themselves.
-pub trait First: Family {
-    fn first(ctx: *mut xdp_md, key: &FlowKey<Self::Address>, hops: u8, is_stray: bool) -> u32;
+/// [`find`] for IPv4: a function that is verified by itself.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn first_4(ctx: *mut xdp_md, is_stray: u32) -> u32 {
+    find::<V4>(ctx, is_stray).unwrap_or(VERDICT | XDP_PASS)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn first_4(ctx: *mut xdp_md, key: *const FlowKey<u32>, hops: u32, is_stray: u32) -> u32 {
-    if key.is_null() {
-        return VERDICT | XDP_DROP;
-    }
-    // SAFETY: callers pass references.
-    find::<V4>(ctx, unsafe { &*key }, hops, is_stray)
+pub extern "C" fn first_6(ctx: *mut xdp_md, is_stray: u32) -> u32 {
+    find::<V6>(ctx, is_stray).unwrap_or(VERDICT | XDP_PASS)
 }
 
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn first_6(ctx: *mut xdp_md, key: *const FlowKey<[u32; 4]>, hops: u32, is_stray: u32) -> u32 {
-    if key.is_null() {
-        return VERDICT | XDP_DROP;
-    }
-    // SAFETY: callers pass references.
-    find::<V6>(ctx, unsafe { &*key }, hops, is_stray)
-}
-
-impl First for V4 {
-    #[inline(always)]
-    fn first(ctx: *mut xdp_md, key: &FlowKey<u32>, hops: u8, is_stray: bool) -> u32 {
-        first_4(ctx, key, u32::from(hops), u32::from(is_stray))
-    }
-}
-
-impl First for V6 {
-    #[inline(always)]
-    fn first(ctx: *mut xdp_md, key: &FlowKey<[u32; 4]>, hops: u8, is_stray: bool) -> u32 {
-        first_6(ctx, key, u32::from(hops), u32::from(is_stray))
-    }
+/// The ends of a packet with a segment.
+#[inline(always)]
+pub fn key_of<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Option<FlowKey<F::Address>> {
+    let ports: *mut Ports = header(context, segment::<F>())?;
+    // SAFETY: `header` checked that the packet holds it.
+    let (source_port, destination_port) = unsafe { ((*ports).source, (*ports).destination) };
+    Some(FlowKey {
+        source: head.source,
+        destination: head.destination,
+        source_port,
+        destination_port,
+        protocol: head.protocol,
+    })
 }
 
 #[inline(always)]
@@ -217,7 +219,7 @@ fn remember<F: Family>(
 ) {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
     // SAFETY: the value is this processor's, and one packet at a time uses it.
-    let (flow, answer) = F::scratch(unsafe { &mut *scratch });
+    let (flow, other) = F::scratch(unsafe { &mut *scratch });
     *flow = Flow {
         seen: now(),
         real: number,
@@ -231,7 +233,7 @@ fn remember<F: Family>(
         count_flow(number, state, 1);
     }
     if real.forward == forward::NAT {
-        *answer = FlowKey {
+        *other = FlowKey {
             source: F::Address::narrow(real.address),
             destination: key.source,
             source_port: if real.port == 0 { key.destination_port } else { real.port },
@@ -239,7 +241,7 @@ fn remember<F: Family>(
             protocol: key.protocol,
         };
         flow.direction = direction::ANSWER;
-        let _ = F::flows().insert(&*answer, &*flow, 0);
+        let _ = F::flows().insert(&*other, &*flow, 0);
     }
 }
 

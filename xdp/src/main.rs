@@ -23,7 +23,7 @@ use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use family::{End, Family, Head, V4, V6, segment};
-use flow::{First, VERDICT, account, advance, hash, known};
+use flow::{VERDICT, account, advance, first_4, first_6, hash, key_of, known};
 use maps::{REALS, count, now};
 use packet::{ETHERNET_LENGTH, Ethernet, Ports, header, tcp_flags};
 use translate::translate;
@@ -75,6 +75,13 @@ fn handle_4(context: &XdpContext) -> Option<u32> {
         Decision::Real(_, real) => deliver::<V4>(context, &head, real),
         Decision::Answer(flow) => answer::<V4>(context, &head, flow),
         Decision::Verdict(verdict) => Some(verdict),
+        Decision::Miss(is_stray) => {
+            let found = first_4(context.ctx, is_stray);
+            if found >= VERDICT {
+                return Some(found - VERDICT);
+            }
+            deliver::<V4>(context, &head, REALS.get(found)?)
+        }
     }
 }
 
@@ -82,6 +89,8 @@ fn handle_4(context: &XdpContext) -> Option<u32> {
 const NEXT_HEADER: usize = 6;
 /// What [`decide_6`] says of answers.
 const ANSWER: u32 = VERDICT - 1;
+/// What [`decide_6`] says where no flow is; one less: one whose real server has gone.
+const MISS: u32 = VERDICT - 2;
 
 /// In steps of their own: the addresses are too long for one stack.
 #[inline(always)]
@@ -89,7 +98,10 @@ fn handle_6(context: &XdpContext) -> Option<u32> {
     let protocol: *mut u8 = header(context, ETHERNET_LENGTH + NEXT_HEADER)?;
     // SAFETY: `header` checked that the packet holds it.
     let is_icmp = u32::from(unsafe { *protocol }) == V6::ICMP;
-    let found = if is_icmp { error_6(context.ctx) } else { decide_6(context.ctx) };
+    let mut found = if is_icmp { error_6(context.ctx) } else { decide_6(context.ctx) };
+    if found == MISS || found == MISS - 1 {
+        found = first_6(context.ctx, MISS - found);
+    }
     if found >= VERDICT {
         return Some(found - VERDICT);
     }
@@ -129,6 +141,7 @@ extern "C" fn decide_6(ctx: *mut xdp_md) -> u32 {
         Some(Decision::Real(number, _)) => number,
         Some(Decision::Answer(_)) => ANSWER,
         Some(Decision::Verdict(verdict)) => VERDICT | verdict,
+        Some(Decision::Miss(is_stray)) => MISS - is_stray,
         None => VERDICT | malformed(),
     }
 }
@@ -158,29 +171,16 @@ enum Decision<A: 'static> {
     Real(u32, &'static Real),
     Answer(&'static mut Flow<A>),
     Verdict(u32),
+    /// No flow; 1: one whose real server has gone.
+    Miss(u32),
 }
 
 #[inline(always)]
-fn key_of<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Option<FlowKey<F::Address>> {
-    let ports: *mut Ports = header(context, segment::<F>())?;
-    // SAFETY: `header` checked that the packet holds it.
-    let (source_port, destination_port) = unsafe { ((*ports).source, (*ports).destination) };
-    Some(FlowKey {
-        source: head.source,
-        destination: head.destination,
-        source_port,
-        destination_port,
-        protocol: head.protocol,
-    })
-}
-
-#[inline(always)]
-fn decide<F: First>(context: &XdpContext, head: &Head<F::Address>) -> Option<Decision<F::Address>> {
+fn decide<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Option<Decision<F::Address>> {
     if head.protocol != TCP && head.protocol != UDP {
         return Some(Decision::Verdict(passed(counter::FOREIGN)));
     }
     let key = key_of::<F>(context, head)?;
-    let mut is_stray = false;
     if let Some(flow) = F::flows().get_ptr_mut(&key) {
         // SAFETY: the entry stays during the program's run; two processors with one flow may lose each other a change.
         let flow = unsafe { &mut *flow };
@@ -195,15 +195,9 @@ fn decide<F: First>(context: &XdpContext, head: &Head<F::Address>) -> Option<Dec
             account(number, head.length, false);
             return Some(Decision::Real(number, real));
         }
-        is_stray = true;
+        return Some(Decision::Miss(1));
     }
-    let number = F::first(context.ctx, &key, head.hops, is_stray);
-    if number >= VERDICT {
-        return Some(Decision::Verdict(number - VERDICT));
-    }
-    let real = REALS.get(number)?;
-    account(number, head.length, false);
-    Some(Decision::Real(number, real))
+    Some(Decision::Miss(0))
 }
 
 /// Sends a client's packet to the real server.

@@ -1,6 +1,5 @@
 //! The maps; what lies in them is in `xdp-abi`.
 
-use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
@@ -56,7 +55,7 @@ pub struct Scratch {
     pub nothing: u32,
     pub search: Search,
     /// The way of an IPv6 packet.
-    pub way: bpf_fib_lookup,
+    pub way: crate::transmit::Words,
 }
 
 /// A look at all real servers of a service; see `choose`.

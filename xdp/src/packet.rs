@@ -9,8 +9,8 @@ pub const ETHERNET_LENGTH: usize = 14;
 
 #[repr(C)]
 pub struct Ethernet {
-    pub destination: [u8; 6],
-    pub source: [u8; 6],
+    pub destination: [u16; 3],
+    pub source: [u16; 3],
     pub kind: u16,
 }
 

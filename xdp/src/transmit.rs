@@ -8,12 +8,47 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_TX};
 use aya_ebpf::bindings::bpf_fib_lookup;
 use aya_ebpf::helpers::{bpf_fib_lookup as look_up, bpf_redirect};
 use aya_ebpf::programs::XdpContext;
-use core::mem;
+use core::mem::MaybeUninit;
 use xdp_abi::counter;
+
+/// A request in words.
+pub type Words = [u64; size_of::<bpf_fib_lookup>() / 8];
+const _: () = assert!(size_of::<Words>() == 64);
 
 /// `BPF_FIB_LKUP_RET_NO_NEIGH` and `BPF_FIB_LKUP_RET_FRAG_NEEDED`.
 const NO_NEIGHBOUR: i64 = 7;
 const TOO_BIG: i64 = 8;
+
+/// Clears a request. Volatile: else it becomes a call of a function that goes byte by byte.
+#[inline(always)]
+fn clear(words: *mut Words) {
+    let word: *mut u64 = words.cast();
+    // SAFETY: the caller's words are eight, and its own.
+    unsafe {
+        word.write_volatile(0);
+        word.add(1).write_volatile(0);
+        word.add(2).write_volatile(0);
+        word.add(3).write_volatile(0);
+        word.add(4).write_volatile(0);
+        word.add(5).write_volatile(0);
+        word.add(6).write_volatile(0);
+        word.add(7).write_volatile(0);
+    }
+}
+
+/// Copies a link address; volatile as above.
+///
+/// # Safety
+/// Both are six bytes at even places.
+#[inline(always)]
+unsafe fn copy(from: *const u16, to: *mut u16) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        to.write_volatile(from.read_volatile());
+        to.add(1).write_volatile(from.add(1).read_volatile());
+        to.add(2).write_volatile(from.add(2).read_volatile());
+    }
+}
 
 /// What the kernel can do with a packet whose way we do not find.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,17 +71,16 @@ pub fn routed<F: Family>(
     // SAFETY: `ctx` is the program's context, live for its run.
     let ingress = unsafe { (*context.ctx).ingress_ifindex };
     let size = size_of::<bpf_fib_lookup>() as i32;
-    // SAFETY: all zero bytes are a valid request.
-    let mut near: bpf_fib_lookup = unsafe { mem::zeroed() };
-    let way = if F::NUMBER == xdp_abi::IPV4 {
-        &mut near
+    let mut near = MaybeUninit::<Words>::uninit();
+    let words = if F::NUMBER == xdp_abi::IPV4 {
+        near.as_mut_ptr()
     } else {
         // SAFETY: the value is this processor's, and one packet at a time uses it.
-        let scratch = unsafe { &mut (*SCRATCH.get_ptr_mut(0)?).way };
-        // SAFETY: as above.
-        *scratch = unsafe { mem::zeroed() };
-        scratch
+        unsafe { &raw mut (*SCRATCH.get_ptr_mut(0)?).way }
     };
+    clear(words);
+    // SAFETY: the words are live, as long as a request and aligned like one, and all zero is a valid one.
+    let way = unsafe { &mut *words.cast::<bpf_fib_lookup>() };
     way.ifindex = ingress;
     way.__bindgen_anon_1.tot_len = length;
     F::ask(way, source, destination);
@@ -62,10 +96,10 @@ pub fn routed<F: Family>(
         return Some(if passes { XDP_PASS } else { XDP_DROP });
     }
     let ethernet: *mut Ethernet = header(context, 0)?;
-    // SAFETY: `header` checked that the packet holds it.
+    // SAFETY: `header` checked that the packet holds it; addresses are at even places of the request.
     unsafe {
-        (*ethernet).destination = way.dmac;
-        (*ethernet).source = way.smac;
+        copy((&raw const way.dmac).cast(), (&raw mut (*ethernet).destination).cast());
+        copy((&raw const way.smac).cast(), (&raw mut (*ethernet).source).cast());
     }
     if way.ifindex == ingress {
         return Some(XDP_TX);

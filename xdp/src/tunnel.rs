@@ -28,10 +28,10 @@ pub struct Inner {
     pub hash: u32,
     pub length: u16,
     pub kind: u16,
-    pub protocol: u8,
     pub class: u8,
-    pub has_sum: u8,
-    pub nothing: [u8; 5],
+    pub protocol: u8,
+    pub has_sum: u16,
+    pub nothing: u32,
 }
 
 /// What the outer packet says of the inner one. `segment_has_checksum`: not a datagram without.
@@ -48,8 +48,8 @@ pub fn inner<F: Family>(head: &Head<F::Address>, segment_has_checksum: bool, has
         kind: F::KIND,
         protocol: F::INNER_PROTOCOL,
         class: head.class,
-        has_sum: u8::from(segment_has_checksum),
-        nothing: [0; 5],
+        has_sum: u16::from(segment_has_checksum),
+        nothing: 0,
     }
 }
 

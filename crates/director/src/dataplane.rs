@@ -44,6 +44,14 @@ impl Ipvs {
         Ok(Self { kernel: Kernel::open()? })
     }
 
+    /// The kernel's, or our own plane at its socket: see [`Kernel::any`].
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` where neither is there.
+    pub fn any() -> Result<Self, Refusal> {
+        Ok(Self { kernel: Kernel::any()? })
+    }
+
     fn services(&mut self) -> Result<Vec<Service>, Refusal> {
         let replies = self.kernel.ask(&Request::Services)?;
         Ok(replies

@@ -124,11 +124,11 @@ impl Xdp {
         self.object.attach(interface, mode)
     }
 
-    /// Ends the plane and forgets its flows, pinned or not.
+    /// Removes what is pinned: all ends when the plane is dropped.
     ///
     /// # Errors
     /// The pins cannot be removed.
-    pub fn remove(mut self) -> Result<(), Refusal> {
+    pub fn remove(&mut self) -> Result<(), Refusal> {
         self.object.unpin()
     }
 
@@ -200,6 +200,11 @@ impl Xdp {
     pub fn next_hops(&self) -> BTreeSet<IpAddr> {
         let servers = self.table.0.values().flat_map(|entry| entry.servers.values());
         servers.filter(|server| server.forward != Forward::Masquerade).map(|server| server.address).collect()
+    }
+
+    /// What each flow table holds.
+    pub fn flows_max(&self) -> u32 {
+        self.object.maps.get(maps::FLOWS_4).entries_max()
     }
 
     /// Seconds until silent flows are forgotten.
