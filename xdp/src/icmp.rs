@@ -96,7 +96,7 @@ fn to_real<F: Family>(
     let port = if real.port == 0 { port } else { real.port };
     rewrite::<F>(context, head, End::Destination, address, within, port)?;
     count(counter::ICMP);
-    routed::<F>(context, head.source, address, 0, Otherwise::Kernel)
+    routed::<F, false>(context, head.source, address, 0, Otherwise::Kernel)
 }
 
 /// The packet that it is about is a request, which the client sent to the service.
@@ -110,7 +110,7 @@ fn to_client<F: Family>(
     let (address, port) = (flow.address, flow.port);
     rewrite::<F>(context, head, End::Source, address, within, port)?;
     count(counter::ICMP);
-    routed::<F>(context, address, head.destination, 0, Otherwise::Kernel)
+    routed::<F, false>(context, address, head.destination, 0, Otherwise::Kernel)
 }
 
 /// Rewrites an end of the error, and the opposite one of the packet within.

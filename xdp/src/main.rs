@@ -209,7 +209,7 @@ fn deliver<F: Family>(
 ) -> Option<u32> {
     match real.forward {
         forward::ROUTE => {
-            routed::<F>(context, head.source, F::Address::narrow(real.address), 0, Otherwise::Drop)
+            routed::<F, false>(context, head.source, F::Address::narrow(real.address), 0, Otherwise::Drop)
         }
         forward::NAT => {
             let address = F::Address::narrow(real.address);
@@ -218,7 +218,7 @@ fn deliver<F: Family>(
             let port = if real.port == 0 { unsafe { (*ports).destination } } else { real.port };
             let to = (address, port);
             translate::<F>(context, head.protocol, head.hops, End::Destination, to, head.destination)?;
-            routed::<F>(context, head.source, address, 0, Otherwise::Kernel)
+            routed::<F, false>(context, head.source, address, 0, Otherwise::Kernel)
         }
         forward::NONE => Some(XDP_DROP),
         _ => {
@@ -275,7 +275,7 @@ fn answer<F: Family>(
     account(number, head.length, true);
     count(counter::REPLY);
     translate::<F>(context, head.protocol, head.hops, End::Source, (address, port), head.source)?;
-    routed::<F>(context, address, head.destination, 0, Otherwise::Kernel)
+    routed::<F, false>(context, address, head.destination, 0, Otherwise::Kernel)
 }
 
 #[panic_handler]

@@ -59,9 +59,9 @@ pub enum Otherwise {
     Drop,
 }
 
-/// Sends the packet to `destination`. `length`: of the whole IP packet, where it must fit; 0 where it came as it is.
+/// Sends the packet to `destination`. `GREW`: in a tunnel, where `length`, of the whole IP packet, must fit; 0 else.
 #[inline(always)]
-pub fn routed<F: Family>(
+pub fn routed<F: Family, const GREW: bool>(
     context: &XdpContext,
     source: F::Address,
     destination: F::Address,
@@ -72,7 +72,8 @@ pub fn routed<F: Family>(
     let ingress = unsafe { (*context.ctx).ingress_ifindex };
     let size = size_of::<bpf_fib_lookup>() as i32;
     let mut near = MaybeUninit::<Words>::uninit();
-    let words = if F::NUMBER == xdp_abi::IPV4 {
+    // Of a packet as it came; others have less room on the stack.
+    let words = if F::NUMBER == xdp_abi::IPV4 && !GREW {
         near.as_mut_ptr()
     } else {
         // SAFETY: the value is this processor's, and one packet at a time uses it.

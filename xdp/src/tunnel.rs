@@ -162,7 +162,7 @@ fn wrap<F: Outer, B: Between>(ctx: *mut xdp_md, inner: &Inner, real: &Real) -> O
     F::write(&context, length, inner.class, B::protocol(inner), source, destination)?;
     let pseudo = F::sum(source) + F::sum(destination);
     B::write(&context, ETHERNET_LENGTH + F::LENGTH, inner, real, pseudo)?;
-    routed::<F>(&context, source, destination, length, Otherwise::Drop)
+    routed::<F, true>(&context, source, destination, length, Otherwise::Drop)
 }
 
 /// A family that can be outside.
