@@ -15,6 +15,7 @@ mod memory;
 mod proxies;
 mod report;
 mod rules;
+mod sessions;
 mod wire;
 
 use std::fs;

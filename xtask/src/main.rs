@@ -4,10 +4,14 @@
 
 mod acceptance;
 mod bench;
+mod bench_failover;
 mod command;
+mod deb;
 mod fuzz;
 mod parity;
+mod soak;
 mod test;
+mod testssl;
 mod xdp;
 
 use std::process::ExitCode;
@@ -20,7 +24,15 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("acceptance", "the rows of docs/acceptance.md that no test proves yet", acceptance::run),
     ("parity", "our keywords against haproxy's and keepalived's; writes docs/compat", parity::run),
     ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
+    (
+        "bench-failover",
+        "how long clients miss an address: keepalived beside hawser; `--help` tells its options",
+        bench_failover::run,
+    ),
+    ("deb", "the Debian package, into target/deb", deb::run),
     ("fuzz", "runs the fuzz targets, 200 s each; `fuzz --help` tells its options", fuzz::run),
+    ("soak-reload", "1,000 reloads under load: no request fails, memory stays", soak::reload),
+    ("testssl", "testssl.sh against a listener with defaults and a hardened one: no weakness", testssl::run),
     ("xdp", "builds the director's eBPF object and compares it with the one checked in", xdp::run),
 ];
 

@@ -7,8 +7,8 @@
 
 use crate::table::Table;
 use keepalived_config::model::{
-    Command, Family, Forwarding, RealServer, TransportProtocol, TunnelChecksum, TunnelKind, VirtualAddress,
-    VirtualServer, VirtualServerGroup,
+    Check, Command, Family, Forwarding, RealServer, TransportProtocol, TunnelChecksum, TunnelKind,
+    VirtualAddress, VirtualServer, VirtualServerGroup,
 };
 use netlink::ipvs::{
     ChecksumMode, Destination, Flags, Forward, Key, Netmask, SCTP, Service, TCP, Tunnel, UDP,
@@ -32,6 +32,50 @@ pub enum Action {
     Log(String),
     /// A program to run.
     Run(Command),
+    /// For pipes and mails.
+    Tell(Told),
+}
+
+/// What went up or down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Server { server: String, service: String },
+    Service(String),
+}
+
+/// A change of which pipes and people hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub about: About,
+    pub is_up: bool,
+    /// Not only one of several checkers: pipes hear of these alone.
+    pub is_transition: bool,
+    /// The text of the mail, where one is wanted: `=> TCP CHECK failed on service <=`.
+    pub mail: Option<String>,
+}
+
+impl Told {
+    fn state(&self) -> &'static str {
+        if self.is_up { "UP" } else { "DOWN" }
+    }
+
+    /// The line for notify pipes: `RS [10.1.0.1]:tcp:80 [10.0.0.1]:tcp:80 UP`.
+    pub fn line(&self) -> String {
+        match &self.about {
+            About::Server { server, service } => format!("RS {server} {service} {}", self.state()),
+            About::Service(service) => format!("VS {service} {}", self.state()),
+        }
+    }
+
+    /// The subject of the mail, without the router's name.
+    pub fn subject(&self) -> String {
+        match &self.about {
+            About::Server { server, service } => {
+                format!("Realserver {server} of virtual server {service} - {}", self.state())
+            }
+            About::Service(service) => format!("Virtualserver {service} - {}", self.state()),
+        }
+    }
 }
 
 /// What the administrator wants of a real server.
@@ -88,11 +132,73 @@ impl Pool {
             .collect();
         let mut pool =
             Self { server, keys, name, health, has_quorum: false, is_sorry: false, actions: VecDeque::new() };
-        pool.weigh();
+        pool.weigh("Starting with quorum up");
         if !pool.has_quorum && pool.server.sorry_server.is_some() {
             pool.is_sorry = true;
         }
         pool
+    }
+
+    /// Tells of every real server that is up at the start (`rs_init_notifies`).
+    pub fn tell_all(&mut self) {
+        // Before what is said of the quorum.
+        let later = std::mem::take(&mut self.actions);
+        for server in (0..self.health.len()).filter(|server| self.is_alive(*server)).collect::<Vec<_>>() {
+            self.actions.extend(self.server.real_servers[server].notify_up.clone().map(Action::Run));
+            self.tell_of(server, true, None);
+        }
+        self.actions.extend(later);
+    }
+
+    /// Goes on where `before`, the same virtual server of the last configuration, has come to: the health of checks that
+    /// are the same, the administrator's wishes, the quorum. What follows from other settings is said as a change.
+    pub fn carry_over(&mut self, before: &Pool) {
+        for server in 0..self.health.len() {
+            let name = self.server_name(server);
+            let Some(old) = (0..before.health.len()).find(|old| before.server_name(*old) == name) else {
+                continue;
+            };
+            self.health[server].weight = before.health[old].weight;
+            self.health[server].admin = before.health[old].admin;
+            for check in 0..self.health[server].offsets.len() {
+                let Some(old_check) = self.same_check(before, (server, check), old) else { continue };
+                self.health[server].offsets[check] = before.health[old].offsets[old_check];
+                if before.health[old].failed.contains(&old_check) {
+                    self.health[server].failed.insert(check);
+                } else {
+                    self.health[server].failed.remove(&check);
+                }
+            }
+        }
+        self.actions.clear();
+        self.has_quorum = before.has_quorum;
+        self.is_sorry = !before.has_quorum && self.server.sorry_server.is_some();
+        self.weigh("Gained quorum");
+    }
+
+    fn same_check(&self, before: &Pool, (server, check): (usize, usize), old: usize) -> Option<usize> {
+        let checks = &self.server.real_servers[server].checks;
+        let old_checks = &before.server.real_servers[old].checks;
+        let is_same = |one: &Check| one.kind == checks[check].kind && one.connect == checks[check].connect;
+        old_checks.iter().position(is_same)
+    }
+
+    /// Whether a check of `before` is this one, and has nothing to prove any more: `Some(is_up)`.
+    pub fn known_result(&self, before: &Pool, server: usize, check: usize) -> Option<bool> {
+        let name = self.server_name(server);
+        let old = (0..before.health.len()).find(|old| before.server_name(*old) == name)?;
+        let old_check = self.same_check(before, (server, check), old)?;
+        Some(!before.health[old].failed.contains(&old_check))
+    }
+
+    /// The addresses whose presence on this host `ha_suspend` waits for; `None`: checks always run.
+    pub fn suspending_addresses(&self) -> Option<impl Iterator<Item = IpAddr>> {
+        self.server.ha_suspend.then(|| {
+            self.keys.iter().filter_map(|key| match key {
+                Key::Address { address, .. } => Some(*address),
+                Key::Mark { .. } => None,
+            })
+        })
     }
 
     pub fn virtual_server(&self) -> &VirtualServer {
@@ -111,6 +217,11 @@ impl Pool {
 
     pub fn has_quorum(&self) -> bool {
         self.has_quorum
+    }
+
+    /// Whether the sorry server serves in place of the others.
+    pub fn is_sorry(&self) -> bool {
+        self.is_sorry
     }
 
     /// `[10.1.0.1]:tcp:80`.
@@ -158,32 +269,31 @@ impl Pool {
         u32::try_from(sum.clamp(0, WEIGHT_MAX)).expect("clamped")
     }
 
-    /// A check's verdict.
-    pub fn handle_verdict(&mut self, server: usize, check: usize, is_up: bool) {
+    /// A check's verdict; `reason` is for the mail: `=> TCP CHECK failed on service <=`.
+    pub fn handle_verdict(&mut self, server: usize, check: usize, is_up: bool, reason: &str) {
         let was_alive = self.is_alive(server);
-        if is_up {
-            self.health[server].failed.remove(&check);
-        } else {
-            self.health[server].failed.insert(check);
-        }
+        let failed = &mut self.health[server].failed;
+        let has_changed = if is_up { failed.remove(&check) } else { failed.insert(check) };
         match (was_alive, self.is_alive(server)) {
-            (false, true) => self.went_up(server),
-            (true, false) => self.went_down(server),
+            (false, true) => self.went_up(server, reason),
+            (true, false) => self.went_down(server, reason),
+            (false, false) | (true, true) if has_changed => self.tell(server, is_up, false, Some(reason)),
             (false, false) | (true, true) => {}
         }
     }
 
-    fn went_up(&mut self, server: usize) {
+    fn went_up(&mut self, server: usize, reason: &str) {
         let real = &self.server.real_servers[server];
         let (verb, preposition) = if real.inhibit_on_failure { ("Enabling", "of") } else { ("Adding", "to") };
         let notify = real.notify_up.clone();
         let name = self.server_name(server);
         self.log(format!("{verb} service {name} {preposition} VS {}", self.name));
         self.actions.extend(notify.map(Action::Run));
-        self.weigh();
+        self.tell_of(server, true, Some(reason));
+        self.weigh("Gained quorum");
     }
 
-    fn went_down(&mut self, server: usize) {
+    fn went_down(&mut self, server: usize, reason: &str) {
         let real = &self.server.real_servers[server];
         let (verb, preposition) =
             if real.inhibit_on_failure { ("Disabling", "of") } else { ("Removing", "from") };
@@ -191,7 +301,18 @@ impl Pool {
         let name = self.server_name(server);
         self.log(format!("{verb} service {name} {preposition} VS {}", self.name));
         self.actions.extend(notify.map(Action::Run));
-        self.weigh();
+        self.tell_of(server, false, Some(reason));
+        self.weigh("Gained quorum");
+    }
+
+    fn tell_of(&mut self, server: usize, is_up: bool, reason: Option<&str>) {
+        self.tell(server, is_up, true, reason);
+    }
+
+    fn tell(&mut self, server: usize, is_up: bool, is_transition: bool, reason: Option<&str>) {
+        let mail = reason.filter(|_| self.server.real_servers[server].smtp_alert).map(str::to_owned);
+        let about = About::Server { server: self.server_name(server), service: self.name.clone() };
+        self.push(Action::Tell(Told { about, is_up, is_transition, mail }));
     }
 
     /// What a check adds to the real server's weight: of a script's exit status, of a number in a file.
@@ -225,7 +346,7 @@ impl Pool {
             self.log(format!(
                 "Changing weight from {before} to {after} for {state} service {name} of VS {of}"
             ));
-            self.weigh();
+            self.weigh("Gained quorum");
         }
     }
 
@@ -253,8 +374,8 @@ impl Pool {
         self.health[server].admin
     }
 
-    /// Compares what is alive with the quorum.
-    fn weigh(&mut self) {
+    /// Compares what is alive with the quorum; `gained` is how a mail calls gaining it.
+    fn weigh(&mut self, gained: &str) {
         let alive = (0..self.health.len()).filter(|server| self.is_alive(*server));
         let sum: i64 = alive.map(|server| i64::from(self.weight(server))).sum();
         let (quorum, hysteresis) = (i64::from(self.server.quorum), i64::from(self.server.hysteresis));
@@ -268,11 +389,15 @@ impl Pool {
                 self.log(format!("Adding alive servers to the pool for VS {}", self.name));
             }
             self.actions.extend(self.server.quorum_up.clone().map(Action::Run));
+            self.tell_of_quorum(format!("=> {gained} {quorum}+{hysteresis}={up} <= {sum} <="));
         } else if self.has_quorum && (sum == 0 || sum < quorum - hysteresis) {
             self.has_quorum = false;
             let down = quorum - hysteresis;
             self.log(format!("Lost quorum {quorum}-{hysteresis}={down} > {sum} for VS {}", self.name));
             self.actions.extend(self.server.quorum_down.clone().map(Action::Run));
+            // keepalived's mail adds where its log subtracts.
+            let shown = quorum + hysteresis;
+            self.tell_of_quorum(format!("=> Lost quorum {quorum}+{hysteresis}={shown} <= {sum} <="));
             if self.server.sorry_server.is_some() {
                 self.is_sorry = true;
                 self.log_sorry("Adding", "to");
@@ -281,11 +406,40 @@ impl Pool {
         }
     }
 
+    fn tell_of_quorum(&mut self, text: String) {
+        let mail = self.server.smtp_alert.then_some(text);
+        let about = About::Service(self.name.clone());
+        self.push(Action::Tell(Told { about, is_up: self.has_quorum, is_transition: true, mail }));
+    }
+
     fn log_sorry(&mut self, verb: &str, preposition: &str) {
         if let Some(sorry) = self.server.sorry_server {
             let (address, word) = (sorry.address, self.protocol_word());
             let server = format!("[{}]:{word}:{}", address.ip(), address.port());
             self.log(format!("{verb} sorry server {server} {preposition} VS {}", self.name));
+        }
+    }
+
+    /// A reload takes this real server away.
+    pub fn remove_server(&mut self, server: usize) {
+        if !self.is_alive(server) {
+            return;
+        }
+        let name = self.server_name(server);
+        self.log(format!("Removing service {name} from VS {}", self.name));
+        self.actions.extend(self.server.real_servers[server].notify_down.clone().map(Action::Run));
+        self.tell_of(server, false, Some("=> Removing <="));
+    }
+
+    /// A reload takes all of it away.
+    pub fn remove(&mut self) {
+        self.log(format!("Removing Virtual Server {}", self.name));
+        for server in 0..self.health.len() {
+            self.remove_server(server);
+        }
+        if std::mem::replace(&mut self.has_quorum, false) {
+            self.actions.extend(self.server.quorum_down.clone().map(Action::Run));
+            self.tell_of_quorum("=> Removing <=".to_owned());
         }
     }
 
@@ -309,8 +463,12 @@ impl Pool {
     }
 
     fn log(&mut self, line: String) {
+        self.push(Action::Log(line));
+    }
+
+    fn push(&mut self, action: Action) {
         if self.actions.len() < ACTIONS_MAX {
-            self.actions.push_back(Action::Log(line));
+            self.actions.push_back(action);
         }
     }
 

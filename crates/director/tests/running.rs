@@ -3,7 +3,7 @@
 use diag::{FileId, Span};
 use director::dataplane::Dataplane;
 use director::kernel::Refusal;
-use director::runner::{Control, Director};
+use director::runner::{Control, Director, News, Stop};
 use director::table::{Change, Entry, Table};
 use keepalived_config::model::{
     Check, CheckKind, CheckTiming, Command, ConnectOptions, Forwarding, HttpProtocol, HttpUrl, Model,
@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -130,14 +131,19 @@ fn run<F: Future<Output = ()>>(
 ) -> Vec<String> {
     let lines: Rc<RefCell<Vec<String>>> = Rc::default();
     let written = Rc::clone(&lines);
-    let log = Rc::new(move |line: &str| written.borrow_mut().push(line.to_owned()));
-    let director = Director::new(model, Box::new(memory.clone()), log).expect("every checker is known");
+    let listener = Rc::new(move |news: News<'_>| {
+        written.borrow_mut().push(match news {
+            News::Line(line) => line.to_owned(),
+            News::Told(told) => told.line(),
+        });
+    });
+    let director = Director::new(model, Box::new(memory.clone()), listener);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (sender, receiver) = mpsc::channel(8);
         let running = tokio::task::spawn_local(director.run(receiver));
         story(sender.clone()).await;
-        sender.send(Control::Stop).await.expect("it runs");
+        sender.send(Control::Stop(Stop::Release)).await.expect("it runs");
         running.await.expect("no panic").expect("the plane can be read");
     });
     lines.take()
@@ -245,6 +251,142 @@ fn web_servers_are_judged_by_every_url() {
     });
     let line = format!("HTTP_CHECK on service [127.0.0.1]:tcp:{} failed after 1 retries.", bad.port());
     assert!(lines.contains(&line), "{lines:#?}");
+}
+
+/// Answers HTTPS with a certificate that nobody trusts; the names that clients asked for.
+fn secure_server(answer: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<Option<String>>) {
+    let own =
+        rcgen::generate_simple_self_signed(vec!["other.example.com".to_owned()]).expect("a certificate");
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .expect("they fit");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let at = listener.local_addr().expect("bound");
+    let (asked, names) = mpsc::unbounded_channel();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { continue };
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
+            let mut stream = rustls::StreamOwned::new(session, stream);
+            let mut request = [0; 1024];
+            if stream.read(&mut request).is_ok() {
+                let _ = asked.send(stream.conn.server_name().map(str::to_owned));
+                let _ = stream.write_all(answer.as_bytes());
+                // Gone without a word, as many servers do.
+            }
+        }
+    });
+    (at, names)
+}
+
+// row: 276
+#[test]
+fn web_servers_are_asked_over_tls_whatever_their_certificate() {
+    let secure = |sni, mut url: HttpUrl, digest| {
+        url.virtual_host = Some("www.example.com".to_owned());
+        url.digest = digest;
+        CheckKind::Http {
+            tls: true,
+            sni,
+            sni_name: None,
+            protocol: HttpProtocol::Http10,
+            fast_recovery: false,
+            urls: vec![url],
+        }
+    };
+    // `printf 'hello\n' | md5sum`
+    let digest = 0xb194_6ac9_2492_d234_7c62_35b4_d261_1184_u128.to_be_bytes();
+    let (good, mut names) = secure_server("HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+    let (unnamed, mut no_names) = secure_server("HTTP/1.0 200 OK\r\n\r\nhello\n");
+    let (bad, _asked) = secure_server("HTTP/1.0 503 No\r\n\r\n");
+    let plain = web_server("HTTP/1.0 200 OK\r\n\r\nhello");
+    let servers = vec![
+        real(good, secure(true, url("/", (200, 200)), Some(digest))),
+        real(unnamed, secure(false, url("/", (200, 200)), None)),
+        real(bad, secure(true, url("/", (200, 200)), None)),
+        real(plain, secure(true, url("/", (200, 200)), None)),
+    ];
+    let mut up = [(good.port(), 1), (unnamed.port(), 1)];
+    up.sort_unstable();
+    let memory = Memory::default();
+    let lines = run(model(servers), &memory, |_| async {
+        wait_for(&memory, &up).await;
+        tokio::time::sleep(5 * TICK).await;
+        wait_for(&memory, &up).await;
+    });
+    let line = format!("Remote Web server [127.0.0.1]:tcp:{} succeed on service.", good.port());
+    assert!(lines.contains(&line), "{lines:#?}");
+    assert_eq!(names.try_recv().expect("it was asked").as_deref(), Some("www.example.com"));
+    assert_eq!(no_names.try_recv().expect("it was asked"), None);
+}
+
+#[test]
+fn checkers_rest_while_the_address_is_elsewhere() {
+    let gone: SocketAddr = ([127, 0, 0, 1], 1).into();
+    let mut model = (*model(vec![real(gone, CheckKind::Tcp)])).clone();
+    model.virtual_servers[0].ha_suspend = true;
+    let memory = Memory::default();
+    let lines = run(Rc::new(model), &memory, |control| {
+        let memory = memory.clone();
+        async move {
+            tokio::time::sleep(6 * TICK).await;
+            assert_eq!(memory.rows(), [(1, 1)], "nobody looked");
+            let here = [[10, 9, 0, 1].into()].into();
+            control.send(Control::Addresses(here)).await.expect("it runs");
+            wait_for(&memory, &[]).await;
+            control.send(Control::Addresses([].into())).await.expect("it runs");
+            tokio::time::sleep(TICK).await;
+        }
+    });
+    let told = "healthchecker for service [127.0.0.1]:tcp:1 for VS [10.9.0.1]:tcp:80";
+    let expected = [
+        format!("Deactivating {told}"),
+        "Netlink reflector reports IP 10.9.0.1 added".to_owned(),
+        format!("Activating {told}"),
+        "Netlink reflector reports IP 10.9.0.1 removed".to_owned(),
+        format!("Suspending {told}"),
+    ];
+    let heard: Vec<&String> = lines.iter().filter(|line| expected.contains(line)).collect();
+    assert_eq!(heard, expected.iter().collect::<Vec<_>>(), "{lines:#?}");
+}
+
+#[test]
+fn a_reload_keeps_health_and_takes_what_is_new() {
+    let steady = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let at = steady.local_addr().expect("bound");
+    let gone: SocketAddr = ([127, 0, 0, 1], 1).into();
+    let both = || vec![real(at, CheckKind::Tcp), real(gone, CheckKind::Tcp)];
+    let mut other = (*model(both())).clone();
+    other.virtual_servers[0].real_servers[0].weight = 7;
+    let mut second = other.virtual_servers[0].clone();
+    second.address = VirtualAddress::Mark { mark: 7, family: keepalived_config::model::Family::Ipv4 };
+    second.real_servers.truncate(1);
+    second.real_servers[0].checks.clear();
+    other.virtual_servers.push(second);
+    let (first, again) = (model(both()), model(both()));
+    let memory = Memory::default();
+    let lines = run(first, &memory, |control| {
+        let memory = memory.clone();
+        async move {
+            wait_for(&memory, &[(at.port(), 1)]).await;
+            control.send(Control::Reload(Rc::new(other))).await.expect("it runs");
+            wait_for(&memory, &[(at.port(), 7), (at.port(), 7)]).await;
+            control.send(Control::Reload(again)).await.expect("it runs");
+            wait_for(&memory, &[(at.port(), 1)]).await;
+        }
+    });
+    let count = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(count("TCP connection to"), 1, "what is known is not found out again: {lines:#?}");
+    assert_eq!(count("Removing service [127.0.0.1]:tcp:1 "), 1, "{lines:#?}");
+    assert_eq!(count("Removing Virtual Server FWM 7"), 1, "{lines:#?}");
+    assert_eq!(count("VS FWM 7 DOWN"), 1, "{lines:#?}");
 }
 
 #[test]

@@ -71,12 +71,16 @@ impl Log {
 
     /// Writes one line.
     pub fn line(&mut self, level: Level, text: &str) {
-        if self.wanted.console {
-            // A console that is gone is no reason to stop.
-            let _ = writeln!(std::io::stderr().lock(), "{}: {text}", stamp());
-        }
-        if let Some(file) = &mut self.file {
-            let _ = writeln!(file, "{}: {text}", stamp());
+        if self.wanted.console || self.file.is_some() {
+            // One write to a line: several processes share the console.
+            let line = format!("{}: {text}\n", stamp());
+            if self.wanted.console {
+                // A console that is gone is no reason to stop.
+                let _ = std::io::stderr().lock().write_all(line.as_bytes());
+            }
+            if let Some(file) = &mut self.file {
+                let _ = file.write_all(line.as_bytes());
+            }
         }
         if self.wanted.console || self.wanted.no_syslog {
             return;

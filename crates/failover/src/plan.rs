@@ -26,6 +26,8 @@ pub struct Plan {
     pub scripts: Vec<TrackerId>,
     pub files: Vec<TrackerId>,
     pub processes: Vec<TrackerId>,
+    /// Proxies of the same program: `frontend web`, tracker.
+    pub proxies: Vec<(String, TrackerId)>,
     pub arp_interval: Duration,
     pub advertisement_interval: Duration,
     /// Paces of interfaces' own: name, ARP, NA.
@@ -99,6 +101,7 @@ impl Plan {
             .map(|process| trackers.find(format!("process {}", process.name), Status::Unknown))
             .collect();
         let mut interfaces = Vec::new();
+        let mut proxies = Vec::new();
         let mut tracks_of = |trackers: &mut Trackers, tracking: &model::Tracking| {
             let effect = |weight, reverse| Effect { weight, reverse };
             let mut tracks = Vec::new();
@@ -116,6 +119,10 @@ impl Plan {
             }
             for one in &tracking.processes {
                 let tracker = processes[one.what.index()];
+                tracks.push(Track { tracker, effect: effect(one.weight, one.reverse) });
+            }
+            for one in &tracking.proxies {
+                let tracker = proxy_tracker(trackers, &mut proxies, &one.what);
                 tracks.push(Track { tracker, effect: effect(one.weight, one.reverse) });
             }
             tracks
@@ -170,6 +177,7 @@ impl Plan {
             scripts,
             files,
             processes,
+            proxies,
             arp_interval: model.global.garp_interval,
             advertisement_interval: model.global.gna_interval,
             paces: paces.collect(),
@@ -201,6 +209,22 @@ pub fn without_effect(model: &Model) -> Vec<String> {
     ];
     let named = named.into_iter().filter(|(_, is_there)| *is_there);
     named.map(|(name, _)| format!("{name} has no effect: it is not in this build yet")).collect()
+}
+
+fn proxy_tracker(
+    trackers: &mut Trackers,
+    proxies: &mut Vec<(String, TrackerId)>,
+    what: &model::ProxyTrack,
+) -> TrackerId {
+    let name = match what {
+        model::ProxyTrack::Frontend(name) => format!("frontend {name}"),
+        model::ProxyTrack::Backend(name) => format!("backend {name}"),
+    };
+    let tracker = trackers.find(format!("proxy {name}"), Status::Unknown);
+    if !proxies.iter().any(|(known, _)| *known == name) {
+        proxies.push((name, tracker));
+    }
+    tracker
 }
 
 fn interface_tracker(

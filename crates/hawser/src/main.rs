@@ -1,13 +1,21 @@
 //! The program: which of the replaced programs it is being, and nothing else.
 #![forbid(unsafe_code)]
 
+mod check;
+mod dashboard;
 mod demo;
+mod diff;
 mod director;
 mod doctor;
+mod explain;
 mod haproxy;
+mod inspect;
 mod ipvsadm;
 mod keepalived;
+mod lab;
+mod manual;
 mod personality;
+mod run;
 mod version;
 mod vrrp_client;
 
@@ -15,7 +23,11 @@ use personality::Personality;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;
+
 fn main() -> ExitCode {
+    run::follow_supervisor();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let program = if arguments.is_empty() { OsString::from("hawser") } else { arguments.remove(0) };
     match personality::choose(&program, &mut arguments) {
@@ -23,9 +35,17 @@ fn main() -> ExitCode {
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
+        Ok(Personality::Dashboard) => dashboard::run(&arguments),
+        Ok(Personality::Check) => check::run(&arguments),
+        Ok(Personality::Explain) => explain::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
+        Ok(Personality::Diff) => diff::run(&arguments),
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),
+        Ok(Personality::Lab) => lab::run(&arguments),
+        Ok(Personality::Manual) => manual::run(&arguments),
+        Ok(Personality::Completions) => manual::completions::run(&arguments),
+        Ok(Personality::Run) => run::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());
             ExitCode::SUCCESS

@@ -9,9 +9,17 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Vrrp,
+    Check,
+    Dashboard,
     Demo,
+    Diff,
     Director,
     Doctor,
+    Explain,
+    Lab,
+    Manual,
+    Completions,
+    Run,
     Help,
     Version,
 }
@@ -46,9 +54,24 @@ const NAMES: &[Name] = &[
         help: "state of the virtual addresses; handover, maintenance, priority",
     },
     Name {
+        name: "check",
+        personality: Personality::Check,
+        help: "every mistake of configurations and scripts, and between them",
+    },
+    Name {
+        name: "dashboard",
+        personality: Personality::Dashboard,
+        help: "a web page about everything, and /metrics",
+    },
+    Name {
         name: "demo",
         personality: Personality::Demo,
         help: "three backends and the proxy before them, on loopback, to try",
+    },
+    Name {
+        name: "diff",
+        personality: Personality::Diff,
+        help: "what a reload with another haproxy.cfg would change for clients",
     },
     Name {
         name: "director",
@@ -59,6 +82,31 @@ const NAMES: &[Name] = &[
         name: "doctor",
         personality: Personality::Doctor,
         help: "what this machine needs to carry the load, measured and explained",
+    },
+    Name {
+        name: "explain",
+        personality: Personality::Explain,
+        help: "what each line does; which rule, backend and server a request gets",
+    },
+    Name {
+        name: "lab",
+        personality: Personality::Lab,
+        help: "two directors, two real servers and a client on this machine, to try failover",
+    },
+    Name {
+        name: "manual",
+        personality: Personality::Manual,
+        help: "manual pages, made from the tables that parsing reads",
+    },
+    Name {
+        name: "completions",
+        personality: Personality::Completions,
+        help: "completions for bash, zsh or fish",
+    },
+    Name {
+        name: "run",
+        personality: Personality::Run,
+        help: "proxy and virtual addresses under one supervisor, which know of each other",
     },
     Name { name: "--help", personality: Personality::Help, help: "this text" },
     Name { name: "--version", personality: Personality::Version, help: "the version" },
@@ -90,6 +138,11 @@ pub fn choose(program: &OsStr, arguments: &mut Vec<OsString>) -> Result<Personal
         Some(row) => Ok(row.personality),
         None => Err(format!("hawser: unknown command '{word}'\n\n{}", help())),
     }
+}
+
+/// The words after `hawser`, each with its line of help.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    NAMES.iter().map(|row| (row.name, row.help)).filter(|(name, _)| !name.starts_with('-'))
 }
 
 /// `hawser --help`.

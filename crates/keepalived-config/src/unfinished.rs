@@ -2,7 +2,6 @@
 //! row goes away with the change that gives it effect. Using one is a notice; the docs say the same.
 
 /// Why a whole group of keywords has no effect.
-const NO_DIRECTOR: &str = "virtual servers are not run yet";
 const NO_BUFFERS: &str = "sockets have the system's buffers";
 const NO_OPTION: &str = "the route is set without it";
 const NO_MARK: &str = "the rule is set without it";
@@ -10,10 +9,8 @@ const NO_SELECTOR: &str = "the rule is left out: without it, it would take more 
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
-    ("the file", &["virtual_server", "virtual_server_group", "SSL"], NO_DIRECTOR),
     ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
-    ("the file", &["net_namespace_ipvs"], NO_DIRECTOR),
     ("the file", &["use_pid_dir"], "pid files are where the command line puts them"),
     ("the file", &["child_wait_time"], "five seconds are waited"),
     (
@@ -53,23 +50,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
         ],
         NO_BUFFERS,
     ),
-    (
-        "global_defs",
-        &[
-            "lvs_sync_daemon",
-            "lvs_timeouts",
-            "lvs_flush",
-            "lvs_flush_on_stop",
-            "lvs_flush_onstop",
-            "lvs_notify_fifo",
-            "lvs_notify_fifo_script",
-            "rs_init_notifies",
-            "checker_log_all_failures",
-            "smtp_alert_checker",
-            "no_checker_emails",
-        ],
-        NO_DIRECTOR,
-    ),
     ("vrrp_instance", &["vrf"], "adverts do not leave by a VRF"),
     ("vrrp_instance", &["use_vmac_addr"], "addresses elsewhere get no macvlan"),
     ("vrrp_instance", &["use_ipvlan"], "no ipvlan is made"),
@@ -82,9 +62,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ("vrrp_instance", &["old_unicast_checksum"], "both forms of the checksum are taken"),
     ("vrrp_instance", &["kernel_rx_buf_size"], NO_BUFFERS),
     ("vrrp_instance", &["garp_extra_if", "vmac_garp_intvl"], "GARPs leave by the addresses' interfaces only"),
-    ("vrrp_instance", &["lvs_sync_daemon_interface"], NO_DIRECTOR),
-    ("vrrp_instance", &["track_proxy"], "proxies are not watched yet"),
-    ("vrrp_sync_group", &["track_proxy"], "proxies are not watched yet"),
     ("address line", &["use_vmac"], "the address gets no macvlan of its own"),
     (
         "route line",

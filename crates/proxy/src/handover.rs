@@ -8,7 +8,7 @@ use haproxy_config::model::Bind;
 use parking_lot::Mutex;
 use rules::ProxyId;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use sys::transfer::{self, Listener};
@@ -22,20 +22,48 @@ pub struct Handover {
 }
 
 struct Kept {
-    /// `None`: a socket of the runtime API.
-    frontend: Option<ProxyId>,
+    place: Place,
     listener: Listener<OwnedFd>,
+}
+
+/// Whose line a socket belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A frontend's, by the position of the line.
+    Frontend(ProxyId, u32),
+    /// The runtime API's, by the position of the line.
+    RuntimeApi(usize),
+    /// A `peers` section's, by its position.
+    Peers(usize),
 }
 
 impl Handover {
     /// Keeps a duplicate of an open listener. Without a descriptor to spare it is not handed over: its successor binds
     /// for itself then.
-    pub fn keep(&self, frontend: Option<ProxyId>, bind: &Bind, socket: impl AsFd) {
+    pub fn keep(&self, place: Place, bind: &Bind, socket: impl AsFd) {
         let Ok(descriptor) = socket.as_fd().try_clone_to_owned() else { return };
         let name = |name: &Option<String>| name.clone().unwrap_or_default().into_bytes();
         let listener =
             Listener { descriptor, namespace: name(&bind.namespace), interface: name(&bind.interface) };
-        self.kept.lock().push(Kept { frontend, listener });
+        self.kept.lock().push(Kept { place, listener });
+    }
+
+    /// Keeps what `old` keeps of the lines that go on. `to`: the place of each old line in this configuration.
+    pub fn carry(&self, old: &Handover, to: impl Fn(Place) -> Option<Place>) {
+        let mut kept = self.kept.lock();
+        for before in old.kept.lock().iter() {
+            let Some(place) = to(before.place) else { continue };
+            let Ok(descriptor) = before.listener.descriptor.try_clone() else { continue };
+            let (namespace, interface) =
+                (before.listener.namespace.clone(), before.listener.interface.clone());
+            kept.push(Kept { place, listener: Listener { descriptor, namespace, interface } });
+        }
+    }
+
+    /// Calls `act` with the sockets of one line.
+    pub fn with(&self, place: Place, mut act: impl FnMut(BorrowedFd<'_>)) {
+        let kept = self.kept.lock();
+        kept.iter().filter(|kept| kept.place == place).for_each(|kept| act(kept.listener.descriptor.as_fd()));
     }
 
     /// Everything stops accepting.
@@ -45,7 +73,8 @@ impl Handover {
 
     /// One frontend stops accepting for good.
     pub fn release_frontend(&self, frontend: ProxyId) {
-        self.kept.lock().retain(|kept| kept.frontend != Some(frontend));
+        let is_its = |place: Place| matches!(place, Place::Frontend(owner, _) if owner == frontend);
+        self.kept.lock().retain(|kept| !is_its(kept.place));
     }
 
     /// Sends all listeners; the request itself was read already. Blocks for at most a second per step: not for a

@@ -2,11 +2,12 @@
 
 use crate::net::{Namespaces, SocketTuning};
 use crate::worker::OpenListener;
-use haproxy_config::model::{Address, Bind};
+use haproxy_config::Model;
+use haproxy_config::model::{Address, Bind, Proxy};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What concerns all listeners.
@@ -20,6 +21,52 @@ pub struct ListenOptions {
     pub backlog: u32,
     /// What connections inherit; the line's own words come on top.
     pub tuning: SocketTuning,
+}
+
+impl ListenOptions {
+    /// What concerns the lines of one frontend. `maxconn`: the connections of the process.
+    pub fn of(proxy: &Proxy, model: &Model, workers: usize, maxconn: u32) -> ListenOptions {
+        ListenOptions {
+            workers,
+            noreuseport: model.global.noreuseport,
+            backlog: proxy.backlog.or(proxy.maxconn).unwrap_or(maxconn),
+            tuning: SocketTuning {
+                keepalive: proxy.options.clitcpka.then_some(proxy.client_keepalive),
+                receive_buffer: model.global.tune.rcvbuf_client,
+                send_buffer: model.global.tune.sndbuf_client,
+                delayed_ack: proxy.options.tcp_smart_accept,
+                ..SocketTuning::default()
+            },
+        }
+    }
+}
+
+/// Sets on a socket that listens what a line says now: for the connections to come.
+///
+/// # Errors
+/// What the kernel says.
+pub fn retune(socket: BorrowedFd<'_>, bind: &Bind, options: ListenOptions) -> io::Result<()> {
+    let socket = socket2::SockRef::from(&socket);
+    let backlog = i32::try_from(bind.backlog.unwrap_or(options.backlog)).unwrap_or(i32::MAX);
+    if matches!(bind.address, Address::Inet { .. }) {
+        // A word that is gone takes its effect with it; sizes of buffers stay until the next start.
+        socket.set_keepalive(options.tuning.keepalive.is_some())?;
+        tuning_of(bind, options).apply(&socket)?;
+        sys::socket_options::set_tcp_defer_accept(&*socket, u16::from(bind.defer_accept))?;
+        if bind.tfo {
+            sys::socket_options::set_tcp_fast_open(&*socket, fast_open_queue(options))?;
+        }
+        return socket.listen(backlog);
+    }
+    Ok(())
+}
+
+fn tuning_of(bind: &Bind, options: ListenOptions) -> SocketTuning {
+    SocketTuning { mss: bind.mss, user_timeout_ms: bind.tcp_user_timeout_ms, ..options.tuning }
+}
+
+fn fast_open_queue(options: ListenOptions) -> u16 {
+    options.backlog.min(u32::from(u16::MAX)) as u16
 }
 
 /// Opens the sockets of one `bind` line: at least one for each worker; more when more were inherited, for each has
@@ -107,8 +154,7 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit these: one syscall here instead of one for each connection.
     socket.set_tcp_nodelay(true)?;
-    let own = SocketTuning { mss: bind.mss, user_timeout_ms: bind.tcp_user_timeout_ms, ..options.tuning };
-    own.apply(&socket2::SockRef::from(&socket))?;
+    tuning_of(bind, options).apply(&socket2::SockRef::from(&socket))?;
     if address.is_ipv6() {
         socket.set_only_v6(bind.v6only || !bind.v4v6)?;
     }
@@ -122,7 +168,7 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
         sys::socket_options::set_tcp_defer_accept(&socket, 1)?;
     }
     if bind.tfo {
-        sys::socket_options::set_tcp_fast_open(&socket, options.backlog.min(u32::from(u16::MAX)) as u16)?;
+        sys::socket_options::set_tcp_fast_open(&socket, fast_open_queue(options))?;
     }
     match socket.bind(&address.into()) {
         // The address is not here yet: a VIP that the other node holds. It will be reachable when it comes.

@@ -14,6 +14,7 @@ pub struct Plan {
     /// By `ProxyId`.
     pub proxies: Box<[ProxyPlan]>,
     pub by_name: HashMap<String, ProxyId>,
+    pub frontends_by_name: HashMap<String, ProxyId>,
 }
 
 /// One proxy section, ready to use.
@@ -75,7 +76,13 @@ impl Plan {
             .filter(|proxy| proxy.is_backend)
             .map(|proxy| (proxy.name.clone(), proxy.id))
             .collect();
-        Plan { proxies, by_name, model }
+        let frontends_by_name = model
+            .proxies
+            .iter()
+            .filter(|proxy| proxy.is_frontend)
+            .map(|proxy| (proxy.name.clone(), proxy.id))
+            .collect();
+        Plan { proxies, by_name, frontends_by_name, model }
     }
 
     pub fn proxy(&self, id: ProxyId) -> &ProxyPlan {

@@ -55,6 +55,15 @@ impl Control {
         })
     }
 
+    /// The handle of the same connection under another configuration, where `frontend` is its frontend.
+    pub fn moved(&self, frontend: ProxyId) -> Rc<Control> {
+        let control = Control::new(self.id, frontend, self.src, self.accept);
+        control.phase.set(self.phase.get());
+        control.requests.set(self.requests.get());
+        control.killed.set(self.killed.get());
+        control
+    }
+
     /// A request begins.
     pub fn begin_request(&self) {
         self.phase.set(Phase::Request);
@@ -73,6 +82,13 @@ impl Control {
     /// Ends the connection: whatever it waits for times out now.
     pub fn kill(&self) {
         self.killed.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Lets the connection look whether it should go on under another configuration.
+    pub fn recall(&self) {
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }

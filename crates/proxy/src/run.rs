@@ -2,31 +2,31 @@
 
 use crate::cache::Caches;
 use crate::control;
-use crate::handover::Handover;
+use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
 use crate::mails::Mails;
-use crate::net::{Namespaces, SocketTuning, pipe};
+use crate::net::{Namespaces, clock, pipe};
 use crate::peers;
 use crate::plan::Plan;
 use crate::process_variables;
-use crate::registry::Phase;
+use crate::reload::{self, Asker, Loader, Outcome};
 use crate::resolve::{self, Resolve};
 use crate::state::{FrontendStatus, State};
 use crate::state_file::StateFiles;
-use crate::worker::{self, OpenListener, Shared, Worker};
+use crate::thread::{PlacedListener, Succession, Thread};
+use crate::worker::{OpenListener, Shared};
 use diag::Severity;
 use haproxy_config::Model;
-use haproxy_config::model::CpuMap;
-use rules::ProxyId;
+use haproxy_config::model::{Bind, CpuMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tls::Tls;
@@ -40,6 +40,9 @@ const WORKERS_MAX: usize = 64;
 
 /// Orders waiting for one worker at most; more are refused to whoever asks.
 const ORDERS_MAX: usize = 1024;
+
+/// Reloads that a worker has not followed yet; the next one waits.
+const SUCCESSIONS_MAX: usize = 4;
 
 /// How often idle server connections are looked through.
 const IDLE_PURGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,6 +58,8 @@ pub enum Command {
     Resume,
     /// Log the state of all proxies.
     DumpStatus,
+    /// Read the configuration again, and tell who asked.
+    Reload(Option<Asker>),
     /// Give all listeners to the process at the other end.
     HandOver(UnixStream),
     /// A connected client of the runtime API, with all rights: the master's, who relays to workers.
@@ -96,14 +101,8 @@ pub struct Bound {
     pub warnings: Vec<String>,
 }
 
-struct PlacedListener {
-    socket: OpenListener,
-    frontend: ProxyId,
-    index: u32,
-}
-
 /// An order that a worker carries out between its other tasks.
-pub type Order = Box<dyn FnOnce(&Rc<Worker>) + Send>;
+pub type Order = Box<dyn FnOnce(&Thread) + Send>;
 
 /// Threads to run: as configured, else one for each CPU that this process may use.
 pub fn worker_count(model: &Model) -> usize {
@@ -122,7 +121,7 @@ pub fn worker_count(model: &Model) -> usize {
 }
 
 /// How many pipes may be open: `maxpipes`, else a quarter of the connections where a proxy asks for splicing.
-fn pipes(model: &Model, maxconn: u32) -> usize {
+pub(crate) fn pipes(model: &Model, maxconn: u32) -> usize {
     let global = &model.global;
     let mut options = model.proxies.iter().map(|proxy| &proxy.options);
     let is_asked =
@@ -146,44 +145,27 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let handover = Handover::default();
     let namespaces = Namespaces::open(&model, &mut errors);
     let mut listeners: Vec<Vec<PlacedListener>> = (0..workers).map(|_| Vec::new()).collect();
-    let maxconn = model.global.maxconn.or(options.maxconn).unwrap_or(MAXCONN_DEFAULT);
+    let maxconn = maxconn(&model, options.maxconn);
     pipe::limit(pipes(&model, maxconn));
     for proxy in model.proxies.iter().filter(|proxy| !proxy.disabled) {
+        let settings = ListenOptions::of(proxy, &model, workers, maxconn);
         for (index, bind) in proxy.binds.iter().enumerate() {
             let name = listen::display(&bind.address);
             // Several sockets share an address with SO_REUSEPORT: each has its own queue of clients.
             let adopted =
                 inherited.extract_if(.., |(address, _)| *address == name).map(|(_, socket)| socket).collect();
-            let settings = ListenOptions {
-                workers,
-                noreuseport: model.global.noreuseport,
-                backlog: proxy.backlog.or(proxy.maxconn).unwrap_or(maxconn),
-                tuning: SocketTuning {
-                    keepalive: proxy.options.clitcpka.then_some(proxy.client_keepalive),
-                    receive_buffer: model.global.tune.rcvbuf_client,
-                    send_buffer: model.global.tune.sndbuf_client,
-                    delayed_ack: proxy.options.tcp_smart_accept,
-                    ..SocketTuning::default()
-                },
-            };
             match listen::open(bind, adopted, settings, &namespaces) {
                 Ok(sockets) => {
-                    for (place, socket) in sockets.into_iter().enumerate() {
-                        handover.keep(Some(proxy.id), bind, &socket);
-                        listeners[place % workers].push(PlacedListener {
-                            socket,
-                            frontend: proxy.id,
-                            index: index as u32,
-                        });
-                    }
+                    let line = Place::Frontend(proxy.id, index as u32);
+                    place(sockets, line, bind, &handover, &mut listeners);
                 }
                 Err(error) => errors.push(format!("proxy `{}`: {error}", proxy.name)),
             }
         }
     }
     let cli = control::open_cli(&model, &namespaces, &mut errors);
+    cli.iter().for_each(|open| handover.keep(Place::RuntimeApi(open.index), &open.bind, &open.socket));
     let peers = peers::open(&model, &namespaces, &mut inherited, &handover, &mut errors);
-    cli.iter().for_each(|open| handover.keep(None, &open.bind, &open.socket));
     let logs = match Logs::open(&model) {
         Ok(logs) => Some(logs),
         Err(error) => {
@@ -202,10 +184,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let state = State::new(Arc::clone(&model), workers, maxconn, seed);
     process_variables::set(&state);
     let files = StateFiles::read(&state);
-    let unresolved = resolve::initialize(&state, &|server| files.address_of(server));
-    if !unresolved.is_empty() {
-        return Err(unresolved);
-    }
+    let waiting = resolve::initialize(&state, &|server| files.address_of(server), &|_| false)?;
+    resolve::wait(&state, &waiting);
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
     let caches = Caches::new(&model.caches);
@@ -217,18 +197,42 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         health,
         resolve,
         caches,
-        peers: peers::Access::default(),
+        peers: Arc::default(),
         mails,
         handover,
         tls,
         namespaces,
         startup_log: options.startup_log,
+        number: 1,
+        since: Instant::now(),
+        living: Arc::default(),
     });
     let warnings = files.apply(&shared);
     Ok(Bound { shared, listeners, cli, peers, replaces: options.replaces, warnings })
 }
 
-fn seed() -> u64 {
+/// Connections of the process. `allowed`: what the descriptor limit says.
+pub(crate) fn maxconn(model: &Model, allowed: Option<u32>) -> u32 {
+    model.global.maxconn.or(allowed).unwrap_or(MAXCONN_DEFAULT)
+}
+
+/// Gives the sockets of one line to the workers in turn.
+pub(crate) fn place(
+    sockets: Vec<OpenListener>,
+    line: Place,
+    bind: &Bind,
+    handover: &Handover,
+    workers: &mut [Vec<PlacedListener>],
+) {
+    let Place::Frontend(frontend, index) = line else { return };
+    let count = workers.len();
+    for (turn, socket) in sockets.into_iter().enumerate() {
+        handover.keep(line, bind, &socket);
+        workers[turn % count].push(PlacedListener { socket, frontend, index });
+    }
+}
+
+pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
@@ -242,24 +246,32 @@ impl Bound {
     pub fn answer(&self, commands: &[u8]) -> io::Result<Vec<u8>> {
         let (stage, _) = watch::channel(Stage::Running);
         let shared = Arc::clone(&self.shared);
-        let control = Rc::new(control::Control { shared, orders: Arc::new([]), stage });
+        let control = control::Control { shared, orders: Arc::new([]), stage, commands: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        Ok(runtime.block_on(control::cli::answer(control, commands)))
+        Ok(runtime.block_on(control::cli::answer(Rc::new(control), commands)))
     }
 
     /// Serves until told to stop; returns the process's exit code.
     pub fn run(self, commands: Receiver<Command>) -> i32 {
+        self.run_with(commands, None)
+    }
+
+    /// The same, able to reload.
+    pub fn run_with(self, commands: Receiver<Command>, reloading: Option<Reloading>) -> i32 {
         let (stage, _) = watch::channel(Stage::Running);
         let mut orders = Vec::new();
+        let mut successions = Vec::new();
         let mut threads = Vec::new();
         for (index, listeners) in self.listeners.into_iter().enumerate() {
             let (sender, receiver) = mpsc::channel(ORDERS_MAX);
+            let (successor, succession) = mpsc::channel(SUCCESSIONS_MAX);
             orders.push(sender);
+            successions.push(successor);
             let shared = Arc::clone(&self.shared);
             let watch = stage.subscribe();
             let spawned = std::thread::Builder::new()
                 .name(format!("worker-{}", index + 1))
-                .spawn(move || run_worker(index, shared, listeners, receiver, watch));
+                .spawn(move || run_worker(index, shared, listeners, receiver, succession, watch));
             match spawned {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
@@ -270,10 +282,30 @@ impl Bound {
         }
         let orders: Arc<[mpsc::Sender<Order>]> = orders.into();
         self.shared.health.set_orders(Arc::clone(&orders));
-        let (clients, arriving) = mpsc::channel(control::CLIENTS_WAITING_MAX);
-        let control = control::spawn(Arc::clone(&self.shared), self.cli, arriving, orders, stage.clone());
-        let peers = peers::spawn(Arc::clone(&self.shared), self.peers, self.replaces, stage.subscribe());
-        supervise(&self.shared, &commands, &stage, &threads, &clients);
+        let (news, arriving) = mpsc::channel(control::CLIENTS_WAITING_MAX);
+        let (commander, loader) = match reloading {
+            Some(Reloading { commands, loader }) => (Some(commands), Some(loader)),
+            None => (None, None),
+        };
+        let control = control::Control {
+            shared: Arc::clone(&self.shared),
+            orders: Arc::clone(&orders),
+            stage: stage.clone(),
+            commands: commander,
+        };
+        let control = control::spawn(control, self.cli, arriving);
+        let peers = peers::spawn(&self.shared, self.peers, self.replaces, stage.subscribe());
+        let mut supervisor = Supervisor {
+            shared: self.shared,
+            stage: &stage,
+            threads: &threads,
+            news: &news,
+            orders: &orders,
+            successions: &successions,
+            loader,
+        };
+        supervisor.follow(&commands);
+        drop(supervisor);
         for thread in threads {
             if thread.join().is_err() {
                 return 1;
@@ -291,73 +323,133 @@ impl Bound {
     }
 }
 
-/// Follows commands until every worker has ended.
-fn supervise(
-    shared: &Shared,
-    commands: &Receiver<Command>,
-    stage: &watch::Sender<Stage>,
-    threads: &[JoinHandle<()>],
-    clients: &mpsc::Sender<UnixStream>,
-) {
-    const LOOK_AGAIN: Duration = Duration::from_millis(20);
-    let global = &shared.plan.model.global;
-    let mut deadline: Option<Instant> = None;
-    // The end of `grace`: until then everything goes on, only that `stopping` is true.
-    let mut grace: Option<Instant> = None;
-    let stop = |deadline: &mut Option<Instant>| {
-        shared.stop_accepting();
-        *deadline = global.hard_stop_after.map(|after| Instant::now() + after);
-        let _ = stage.send(Stage::Stopping);
-    };
-    loop {
-        if threads.iter().all(JoinHandle::is_finished) {
-            return;
-        }
-        if grace.is_some_and(|grace| Instant::now() >= grace) {
-            grace = None;
-            stop(&mut deadline);
-        }
-        let stopping = *stage.borrow() != Stage::Running || grace.is_some();
-        let received = if stopping {
-            commands.recv_timeout(LOOK_AGAIN)
-        } else {
-            commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        };
-        match received {
-            Ok(Command::SoftStop) if !stopping => match global.grace {
-                Some(delay) if !delay.is_zero() => {
-                    shared.state.process.stopping.store(true, Relaxed);
-                    grace = Some(Instant::now() + delay);
-                }
-                Some(_) | None => stop(&mut deadline),
-            },
-            Ok(Command::SoftStop) => {}
-            Ok(Command::HardStop) => {
+/// What a proxy needs that can reload.
+pub struct Reloading {
+    /// The other end of its commands.
+    pub commands: Sender<Command>,
+    pub loader: Loader,
+}
+
+/// The thread that called [`Bound::run`].
+struct Supervisor<'a> {
+    /// The configuration in force.
+    shared: Arc<Shared>,
+    stage: &'a watch::Sender<Stage>,
+    threads: &'a [JoinHandle<()>],
+    news: &'a mpsc::Sender<control::News>,
+    orders: &'a Arc<[mpsc::Sender<Order>]>,
+    successions: &'a [mpsc::Sender<Succession>],
+    loader: Option<Loader>,
+}
+
+impl Supervisor<'_> {
+    /// Follows commands until every worker has ended.
+    fn follow(&mut self, commands: &Receiver<Command>) {
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        let mut deadline: Option<Instant> = None;
+        // The end of `grace`: until then everything goes on, only that `stopping` is true.
+        let mut grace: Option<Instant> = None;
+        loop {
+            if self.threads.iter().all(JoinHandle::is_finished) {
+                return;
+            }
+            if grace.is_some_and(|grace| Instant::now() >= grace) {
                 grace = None;
-                shared.stop_accepting();
-                let _ = stage.send(Stage::Stopped);
+                self.stop(&mut deadline);
             }
-            Ok(Command::Pause) => shared.state.set_all_frontends(FrontendStatus::Paused),
-            Ok(Command::Resume) => shared.state.set_all_frontends(FrontendStatus::Open),
-            Ok(Command::DumpStatus) => control::log_status(shared),
-            Ok(Command::HandOver(successor)) => {
-                // The successor binds for itself when this fails.
-                let _ = shared.handover.serve(&successor);
-            }
-            // One client too many sees the end of its stream.
-            Ok(Command::RuntimeClient(client)) => drop(clients.try_send(client)),
-            Err(RecvTimeoutError::Timeout) => {
-                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    let _ = stage.send(Stage::Stopped);
+            let stopping = *self.stage.borrow() != Stage::Running || grace.is_some();
+            let received = if stopping {
+                commands.recv_timeout(LOOK_AGAIN)
+            } else {
+                commands.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match received {
+                Ok(Command::SoftStop) if !stopping => match self.shared.plan.model.global.grace {
+                    Some(delay) if !delay.is_zero() => {
+                        self.shared.state.process.stopping.store(true, Relaxed);
+                        grace = Some(Instant::now() + delay);
+                    }
+                    Some(_) | None => self.stop(&mut deadline),
+                },
+                Ok(Command::SoftStop) => {}
+                Ok(Command::HardStop) => {
+                    grace = None;
+                    self.end();
                 }
-            }
-            Err(RecvTimeoutError::Disconnected) if stopping => std::thread::sleep(LOOK_AGAIN),
-            Err(RecvTimeoutError::Disconnected) => {
-                shared.stop_accepting();
-                let _ = stage.send(Stage::Stopped);
+                Ok(Command::Pause) => self.shared.state.set_all_frontends(FrontendStatus::Paused),
+                Ok(Command::Resume) => self.shared.state.set_all_frontends(FrontendStatus::Open),
+                Ok(Command::DumpStatus) => control::log_status(&self.shared),
+                Ok(Command::Reload(asker)) => {
+                    let outcome = if stopping { refused("the process stops") } else { self.reload() };
+                    self.shared.tell_reload(&outcome);
+                    if let Some(asker) = asker {
+                        // The asker may have left.
+                        let _ = asker.send(outcome);
+                    }
+                }
+                Ok(Command::HandOver(successor)) => {
+                    // The successor binds for itself when this fails.
+                    let _ = self.shared.handover.serve(&successor);
+                }
+                // One client too many sees the end of its stream.
+                Ok(Command::RuntimeClient(client)) => {
+                    drop(self.news.try_send(control::News::Client(client)));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        let _ = self.stage.send(Stage::Stopped);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) if stopping => std::thread::sleep(LOOK_AGAIN),
+                Err(RecvTimeoutError::Disconnected) => self.end(),
             }
         }
     }
+
+    fn stop(&self, deadline: &mut Option<Instant>) {
+        self.shared.stop_accepting();
+        *deadline = self.shared.plan.model.global.hard_stop_after.map(|after| Instant::now() + after);
+        let _ = self.stage.send(Stage::Stopping);
+    }
+
+    fn end(&self) {
+        self.shared.stop_accepting();
+        let _ = self.stage.send(Stage::Stopped);
+    }
+
+    /// Reads the configuration again and puts it in force; when anything is wrong with it, everything stays as it is.
+    fn reload(&mut self) -> Outcome {
+        let Some(loader) = &mut self.loader else {
+            return refused("this process does not read its configuration from files");
+        };
+        let replacement = match loader() {
+            Ok(replacement) => replacement,
+            Err(log) => return Outcome { succeeded: false, log },
+        };
+        let log = replacement.log.clone();
+        let next = match reload::prepare(&self.shared, replacement) {
+            Ok(next) => next,
+            Err(reasons) => {
+                let lines: String = reasons.iter().map(|reason| format!("[ALERT] {reason}\n")).collect();
+                eprint!("{lines}");
+                return Outcome { succeeded: false, log: log + &lines };
+            }
+        };
+        next.shared.health.set_orders(Arc::clone(self.orders));
+        let committed = next.commit(&self.shared);
+        self.shared = Arc::clone(&committed.shared);
+        for (worker, succession) in self.successions.iter().zip(committed.successions) {
+            // A worker that takes no more has ended.
+            let _ = worker.blocking_send(succession);
+        }
+        let reign = control::Reign { shared: committed.shared, cli: committed.cli, places: committed.places };
+        let _ = self.news.blocking_send(control::News::Reign(reign));
+        Outcome { succeeded: true, log }
+    }
+}
+
+fn refused(reason: &str) -> Outcome {
+    Outcome { succeeded: false, log: format!("[ALERT] {reason}\n") }
 }
 
 fn run_worker(
@@ -365,57 +457,56 @@ fn run_worker(
     shared: Arc<Shared>,
     listeners: Vec<PlacedListener>,
     mut orders: mpsc::Receiver<Order>,
+    mut successions: mpsc::Receiver<Succession>,
     mut stage: watch::Receiver<Stage>,
 ) {
     pin_to_cpus(index, &shared.plan.model.global.cpu_maps);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .on_thread_unpark(clock::turn)
         .build()
         .expect("a thread can have an epoll descriptor");
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
-        let worker = Rc::new(Worker::new(index, shared));
-        for placed in listeners {
-            match placed.socket.register() {
-                Ok(listener) => {
-                    let task =
-                        worker::accept_loop(Rc::clone(&worker), listener, placed.frontend, placed.index);
-                    tokio::task::spawn_local(task);
-                }
-                Err(error) => eprintln!("[ALERT] worker {}: cannot watch a listener: {error}", index + 1),
-            }
-        }
+        let thread = Thread::new(index);
+        thread.begin(shared, listeners);
         let mut purge = tokio::time::interval(IDLE_PURGE_INTERVAL);
         loop {
             tokio::select! {
                 changed = stage.changed() => {
                     if changed.is_err() {
-                        return;
+                        break;
                     }
                     match *stage.borrow_and_update() {
                         Stage::Running => {}
-                        Stage::Stopping => close_idle(&worker),
-                        Stage::Stopped => return,
+                        Stage::Stopping => thread.close_idle(),
+                        Stage::Stopped => break,
                     }
                 }
                 order = orders.recv() => match order {
-                    Some(order) => order(&worker),
-                    None => return,
+                    Some(order) => order(&thread),
+                    None => break,
+                },
+                succession = successions.recv() => match succession {
+                    Some(succession) => thread.succeed(succession),
+                    None => break,
                 },
                 _ = purge.tick() => {
-                    worker.idle.borrow_mut().purge(Instant::now(), false);
+                    let now = Instant::now();
+                    thread.workers().iter().for_each(|worker| worker.idle.borrow_mut().purge(now, false));
                 }
             }
             if *stage.borrow() == Stage::Stopping {
-                close_idle(&worker);
-                if worker.sessions.borrow().len() == 0 {
-                    return;
+                thread.close_idle();
+                if thread.connections() == 0 {
+                    break;
                 }
                 // The last connections end on their own; look again soon.
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 purge.reset_immediately();
             }
         }
+        thread.end();
     });
 }
 
@@ -425,17 +516,6 @@ fn pin_to_cpus(index: usize, maps: &[CpuMap]) {
     let Some(map) = maps.iter().rev().find(|map| map.thread as usize == index) else { return };
     if let Err(error) = sys::process::bind_thread_to_cpus(&map.cpus) {
         eprintln!("[WARNING] cpu-map: thread {} cannot run on CPUs {:?}: {error}", index + 1, map.cpus);
-    }
-}
-
-/// Ends the connections that wait for a next request: nothing is lost with them. With `option idle-close-on-response`
-/// a client may be sending one right now: it gets its response, and then the end.
-fn close_idle(worker: &Worker) {
-    for control in worker.sessions.borrow().iter() {
-        let waits = worker.plan().settings(control.frontend).options.idle_close_on_response;
-        if control.phase.get() == Phase::Idle && !waits {
-            control.kill();
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::http2::{Lease, Multiplexed};
 use crate::net::Stream;
 use crate::net::buffers::Pending;
-use crate::state::ServerState;
+use crate::state::{ServerState, State};
 use rules::Peer;
 use rules::tls::TlsFacts;
 use std::future::poll_fn;
@@ -41,8 +41,8 @@ pub struct ServerConnection {
 }
 
 impl ServerConnection {
-    pub fn new(stream: Stream, server: Arc<ServerState>, peer: Option<Peer>) -> ServerConnection {
-        ServerConnection {
+    pub fn new(stream: Stream, server: Arc<ServerState>, peer: Option<Peer>) -> Box<ServerConnection> {
+        Box::new(ServerConnection {
             stream,
             input: Pending::new(),
             server,
@@ -54,7 +54,7 @@ impl ServerConnection {
             peer,
             is_private: false,
             idle_since: None,
-        }
+        })
     }
 
     /// It has served before: it may be closed by the server at any moment, which is nobody's error.
@@ -66,7 +66,9 @@ impl ServerConnection {
 /// The thread's idle connections, by server slot. Last in, first out: the warmest is used, the coldest die.
 #[derive(Debug, Default)]
 pub struct IdlePool {
-    servers: Vec<Vec<ServerConnection>>,
+    // Boxed on purpose: they move between pool, client and exchange as they are.
+    #[allow(clippy::vec_box)]
+    servers: Vec<Vec<Box<ServerConnection>>>,
     len: usize,
     /// Connections that carry several requests at a time, busy ones too.
     multiplexed: Vec<Vec<Rc<Multiplexed>>>,
@@ -87,7 +89,7 @@ impl IdlePool {
         pool: &std::cell::RefCell<IdlePool>,
         server: &ServerState,
         name: Option<&str>,
-    ) -> Option<ServerConnection> {
+    ) -> Option<Box<ServerConnection>> {
         poll_fn(|context| {
             let pool = &mut *pool.borrow_mut();
             let Some(list) = pool.servers.get_mut(server.slot as usize) else { return Poll::Ready(None) };
@@ -107,7 +109,7 @@ impl IdlePool {
     }
 
     /// Keeps `connection` for the next request, unless there are enough.
-    pub fn put(&mut self, mut connection: ServerConnection, now: Instant) {
+    pub fn put(&mut self, mut connection: Box<ServerConnection>, now: Instant) {
         let slot = connection.server.slot as usize;
         if self.servers.len() <= slot {
             self.servers.resize_with(slot + 1, Vec::new);
@@ -181,6 +183,21 @@ impl IdlePool {
                 keep
             });
         }
+    }
+
+    /// Takes over what `old` keeps for servers that are the same in another configuration; the rest is closed.
+    pub fn adopt(&mut self, old: IdlePool, before: &State, after: &State) {
+        let now = Instant::now();
+        for mut connection in old.servers.into_iter().flatten() {
+            connection.server.idle_connections.decrement();
+            if let Some(server) = connection.server.same_in(before, after) {
+                let since = connection.idle_since;
+                connection.server = server;
+                self.put(connection, since.unwrap_or(now));
+            }
+        }
+        // Their streams end in their time, and they with the last of them.
+        old.multiplexed.iter().flatten().for_each(|connection| connection.retire());
     }
 
     /// How many are kept for all servers.

@@ -6,6 +6,7 @@ use crate::handover::Handover;
 use crate::health::Health;
 use crate::logs::Logs;
 use crate::net::buffers::Pending;
+use crate::net::clock;
 use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
 use crate::registry::{Control, Registry};
@@ -14,15 +15,17 @@ use crate::session::{Client, serve};
 use crate::state::counters::{
     BackendCounters, FrontendCounters, ListenerCounters, ServerCounters, WorkerCounters,
 };
-use crate::state::{FrontendStatus, ListenerState, State};
+use crate::state::{FrontendStatus, ListenerState, ProcessState, State};
 use crate::syslog;
+use crate::thread::{Endpoint, Seat, Thread};
 use crate::upstream::IdlePool;
+use haproxy_config::model;
 use rules::log_format::LogContext;
 use rules::{ConnectionError, Peer, ProxyId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -40,13 +43,18 @@ pub struct Shared {
     pub health: Health,
     pub resolve: Resolve,
     pub caches: Caches,
-    pub peers: crate::peers::Access,
+    pub peers: Arc<crate::peers::Access>,
     pub mails: crate::mails::Mails,
     pub handover: Handover,
     pub tls: Arc<Tls>,
     pub namespaces: Namespaces,
     /// What was told while starting.
     pub startup_log: String,
+    /// Configurations of this process so far, this one included.
+    pub number: u64,
+    pub since: Instant,
+    /// One reference for each configuration that is still in memory.
+    pub living: Arc<()>,
 }
 
 /// The thread's own things; tasks hold it by `Rc`.
@@ -62,10 +70,13 @@ pub struct Worker {
     pub log: RefCell<Option<syslog::Scratch>>,
     pub log_context: RefCell<LogContext>,
     busy: BusyMeter,
+    thread: Weak<Thread>,
+    /// Another configuration is in force.
+    retired: Cell<bool>,
 }
 
 impl Worker {
-    pub fn new(index: usize, shared: Arc<Shared>) -> Worker {
+    pub fn new(index: usize, shared: Arc<Shared>, thread: &Rc<Thread>) -> Worker {
         let counters = Arc::clone(&shared.state.workers[index]);
         let log = RefCell::new(shared.logs.outlets.scratch().ok());
         let sessions = RefCell::default();
@@ -80,7 +91,42 @@ impl Worker {
             log,
             log_context,
             busy: BusyMeter::default(),
+            thread: Rc::downgrade(thread),
+            retired: Cell::new(false),
         }
+    }
+
+    /// Whether connections that may should go over to another configuration.
+    pub fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// Another configuration takes over: it gets the idle connections to servers that are the same in it.
+    pub fn retire(&self, successor: &Worker) {
+        self.retired.set(true);
+        let old = self.idle.replace(IdlePool::default());
+        successor.idle.borrow_mut().adopt(old, self.state(), successor.state());
+    }
+
+    /// Where a client of `frontend` and its line goes on in the configuration in force; `None`: nowhere.
+    pub fn successor(&self, frontend: ProxyId, listener: u32) -> Option<Seat> {
+        let worker = self.thread.upgrade()?.current()?;
+        let (before, settings) = (self.state().proxy(frontend), self.plan().settings(frontend));
+        let id = *worker.plan().frontends_by_name.get(&settings.name)?;
+        let (after, wanted) = (worker.state().proxy(id), worker.plan().settings(id));
+        let gauge = &before.frontend.listeners.get(listener as usize)?.current;
+        let lines = &after.frontend.listeners;
+        let index = lines.iter().position(|line| Arc::ptr_eq(&line.current, gauge))?;
+        let secure = |proxy: &model::Proxy, index: usize| proxy.binds[index].tls.is_some();
+        let same = settings.mode == wanted.mode
+            && secure(settings, listener as usize) == secure(wanted, index)
+            && after.frontend.status() != FrontendStatus::Stopped;
+        same.then_some(Seat { worker, frontend: id, index: index as u32 })
+    }
+
+    /// Ends all connections.
+    pub fn end_all(&self) {
+        self.sessions.borrow().iter().for_each(|control| control.kill());
     }
 
     pub fn plan(&self) -> &Plan {
@@ -97,7 +143,7 @@ impl Worker {
 
     /// `None` without `option socket-stats`.
     pub fn listener_counters(&self, proxy: ProxyId, index: u32) -> Option<&ListenerCounters> {
-        self.counters.listeners[proxy.index()].get(index as usize)
+        self.counters.listeners[proxy.index()].get(index as usize).map(|counters| &**counters)
     }
 
     pub fn backend_counters(&self, proxy: ProxyId) -> &BackendCounters {
@@ -119,10 +165,13 @@ impl Worker {
     /// Whether a connection to a server may be kept idle: not while the descriptors in use reach
     /// `tune.pool-high-fd-ratio`. Counts two for each client, and for idle ones takes all threads to be like this one.
     pub fn has_room_for_idle(&self) -> bool {
+        if self.is_retired() {
+            return false;
+        }
         let process = &self.state().process;
         let idle = self.idle.borrow().len() as u64 * self.state().workers.len() as u64;
-        process.idle_descriptors_max == 0
-            || 2 * u64::from(process.connections.get()) + idle < process.idle_descriptors_max
+        let max = process.idle_descriptors_max.load(Relaxed);
+        max == 0 || 2 * u64::from(process.connections.get()) + idle < max
     }
 
     /// Milliseconds of the process clock.
@@ -153,7 +202,7 @@ impl Worker {
 }
 
 /// A place among the TLS connections of the process; given back when this is dropped.
-pub struct TlsSlot(Arc<Shared>);
+pub struct TlsSlot(Arc<ProcessState>);
 
 impl std::fmt::Debug for TlsSlot {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -167,14 +216,15 @@ impl TlsSlot {
         let process = &shared.state.process;
         let max = process.max_tls_connections.load(Relaxed);
         process.tls_connections.increment();
-        let slot = TlsSlot(Arc::clone(shared));
+        // Of the process, not of a configuration, which the connection may outlive.
+        let slot = TlsSlot(Arc::clone(process));
         (max == 0 || process.tls_connections.get() <= max).then_some(slot)
     }
 }
 
 impl Drop for TlsSlot {
     fn drop(&mut self) {
-        self.0.state.process.tls_connections.decrement();
+        self.0.tls_connections.decrement();
     }
 }
 
@@ -198,6 +248,16 @@ impl Listener {
         }
     }
 
+    /// A connection that is there already.
+    async fn accept_waiting(&self) -> Option<(Stream, Peer)> {
+        let mut accept = std::pin::pin!(self.accept());
+        std::future::poll_fn(|context| match accept.as_mut().poll(context) {
+            std::task::Poll::Ready(accepted) => std::task::Poll::Ready(accepted.ok()),
+            std::task::Poll::Pending => std::task::Poll::Ready(None),
+        })
+        .await
+    }
+
     /// The address every connection of this listener has on our side, unless it listens on a wildcard.
     fn fixed_local(&self) -> Option<Peer> {
         match self {
@@ -209,13 +269,25 @@ impl Listener {
     }
 }
 
-/// Accepts connections of one listener until the frontend stops.
-pub async fn accept_loop(worker: Rc<Worker>, listener: Listener, frontend: ProxyId, index: u32) {
+/// Accepts connections of one listener until its frontend stops, or a reload takes its line away.
+pub async fn accept_loop(endpoint: Rc<Endpoint>, listener: Listener) {
     let local = listener.fixed_local();
+    let mut last: Option<Seat> = None;
     loop {
-        match wait_for_room(&worker, frontend, index).await {
-            FrontendStatus::Open | FrontendStatus::Paused => {}
-            FrontendStatus::Stopped => return,
+        let Some(Seat { worker, frontend, index }) = endpoint.seat() else {
+            // Those who are connected already are served.
+            if let Some(Seat { worker, frontend, index }) = last {
+                while let Some((stream, peer)) = listener.accept_waiting().await {
+                    accepted_one(&worker, stream, peer, local, frontend, index);
+                }
+            }
+            return;
+        };
+        last = Some(Seat { worker: Rc::clone(&worker), frontend, index });
+        match look_for_room(&worker, frontend, index).await {
+            Room::Free => {}
+            Room::Waited => continue,
+            Room::Stopped => return,
         }
         let stopped = worker.state().proxy(frontend).frontend.room.notified();
         let accepted = tokio::select! {
@@ -241,7 +313,7 @@ fn accepted_one(
     index: u32,
 ) {
     let state = worker.state();
-    let now = Instant::now();
+    let now = clock::now();
     let now_ms = worker.millis(now);
     state.process.connections.increment();
     state.process.connections_rate.add(now_ms);
@@ -289,7 +361,7 @@ fn accepted_one(
         upgraded: false,
         counted: false,
         trackers: None,
-        proxy_header: false,
+        proxy_header: None,
         tls: None,
         error: ConnectionError::default(),
         variables: None,
@@ -297,18 +369,27 @@ fn accepted_one(
     tokio::task::spawn_local(serve(client));
 }
 
-/// Waits while the process or the frontend is full, over its rate, or paused.
-async fn wait_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> FrontendStatus {
+/// What a look for room found.
+enum Room {
+    Free,
+    /// There was none, and a while has passed.
+    Waited,
+    Stopped,
+}
+
+/// Looks whether another connection may be taken; waits a little while the process or the frontend is full, over its rate,
+/// or paused.
+async fn look_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> Room {
     let state = worker.state();
     let process = &state.process;
     let front = &state.proxy(frontend).frontend;
-    loop {
+    {
         // Registered before the conditions are looked at, so that no wake is lost.
         let front_room = front.room.notified();
         let process_room = process.room.notified();
         let status = front.status();
         if status == FrontendStatus::Stopped {
-            return status;
+            return Room::Stopped;
         }
         let full = |now: u32, max: u32| max > 0 && now >= max;
         let frontend_full = full(front.current.get(), front.maxconn.load(Relaxed));
@@ -321,9 +402,9 @@ async fn wait_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> Fro
                 // A wake-up between the look and the wait costs at most this.
                 () = tokio::time::sleep(EXHAUSTED_PAUSE) => {}
             }
-            continue;
+            return Room::Waited;
         }
-        let now_ms = worker.millis(Instant::now());
+        let now_ms = worker.millis(clock::now());
         let over = |rate: u32, max: u32| max > 0 && rate >= max;
         let frontend_limit = front.rate_limit.load(Relaxed);
         let process_limit = process.max_connection_rate.load(Relaxed);
@@ -336,9 +417,9 @@ async fn wait_for_room(worker: &Worker, frontend: ProxyId, listener: u32) -> Fro
             || (session_limit > 0 && over(process.sessions_rate.get(now_ms), session_limit))
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
+            return Room::Waited;
         }
-        return status;
+        Room::Free
     }
 }
 

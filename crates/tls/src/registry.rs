@@ -109,6 +109,17 @@ impl Tls {
         )
     }
 
+    /// Goes on with the keys of tickets that `old` made by chance, so that its clients' sessions resume. `place`: where a line
+    /// of this configuration was in the old one.
+    pub fn inherit_tickets(&self, old: &Tls, place: &dyn Fn(ProxyId, usize) -> Option<(ProxyId, usize)>) {
+        for (&(proxy, bind), listener) in &self.listeners {
+            let before = place(proxy, bind).and_then(|place| old.listeners.get(&place));
+            if let Some(before) = before {
+                listener.tickets.inherit(&before.tickets);
+            }
+        }
+    }
+
     /// The TLS of a `bind` line.
     pub fn listener(&self, proxy: ProxyId, bind: usize) -> Option<&Arc<Listener>> {
         self.listeners.get(&(proxy, bind))

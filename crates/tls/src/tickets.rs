@@ -57,6 +57,18 @@ impl TicketKeys {
         TicketKeys { keys: Mutex::new(Ring { keys, since: SystemTime::now() }), file: None }
     }
 
+    /// Takes over the keys of `old` where both are of chance.
+    pub fn inherit(&self, old: &TicketKeys) {
+        if self.file.is_some() || old.file.is_some() || std::ptr::eq(self, old) {
+            return;
+        }
+        let (keys, since) = {
+            let old = old.keys.lock();
+            (old.keys.clone(), old.since)
+        };
+        *self.keys.lock() = Ring { keys, since };
+    }
+
     /// Keys of a file: each line is one in base64, the last but one encrypts, as in HAProxy.
     ///
     /// # Errors

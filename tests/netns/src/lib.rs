@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 pub mod hosts;
+pub mod packet;
+pub mod site;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -98,12 +98,12 @@ impl<'a> HttpExchange<'a> {
         let has_status = self.url.status.is_empty()
             || self.url.status.iter().any(|(low, high)| (*low..=*high).contains(&status));
         if !has_status {
-            return Next::Failed(None);
+            return Next::Failed(Some("HTTP status code error to".to_owned()));
         }
         if let Some(wanted) = self.url.digest
             && <[u8; 16]>::from(self.digest.clone().finalize()) != wanted
         {
-            return Next::Failed(None);
+            return Next::Failed(Some("MD5 digest error to".to_owned()));
         }
         if let Some(pattern) = self.pattern {
             let from = self.url.regex_min_offset.min(self.body.len());
@@ -111,7 +111,7 @@ impl<'a> HttpExchange<'a> {
             // A pattern that costs too much finds nothing.
             let is_found = pattern.is_match(&self.body[from..to]).unwrap_or(false);
             if is_found == self.url.regex_no_match {
-                return Next::Failed(None);
+                return Next::Failed(Some("Regex match failed for".to_owned()));
             }
         }
         Next::Passed
@@ -187,7 +187,7 @@ mod tests {
     fn the_status_must_be_one_of_those_wanted() {
         let mut url = url();
         assert_eq!(judged(&url, None, b"HTTP/1.1 204 No Content\r\n\r\n"), Next::Passed);
-        assert_eq!(judged(&url, None, b"HTTP/1.1 404 Not Found\r\n\r\n"), Next::Failed(None));
+        assert!(matches!(judged(&url, None, b"HTTP/1.1 404 Not Found\r\n\r\n"), Next::Failed(Some(_))));
         assert_eq!(judged(&url, None, b"SSH-2.0\r\n\r\n"), Next::Failed(None));
         assert_eq!(judged(&url, None, b"HTTP/1.1 200 OK\r\n"), Next::Failed(None), "no end of the head");
         url.status = vec![(404, 404)];
@@ -204,7 +204,7 @@ mod tests {
         url.digest = Some(digest);
         assert_eq!(judged(&url, None, answer), Next::Passed);
         url.digest = Some([0; 16]);
-        assert_eq!(judged(&url, None, answer), Next::Failed(None));
+        assert_eq!(judged(&url, None, answer), Next::Failed(Some("MD5 digest error to".to_owned())));
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\n\r\nxx hello";
         assert_eq!(judged(&url, Some(&pattern), answer), Next::Passed);
         url.regex_min_offset = 4;
-        assert_eq!(judged(&url, Some(&pattern), answer), Next::Failed(None));
+        assert!(matches!(judged(&url, Some(&pattern), answer), Next::Failed(Some(_))));
         url.regex_no_match = true;
         assert_eq!(judged(&url, Some(&pattern), answer), Next::Passed);
         url.regex_min_offset = 999;

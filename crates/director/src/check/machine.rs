@@ -39,6 +39,11 @@ impl Machine {
         Self { timing, due, is_up: !is_alpha, has_run: false, retries: 0 }
     }
 
+    /// As the same check of the configuration before left it.
+    pub fn resume(timing: CheckTiming, is_up: bool, now: Instant, random: f64) -> Self {
+        Self { is_up, has_run: true, ..Self::new(timing, false, now, random) }
+    }
+
     /// When the next check is due; `None` while one runs.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.due
@@ -51,6 +56,11 @@ impl Machine {
 
     pub fn is_up(&self) -> bool {
         self.is_up
+    }
+
+    /// Whether a check has ended before, whatever it came to.
+    pub fn has_run(&self) -> bool {
+        self.has_run || self.retries > 0
     }
 
     /// The check that ran has ended.
@@ -75,9 +85,9 @@ impl Machine {
         }
     }
 
-    /// A part of a check has passed, and the rest waits its turn: the next URL.
-    pub fn handle_part(&mut self, now: Instant) {
-        self.due = Some(now + self.timing.delay_loop);
+    /// A part of a check has passed, and the rest waits its turn: the next URL, after `delay_loop` or at once.
+    pub fn handle_part(&mut self, now: Instant, at_once: bool) {
+        self.due = Some(if at_once { now } else { now + self.timing.delay_loop });
     }
 }
 

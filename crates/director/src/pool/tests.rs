@@ -77,6 +77,7 @@ fn actions(pool: &mut Pool) -> Vec<String> {
         .map(|action| match action {
             Action::Log(line) => line,
             Action::Run(command) => format!("run {}", command.words[0]),
+            Action::Tell(told) => format!("tell {}", told.line()),
         })
         .collect()
 }
@@ -106,42 +107,55 @@ fn servers_leave_and_return_as_in_keepalived() {
     let address = ([10, 5, 0, 9], 80).into();
     virtual_server.sorry_server = Some(SorryServer { address, forwarding: Forwarding::Nat, inhibit: false });
     let mut pool = Pool::new(virtual_server, &[]);
-    assert_eq!(actions(&mut pool), ["Gained quorum 2+0=2 <= 4 for VS [10.9.0.1]:tcp:80", "run up"]);
+    assert_eq!(
+        actions(&mut pool),
+        ["Gained quorum 2+0=2 <= 4 for VS [10.9.0.1]:tcp:80", "run up", "tell VS [10.9.0.1]:tcp:80 UP"]
+    );
     assert_eq!(rows(&pool), [(1, 3), (2, 1)]);
 
-    pool.handle_verdict(2, 0, true);
+    pool.handle_verdict(2, 0, true, "");
     let adding = "Adding service [10.5.0.3]:tcp:80 to VS [10.9.0.1]:tcp:80";
-    assert_eq!(actions(&mut pool), [adding, "run rsup"]);
+    assert_eq!(actions(&mut pool), [adding, "run rsup", "tell RS [10.5.0.3]:tcp:80 [10.9.0.1]:tcp:80 UP"]);
     assert_eq!(rows(&pool), [(1, 3), (2, 1), (3, 1)]);
 
-    pool.handle_verdict(2, 0, false);
+    pool.handle_verdict(2, 0, false, "");
     let removing = "Removing service [10.5.0.3]:tcp:80 from VS [10.9.0.1]:tcp:80";
-    assert_eq!(actions(&mut pool), [removing, "run rsdown"]);
-    pool.handle_verdict(1, 0, false);
+    assert_eq!(
+        actions(&mut pool),
+        [removing, "run rsdown", "tell RS [10.5.0.3]:tcp:80 [10.9.0.1]:tcp:80 DOWN"]
+    );
+    pool.handle_verdict(1, 0, false, "");
     let disabling = "Disabling service [10.5.0.2]:tcp:80 of VS [10.9.0.1]:tcp:80";
-    assert_eq!(actions(&mut pool), [disabling, "run rsdown"]);
+    assert_eq!(
+        actions(&mut pool),
+        [disabling, "run rsdown", "tell RS [10.5.0.2]:tcp:80 [10.9.0.1]:tcp:80 DOWN"]
+    );
     assert_eq!(rows(&pool), [(1, 3), (2, 0)]);
 
-    pool.handle_verdict(0, 0, false);
+    pool.handle_verdict(0, 0, false, "");
     let expected = [
         "Removing service [10.5.0.1]:tcp:80 from VS [10.9.0.1]:tcp:80",
         "run rsdown",
+        "tell RS [10.5.0.1]:tcp:80 [10.9.0.1]:tcp:80 DOWN",
         "Lost quorum 2-0=2 > 0 for VS [10.9.0.1]:tcp:80",
         "run down",
+        "tell VS [10.9.0.1]:tcp:80 DOWN",
         "Adding sorry server [10.5.0.9]:tcp:80 to VS [10.9.0.1]:tcp:80",
         "Removing alive servers from the pool for VS [10.9.0.1]:tcp:80",
     ];
     assert_eq!(actions(&mut pool), expected);
     assert_eq!(rows(&pool), [(2, 0), (9, 1)]);
 
-    pool.handle_verdict(0, 0, true);
+    pool.handle_verdict(0, 0, true, "");
     let expected = [
         "Adding service [10.5.0.1]:tcp:80 to VS [10.9.0.1]:tcp:80",
         "run rsup",
+        "tell RS [10.5.0.1]:tcp:80 [10.9.0.1]:tcp:80 UP",
         "Gained quorum 2+0=2 <= 3 for VS [10.9.0.1]:tcp:80",
         "Removing sorry server [10.5.0.9]:tcp:80 from VS [10.9.0.1]:tcp:80",
         "Adding alive servers to the pool for VS [10.9.0.1]:tcp:80",
         "run up",
+        "tell VS [10.9.0.1]:tcp:80 UP",
     ];
     assert_eq!(actions(&mut pool), expected);
     assert_eq!(rows(&pool), [(1, 3), (2, 0)]);
@@ -154,7 +168,7 @@ fn the_end_is_told_and_with_omega_to_programs_too() {
     virtual_server.address = VirtualAddress::Mark { mark: 7, family: Family::Ipv4 };
     virtual_server.omega = true;
     let mut pool = Pool::new(virtual_server, &[]);
-    pool.handle_verdict(1, 0, false);
+    pool.handle_verdict(1, 0, false, "");
     actions(&mut pool);
     pool.shut_down();
     let expected = [
@@ -230,4 +244,29 @@ fn a_group_is_as_many_services() {
     let pool = Pool::new(virtual_server, &[group]);
     assert_eq!(pool.keys().len(), 4);
     assert_eq!(pool.name(), "[G1]:0");
+}
+
+#[test]
+fn a_reload_keeps_what_is_known() {
+    let mut before = Pool::new(server(vec![real(1, 1), real(2, 1), real(3, 1)]), &[]);
+    before.handle_verdict(1, 0, false, "");
+    before.set_weight(0, Some(5));
+    before.drain(2, None);
+    actions(&mut before);
+    let mut alone = server(vec![real(2, 1), real(1, 1), real(4, 1)]);
+    alone.scheduler = Scheduler::WeightedRoundRobin;
+    let mut pool = Pool::new(alone, &[]);
+    assert_eq!(pool.known_result(&before, 0, 0), Some(false));
+    assert_eq!(pool.known_result(&before, 1, 0), Some(true));
+    assert_eq!(pool.known_result(&before, 2, 0), None, "another server");
+    pool.carry_over(&before);
+    assert_eq!(actions(&mut pool), Vec::<String>::new(), "nothing has changed for anybody");
+    assert_eq!(rows(&pool), [(1, 5), (4, 1)]);
+    // Another check has its own to prove.
+    let mut other = real(2, 1);
+    other.checks[0].kind = CheckKind::Ping;
+    let mut pool = Pool::new(server(vec![other]), &[]);
+    assert_eq!(pool.known_result(&before, 0, 0), None);
+    pool.carry_over(&before);
+    assert_eq!(rows(&pool), [(2, 1)]);
 }

@@ -6,33 +6,47 @@
 //!  control ─────────────────┘        └─► log lines, programs
 //! ```
 
+mod checker;
 mod ping;
 mod probe;
 mod program;
+mod reload;
+mod secure;
+mod status;
 
-use crate::check::{Machine, Verdict};
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
-use crate::pool::{Action, Admin, Pool};
+use crate::pool::{Action, Admin, Pool, Told};
 use crate::table::{Change, Table, difference};
-use keepalived_config::model::{Check, CheckKind, Model};
+use checker::{Checker, Event, Found};
+use keepalived_config::model::{CheckKind, Model};
 use netlink::ipvs::Key;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// Results that wait for the loop; checkers wait when it is full.
 const EVENTS_MAX: usize = 1024;
 /// How often connections of draining real servers are counted.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Who hears what happens.
-pub type Log = Rc<dyn Fn(&str)>;
+/// What happens.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// A line for the log, in keepalived's words.
+    Line(&'a str),
+    /// For pipes and mails.
+    Told(&'a Told),
+}
 
-/// What the administrator asks of a running director.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who hears what happens.
+pub type Listener = Rc<dyn Fn(News<'_>)>;
+
+/// What is asked of a running director.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     Drain {
         pool: usize,
@@ -48,36 +62,22 @@ pub enum Control {
         server: usize,
         weight: Option<u32>,
     },
-    /// Removes what is ours, and ends.
-    Stop,
+    /// Another configuration; what is known of its real servers stays known.
+    Reload(Rc<Model>),
+    /// The addresses that this host has now, for `ha_suspend`.
+    Addresses(BTreeSet<IpAddr>),
+    Stop(Stop),
 }
 
-/// Why the virtual servers of a configuration cannot be run.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Unsupported {
-    /// The keyword.
-    pub what: &'static str,
-    pub server: String,
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} of real server {} is not in this build yet", self.what, self.server)
-    }
-}
-
-impl std::error::Error for Unsupported {}
-
-/// What a checker found.
-struct Event {
-    pool: usize,
-    server: usize,
-    check: usize,
-    /// Lines for the log, before what follows from the verdict.
-    lines: Vec<String>,
-    verdict: Option<bool>,
-    /// What it adds to the weight.
-    offset: Option<i64>,
+/// How a director ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// What is ours is removed from the plane.
+    Release,
+    /// It stays (`-I`).
+    Leave,
+    /// The whole plane is flushed behind us: nothing is to be removed or said one by one.
+    Flush,
 }
 
 /// The virtual servers of a configuration, ready to run.
@@ -85,7 +85,13 @@ pub struct Director {
     plane: Box<dyn Dataplane>,
     pools: Vec<Pool>,
     model: Rc<Model>,
-    log: Log,
+    listener: Listener,
+    /// What this host has, as far as we were told.
+    addresses: BTreeSet<IpAddr>,
+    /// One to a pool: whether its checkers run.
+    active: Vec<watch::Sender<bool>>,
+    /// Of the configuration; results of an older one's checkers are nobody's.
+    generation: u64,
     /// What the plane has, as far as we know.
     believed: Table,
     owned: BTreeSet<Key>,
@@ -94,25 +100,31 @@ pub struct Director {
 }
 
 impl Director {
-    /// # Errors
-    /// A checker that this build cannot carry out.
-    pub fn new(model: Rc<Model>, plane: Box<dyn Dataplane>, log: Log) -> Result<Self, Unsupported> {
-        let groups = &model.virtual_server_groups;
-        let pools: Vec<Pool> =
-            model.virtual_servers.iter().map(|server| Pool::new(server.clone(), groups)).collect();
-        for pool in &pools {
-            for (at, real) in pool.virtual_server().real_servers.iter().enumerate() {
-                if let Some(what) = real.checks.iter().find_map(unsupported) {
-                    return Err(Unsupported { what, server: pool.server_name(at) });
-                }
-            }
+    pub fn new(model: Rc<Model>, plane: Box<dyn Dataplane>, listener: Listener) -> Self {
+        let mut pools = pools(&model);
+        if model.global.real_server_init_notifies {
+            pools.iter_mut().for_each(Pool::tell_all);
         }
-        let owned = pools.iter().flat_map(Pool::keys).copied().collect();
-        let believed = Table::default();
-        Ok(Self { plane, pools, model, log, believed, owned, refused: BTreeSet::new() })
+        Self {
+            plane,
+            owned: pools.iter().flat_map(Pool::keys).copied().collect(),
+            pools,
+            model,
+            listener,
+            addresses: BTreeSet::new(),
+            active: Vec::new(),
+            generation: 0,
+            believed: Table::default(),
+            refused: BTreeSet::new(),
+        }
     }
 
-    /// Runs until told to stop, then removes what is ours. Needs a local task set.
+    /// The addresses that this host has at the start.
+    pub fn set_addresses(&mut self, addresses: BTreeSet<IpAddr>) {
+        self.addresses = addresses;
+    }
+
+    /// Runs until told to stop. Needs a local task set.
     ///
     /// # Errors
     /// The data plane cannot be read at the start.
@@ -120,56 +132,110 @@ impl Director {
         self.believed = self.plane.read()?;
         self.settle();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-        let checkers = self.start_checkers(&sender);
+        let mut checkers = self.start_checkers(&sender, &[]);
+        let (door, refusal) = status::Door::from_environment();
+        refusal.iter().for_each(|line| (self.listener)(News::Line(line)));
         // Outside of the loop: events must not put it off.
         let mut counting = tokio::time::interval(DRAIN_INTERVAL);
         counting.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        let stop = loop {
             let is_draining = self.pools.iter().any(Pool::is_draining);
             tokio::select! {
                 Some(event) = events.recv() => self.handle_event(event),
                 asked = control.recv() => match asked {
-                    Some(Control::Stop) | None => break,
+                    Some(Control::Stop(stop)) => break stop,
+                    None => break Stop::Release,
+                    Some(Control::Reload(model)) => {
+                        checkers.iter().for_each(JoinHandle::abort);
+                        let before = self.reload(model);
+                        self.settle();
+                        checkers = self.start_checkers(&sender, &before);
+                    }
                     Some(control) => self.handle_control(control),
                 },
                 _ = counting.tick(), if is_draining => self.count_connections(),
+                client = door.next() => self.tell_status(client),
             }
             self.settle();
+        };
+        checkers.iter().for_each(JoinHandle::abort);
+        match stop {
+            Stop::Release => {
+                self.pools.iter_mut().for_each(Pool::shut_down);
+                self.act();
+                self.change(&Table::default());
+            }
+            Stop::Leave | Stop::Flush => {}
         }
-        for checker in checkers {
-            checker.abort();
-        }
-        for pool in &mut self.pools {
-            pool.shut_down();
-        }
-        self.act();
-        self.change(&Table::default());
         Ok(())
     }
 
-    fn start_checkers(&self, sender: &mpsc::Sender<Event>) -> Vec<tokio::task::JoinHandle<()>> {
+    /// `before` is what the checkers of the last configuration found out.
+    fn start_checkers(&mut self, sender: &mpsc::Sender<Event>, before: &[Pool]) -> Vec<JoinHandle<()>> {
+        self.active = self.pools.iter().map(|pool| watch::channel(self.is_active(pool)).0).collect();
         let mut tasks = Vec::new();
         for (pool, server, check) in self.checks() {
-            let virtual_server = self.pools[pool].virtual_server();
+            let one = &self.pools[pool];
+            let virtual_server = one.virtual_server();
             let real = &virtual_server.real_servers[server];
             let checked = real.checks[check].clone();
+            let known = before.iter().find(|old| old.name() == one.name());
             let checker = Checker {
+                generation: self.generation,
                 place: (pool, server, check),
-                name: self.pools[pool].server_name(server),
-                pool_name: self.pools[pool].name().to_owned(),
+                name: one.server_name(server),
+                pool_name: one.name().to_owned(),
                 address: real.address,
                 weight: i64::from(real.weight),
                 is_alpha: virtual_server.alpha || real.alpha || checked.timing.alpha,
+                known: known.and_then(|old| one.known_result(old, server, check)),
+                active: self.active[pool].subscribe(),
                 check: checked,
                 model: Rc::clone(&self.model),
             };
-            (self.log)(&format!(
-                "Activating healthchecker for service {} for VS {}",
-                checker.name, checker.pool_name
-            ));
+            let verb = if *checker.active.borrow() { "Activating" } else { "Deactivating" };
+            self.say_of_checker(verb, &checker.name, &checker.pool_name);
             tasks.push(tokio::task::spawn_local(checker.run(sender.clone())));
         }
         tasks
+    }
+
+    fn say_of_checker(&self, verb: &str, server: &str, pool: &str) {
+        self.say(&format!("{verb} healthchecker for service {server} for VS {pool}"));
+    }
+
+    fn say(&self, line: &str) {
+        (self.listener)(News::Line(line));
+    }
+
+    /// Whether its checkers run: without `ha_suspend` always, with it while one of its addresses is here.
+    fn is_active(&self, pool: &Pool) -> bool {
+        pool.suspending_addresses()
+            .is_none_or(|mut addresses| addresses.any(|address| self.addresses.contains(&address)))
+    }
+
+    fn handle_addresses(&mut self, addresses: BTreeSet<IpAddr>) {
+        let before = std::mem::replace(&mut self.addresses, addresses);
+        let watched = self.pools.iter().filter_map(Pool::suspending_addresses).flatten();
+        let watched: BTreeSet<IpAddr> = watched.collect();
+        for address in watched.intersection(&before.symmetric_difference(&self.addresses).copied().collect())
+        {
+            let verb = if self.addresses.contains(address) { "added" } else { "removed" };
+            self.say(&format!("Netlink reflector reports IP {address} {verb}"));
+        }
+        for (pool, active) in self.pools.iter().zip(&self.active) {
+            let is_active = self.is_active(pool);
+            if *active.borrow() == is_active {
+                continue;
+            }
+            active.send_replace(is_active);
+            let verb = if is_active { "Activating" } else { "Suspending" };
+            for (server, real) in pool.virtual_server().real_servers.iter().enumerate() {
+                for _ in &real.checks {
+                    self.say_of_checker(verb, &pool.server_name(server), pool.name());
+                }
+            }
+        }
     }
 
     fn checks(&self) -> Vec<(usize, usize, usize)> {
@@ -183,15 +249,18 @@ impl Director {
     }
 
     fn handle_event(&mut self, event: Event) {
-        let pool = &mut self.pools[event.pool];
-        for line in &event.lines {
-            (self.log)(line);
+        if event.generation != self.generation {
+            return;
         }
+        for line in &event.lines {
+            self.say(line);
+        }
+        let pool = &mut self.pools[event.pool];
         if let Some(offset) = event.offset {
             pool.handle_offset(event.server, event.check, offset);
         }
         if let Some(is_up) = event.verdict {
-            pool.handle_verdict(event.server, event.check, is_up);
+            pool.handle_verdict(event.server, event.check, is_up, &event.reason);
         }
     }
 
@@ -200,8 +269,16 @@ impl Director {
             Control::Drain { pool, server, until } => self.pools[pool].drain(server, until),
             Control::Ready { pool, server } => self.pools[pool].make_ready(server),
             Control::Weight { pool, server, weight } => self.pools[pool].set_weight(server, weight),
-            Control::Stop => {}
+            Control::Addresses(addresses) => self.handle_addresses(addresses),
+            // The loop's own.
+            Control::Reload(_) | Control::Stop(_) => {}
         }
+    }
+
+    /// A plane that cannot be asked now has no counters.
+    fn tell_status(&mut self, client: tokio::net::UnixStream) {
+        let table = self.plane.read().unwrap_or_default();
+        status::answer(client, status::document(&self.pools, &table));
     }
 
     /// Looks how many connections draining real servers have left.
@@ -238,13 +315,16 @@ impl Director {
     }
 
     fn act(&mut self) {
-        for pool in &mut self.pools {
-            while let Some(action) = pool.poll_action() {
-                match action {
-                    Action::Log(line) => (self.log)(&line),
-                    Action::Run(command) => program::start(command),
-                }
-            }
+        while let Some(action) = self.pools.iter_mut().find_map(Pool::poll_action) {
+            self.take(action);
+        }
+    }
+
+    fn take(&self, action: Action) {
+        match action {
+            Action::Log(line) => self.say(&line),
+            Action::Run(command) => program::start(command),
+            Action::Tell(told) => (self.listener)(News::Told(&told)),
         }
     }
 
@@ -267,7 +347,7 @@ impl Director {
                 }
             }
             if let Err(refusal) = self.plane.apply(&change) {
-                (self.log)(&format!("cannot {change}: {refusal}"));
+                self.say(&format!("cannot {change}: {refusal}"));
                 if matches!(change, Change::AddService(_)) {
                     self.refused.insert(key);
                 }
@@ -293,156 +373,10 @@ pub fn state_word(pool: &Pool, server: usize) -> &'static str {
     }
 }
 
-fn unsupported(check: &Check) -> Option<&'static str> {
-    match &check.kind {
-        CheckKind::Http { tls: true, .. } => Some("SSL_GET"),
-        CheckKind::Bfd { .. } => Some("BFD_CHECK"),
-        CheckKind::Tcp
-        | CheckKind::Http { tls: false, .. }
-        | CheckKind::Smtp { .. }
-        | CheckKind::Dns { .. }
-        | CheckKind::Misc { .. }
-        | CheckKind::Udp { .. }
-        | CheckKind::Ping
-        | CheckKind::File { .. } => None,
-    }
-}
-
-/// One check of one real server.
-struct Checker {
-    place: (usize, usize, usize),
-    name: String,
-    pool_name: String,
-    address: std::net::SocketAddr,
-    weight: i64,
-    is_alpha: bool,
-    check: Check,
-    model: Rc<Model>,
-}
-
-/// What one run of a check came to.
-#[derive(Debug, Default)]
-struct Found {
-    passed: bool,
-    /// The next URL is to be asked before this is a result.
-    is_part: bool,
-    offset: Option<i64>,
-    /// A line of its own for a failure.
-    line: Option<String>,
-    /// `exited with status 1`.
-    detail: Option<String>,
-}
-
-impl Checker {
-    async fn run(self, sender: mpsc::Sender<Event>) {
-        let random = f64::from(random_u32()) / f64::from(u32::MAX);
-        let mut machine = Machine::new(self.check.timing, self.is_alpha, Instant::now(), random);
-        let mut urls = probe::Urls::new(&self.check.kind);
-        let mut offset = 0;
-        while let Some(due) = machine.poll_timeout() {
-            tokio::time::sleep_until(due.into()).await;
-            machine.begin();
-            let mut found = self.look(&mut urls).await;
-            found.offset = found.offset.filter(|now| std::mem::replace(&mut offset, *now) != *now);
-            if found.is_part {
-                machine.handle_part(Instant::now());
-                continue;
-            }
-            urls.restart();
-            let verdict = machine.handle_result(Instant::now(), found.passed);
-            if let Some(event) = self.event(verdict, found)
-                && sender.send(event).await.is_err()
-            {
-                return;
-            }
-        }
-    }
-
-    async fn look(&self, urls: &mut probe::Urls) -> Found {
-        match &self.check.kind {
-            CheckKind::Misc { command, timeout, dynamic } => {
-                program::check(command, *timeout, *dynamic, self.weight).await
-            }
-            CheckKind::Ping => ping::check(self.address.ip(), self.check.timing.connect_timeout).await,
-            CheckKind::File { file, weight } => {
-                let file = &self.model.track_files[file.index()];
-                probe::file(&file.path, i64::from(weight.weight), weight.reverse)
-            }
-            CheckKind::Tcp
-            | CheckKind::Http { .. }
-            | CheckKind::Smtp { .. }
-            | CheckKind::Dns { .. }
-            | CheckKind::Udp { .. }
-            | CheckKind::Bfd { .. } => probe::check(self.address, &self.check, urls).await,
-        }
-    }
-
-    fn event(&self, verdict: Verdict, found: Found) -> Option<Event> {
-        let (pool, server, check) = self.place;
-        let mut lines = Vec::new();
-        let is_up = match verdict {
-            Verdict::Up => {
-                lines.extend(self.success_line());
-                Some(true)
-            }
-            Verdict::Down { retries } => {
-                lines.extend(found.line.clone());
-                lines.extend(self.failure_line(retries, &found));
-                Some(false)
-            }
-            Verdict::Retrying | Verdict::Same => None,
-        };
-        if is_up.is_none() && found.offset.is_none() {
-            return None;
-        }
-        Some(Event { pool, server, check, lines, verdict: is_up, offset: found.offset })
-    }
-
-    fn success_line(&self) -> Option<String> {
-        let name = &self.name;
-        match &self.check.kind {
-            CheckKind::Tcp => Some(format!("TCP connection to {name} success.")),
-            CheckKind::Http { .. } => Some(format!("Remote Web server {name} succeed on service.")),
-            CheckKind::Smtp { .. } => Some(format!("Remote SMTP server {name} succeed on service.")),
-            CheckKind::Ping => Some(format!("ICMP connection to {name} success.")),
-            CheckKind::Misc { command, .. } => {
-                let (pool, script) = (&self.pool_name, &command.words[0]);
-                Some(format!("Misc check for [{name} VS {pool}] by [{script}] succeeded."))
-            }
-            // keepalived says nothing of these.
-            CheckKind::Dns { .. }
-            | CheckKind::Udp { .. }
-            | CheckKind::File { .. }
-            | CheckKind::Bfd { .. } => None,
-        }
-    }
-
-    fn failure_line(&self, retries: u32, found: &Found) -> Option<String> {
-        let name = &self.name;
-        let word = match &self.check.kind {
-            CheckKind::Tcp => "TCP_CHECK",
-            CheckKind::Http { .. } => "HTTP_CHECK",
-            CheckKind::Smtp { .. } => "SMTP_CHECK",
-            CheckKind::Ping => "ICMP_CHECK",
-            CheckKind::Udp { .. } => "UDP_CHECK",
-            CheckKind::Misc { command, .. } => {
-                let (pool, script) = (&self.pool_name, &command.words[0]);
-                let after = match retries {
-                    0 => "with retry disabled".to_owned(),
-                    retries => format!("after {retries} retries"),
-                };
-                let detail = found.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                let line = format!("Misc check for [{name} VS {pool}] by [{script}] failed {after}{detail}.");
-                return Some(line);
-            }
-            CheckKind::Dns { .. } => "DNS_CHECK",
-            CheckKind::File { .. } | CheckKind::Bfd { .. } => return None,
-        };
-        Some(match retries {
-            0 => format!("{word} on service {name} failed."),
-            retries => format!("{word} on service {name} failed after {retries} retries."),
-        })
-    }
+/// The virtual servers of a configuration as they are at the start.
+fn pools(model: &Model) -> Vec<Pool> {
+    let groups = &model.virtual_server_groups;
+    model.virtual_servers.iter().map(|server| Pool::new(server.clone(), groups)).collect()
 }
 
 /// Whether a check runs over datagrams.

@@ -1,5 +1,6 @@
 //! Checks over sockets: connects as configured, carries an exchange out, closes.
 
+use super::secure::Secure;
 use super::{Found, is_datagram, random_u32};
 use crate::check::{DnsExchange, Exchange, HttpExchange, Next, SmtpExchange, UdpExchange};
 use keepalived_config::model::{Check, CheckKind, ConnectOptions, HttpUrl};
@@ -8,7 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 const READ_LENGTH: usize = 16 * 1024;
@@ -19,6 +20,10 @@ const NUMBER_MAX: u64 = 64;
 /// Which URL of a check is next, and their patterns.
 pub(super) struct Urls {
     next: usize,
+    /// The one that was asked last.
+    asked: usize,
+    /// A server that failed has passed one URL; now all of them are asked.
+    recovering: bool,
     patterns: Vec<Option<Regex>>,
 }
 
@@ -35,11 +40,32 @@ impl Urls {
             | CheckKind::File { .. }
             | CheckKind::Bfd { .. } => Vec::new(),
         };
-        Self { next: 0, patterns }
+        Self { next: 0, asked: 0, recovering: false, patterns }
     }
 
-    pub fn restart(&mut self) {
-        self.next = 0;
+    /// A check has ended. The URL that failed is the next one asked, as by keepalived.
+    pub fn restart(&mut self, passed: bool) {
+        self.recovering = false;
+        self.next = if passed { 0 } else { self.asked };
+    }
+
+    /// After the first success of a server that failed: true when its URLs are to be asked from the first one now.
+    pub fn begin_recovery(&mut self, kind: &CheckKind) -> bool {
+        let is_first = !std::mem::replace(&mut self.recovering, true);
+        let has_urls = matches!(kind, CheckKind::Http { urls, .. } if !urls.is_empty());
+        if is_first && has_urls {
+            self.next = 0;
+        }
+        is_first && has_urls
+    }
+
+    /// What keepalived says of each URL while a server recovers.
+    pub fn passed_lines(&self, kind: &CheckKind, server: &str) -> Vec<String> {
+        let CheckKind::Http { urls, .. } = kind else { return Vec::new() };
+        let Some(url) = urls.get(self.asked) else { return Vec::new() };
+        let said = [(!url.status.is_empty(), "HTTP status code"), (url.digest.is_some(), "MD5 digest")];
+        let said = said.iter().filter(|(is_said, _)| *is_said);
+        said.map(|(_, what)| format!("{what} success to {server} url({})", url.path)).collect()
     }
 }
 
@@ -58,14 +84,21 @@ fn pattern(url: &HttpUrl) -> Option<Regex> {
 }
 
 /// Runs one check; of HTTP one URL.
-pub(super) async fn check(server: SocketAddr, check: &Check, urls: &mut Urls) -> Found {
+pub(super) async fn check(
+    server: SocketAddr,
+    name: &str,
+    check: &Check,
+    urls: &mut Urls,
+    secure: Option<&Secure>,
+) -> Found {
     let at = target(server, check);
     let host = at.to_string();
     let mut exchange = match &check.kind {
         CheckKind::Http { urls: list, protocol, .. } => {
+            urls.asked = urls.next;
             let Some(url) = list.get(urls.next) else {
                 // No URL: being connected is all.
-                return carry_out(at, check, &mut Exchange::Tcp).await;
+                return carry_out(at, name, check, &mut Exchange::Tcp, secure).await;
             };
             let pattern = urls.patterns.get(urls.next).and_then(Option::as_ref);
             if url.regex.is_some() && pattern.is_none() {
@@ -73,7 +106,7 @@ pub(super) async fn check(server: SocketAddr, check: &Check, urls: &mut Urls) ->
             }
             Exchange::Http(Box::new(HttpExchange::new(url, *protocol, &host, pattern)))
         }
-        CheckKind::Smtp { helo_name, .. } => {
+        CheckKind::Smtp { helo_name } => {
             Exchange::Smtp(SmtpExchange::new(helo_name.as_deref().unwrap_or("smtpchecker.keepalived.org")))
         }
         CheckKind::Dns { question, name } => {
@@ -88,7 +121,7 @@ pub(super) async fn check(server: SocketAddr, check: &Check, urls: &mut Urls) ->
         | CheckKind::File { .. }
         | CheckKind::Bfd { .. } => Exchange::Tcp,
     };
-    let mut found = carry_out(at, check, &mut exchange).await;
+    let mut found = carry_out(at, name, check, &mut exchange, secure).await;
     if let CheckKind::Http { urls: list, .. } = &check.kind
         && found.passed
     {
@@ -106,21 +139,52 @@ fn target(server: SocketAddr, check: &Check) -> SocketAddr {
     SocketAddr::new(check.connect.address.unwrap_or(server.ip()), check.connect.port.unwrap_or(port))
 }
 
-async fn carry_out(at: SocketAddr, check: &Check, exchange: &mut Exchange<'_>) -> Found {
+async fn carry_out(
+    at: SocketAddr,
+    name: &str,
+    check: &Check,
+    exchange: &mut Exchange<'_>,
+    secure: Option<&Secure>,
+) -> Found {
     let timeout = check.timing.connect_timeout;
     let talk = async {
         if is_datagram(&check.kind) {
-            datagrams(at, &check.connect, exchange).await
-        } else {
-            stream(at, &check.connect, exchange).await
+            return datagrams(at, &check.connect, exchange).await;
+        }
+        let stream = connect(at, &check.connect).await?;
+        match secure {
+            Some(secure) => converse(secure.connect(stream).await?, exchange).await,
+            None => converse(stream, exchange).await,
         }
     };
     let next = match tokio::time::timeout(timeout, talk).await {
         Ok(Ok(next)) => next,
-        Ok(Err(error)) => return Found { line: socket_line(&check.kind, at, &error), ..Found::default() },
+        Ok(Err(error)) => {
+            let line = socket_line(&check.kind, at, &error);
+            let remark = line.clone().or_else(|| remark(&check.kind, name, "Connection failed"));
+            return Found { line, remark, ..Found::default() };
+        }
         Err(_) => exchange.timed_out(),
     };
-    Found { passed: next == Next::Passed, ..Found::default() }
+    let remark = match &next {
+        Next::Failed(Some(what)) => remark(&check.kind, name, what),
+        Next::Failed(None) => remark(&check.kind, name, "Timeout or closed connection with"),
+        Next::Passed | Next::Send(_) | Next::Wait => None,
+    };
+    Found { passed: next == Next::Passed, remark, ..Found::default() }
+}
+
+/// A failure in keepalived's words, for `log_all_failures`.
+fn remark(kind: &CheckKind, name: &str, what: &str) -> Option<String> {
+    match kind {
+        CheckKind::Http { .. } => Some(format!("{what} server {name}.")),
+        CheckKind::Tcp => Some(format!("TCP connection to {name} failed.")),
+        CheckKind::Smtp { .. } => Some(format!("SMTP_CHECK {what} server {name}")),
+        CheckKind::Dns { .. } => Some(format!("DNS_CHECK {what} server {name}")),
+        CheckKind::Udp { .. } => Some(format!("UDP_CHECK {what} server {name}")),
+        // They say it themselves.
+        CheckKind::Misc { .. } | CheckKind::Ping | CheckKind::File { .. } | CheckKind::Bfd { .. } => None,
+    }
 }
 
 /// What keepalived says of a connection that failed, where it says something.
@@ -146,19 +210,30 @@ fn socket_line(kind: &CheckKind, at: SocketAddr, error: &io::Error) -> Option<St
     }
 }
 
-async fn stream(at: SocketAddr, options: &ConnectOptions, exchange: &mut Exchange<'_>) -> io::Result<Next> {
+async fn connect(at: SocketAddr, options: &ConnectOptions) -> io::Result<TcpStream> {
     let socket = socket(at, Type::STREAM, Protocol::TCP, options)?;
-    let mut stream: TcpStream = TcpSocket::from_std_stream(socket.into()).connect(at).await?;
+    TcpSocket::from_std_stream(socket.into()).connect(at).await
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    exchange: &mut Exchange<'_>,
+) -> io::Result<Next> {
     let mut buffer = vec![0; READ_LENGTH];
     let mut next = exchange.connected();
     loop {
         match next {
             Next::Send(bytes) => {
                 stream.write_all(&bytes).await?;
+                stream.flush().await?;
                 next = Next::Wait;
             }
             Next::Wait => {
-                let length = stream.read(&mut buffer).await?;
+                let length = match stream.read(&mut buffer).await {
+                    // Servers that close without a word of TLS about it are many.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+                    other => other?,
+                };
                 next = if length == 0 { exchange.ended() } else { exchange.received(&buffer[..length]) };
             }
             Next::Passed | Next::Failed(_) => return Ok(next),

@@ -35,6 +35,11 @@ pub enum Request {
         instance: String,
         priority: Option<u8>,
     },
+    /// A supervisor tells how a proxy of the same program is: `frontend web`.
+    Proxy {
+        name: String,
+        is_up: bool,
+    },
     /// With what is wrong with it.
     Unknown(String),
 }
@@ -51,6 +56,9 @@ impl Request {
             ["handover", instance] => Self::HandOver { instance: (*instance).to_owned() },
             ["maintenance", instance, word @ ("on" | "off")] => {
                 Self::Maintenance { instance: (*instance).to_owned(), on: *word == "on" }
+            }
+            ["proxy", kind @ ("frontend" | "backend"), name, word @ ("up" | "down")] => {
+                Self::Proxy { name: format!("{kind} {name}"), is_up: *word == "up" }
             }
             ["priority", instance, "default"] => {
                 Self::Priority { instance: (*instance).to_owned(), priority: None }

@@ -46,6 +46,17 @@ pub enum Happening {
 }
 
 impl Happening {
+    /// Whether the instance is master behind it; `None`: its state is as before.
+    pub fn is_master(self) -> Option<bool> {
+        match self {
+            Self::Master => Some(true),
+            Self::Backup | Self::Fault | Self::Stop | Self::Deleted => Some(false),
+            Self::MasterHearsLower | Self::MasterPriority | Self::BackupPriority | Self::FaultPriority => {
+                None
+            }
+        }
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Master => "MASTER",

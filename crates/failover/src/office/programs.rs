@@ -47,6 +47,15 @@ impl<K> Default for Programs<K> {
 }
 
 impl<K: Clone> Programs<K> {
+    /// Starts a program that is of use only while we run, as the reader of a pipe: it ends when we do, even by SIGKILL.
+    /// Call it on a thread that lives as long as the process.
+    ///
+    /// # Errors
+    /// As [`Programs::start`].
+    pub fn start_tied(&mut self, key: K, command: &Wanted, more: &[&str], now: Instant) -> io::Result<()> {
+        self.start_as(key, command, more, None, true, now)
+    }
+
     /// Starts `command` with more words behind its own; `timeout` from now it is stopped with all its children.
     ///
     /// # Errors
@@ -57,6 +66,18 @@ impl<K: Clone> Programs<K> {
         command: &Wanted,
         more: &[&str],
         timeout: Option<Duration>,
+        now: Instant,
+    ) -> io::Result<()> {
+        self.start_as(key, command, more, timeout, false, now)
+    }
+
+    fn start_as(
+        &mut self,
+        key: K,
+        command: &Wanted,
+        more: &[&str],
+        timeout: Option<Duration>,
+        is_tied: bool,
         now: Instant,
     ) -> io::Result<()> {
         if self.running.len() >= PROGRAMS_MAX {
@@ -71,6 +92,9 @@ impl<K: Clone> Programs<K> {
         let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         if command.run_as.group != group || command.run_as.user != user {
             process.gid(command.run_as.group).uid(command.run_as.user);
+        }
+        if is_tied {
+            sys::process::tie_to_this_thread(&mut process, Signal::TERM);
         }
         let mut child = process.spawn()?;
         let opened = Pid::from_raw(child.id().cast_signed())

@@ -1,8 +1,8 @@
 //! `hawser doctor`: looks at the machine, says what is not as a load balancer needs it and why. Changes nothing unless told
 //! `--apply`, and then only sysctls.
 
-mod arguments;
-mod files;
+pub mod arguments;
+pub(crate) mod files;
 mod finding;
 mod firewall;
 mod kernel;
@@ -10,11 +10,11 @@ mod kernel;
 mod laboratory;
 mod limits;
 mod listeners;
-mod machine;
+pub(crate) mod machine;
 mod programs;
 mod real_server;
 mod role;
-mod sysctl;
+pub(crate) mod sysctl;
 
 use arguments::{Arguments, Task};
 use diag::{Report, Severity, Sources};

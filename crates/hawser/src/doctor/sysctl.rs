@@ -423,6 +423,11 @@ pub fn complaint(name: &str, value: &str, machine: &Machine) -> Option<Complaint
     (finding.verdict > Verdict::Info).then_some(Complaint { wanted: finding.wanted, reason: setting.reason })
 }
 
+/// What a setting is about, where it is a known one.
+pub fn meaning(name: &str) -> Option<&'static str> {
+    SETTINGS.iter().find(|setting| setting.name == name.replace('/', ".")).map(|setting| setting.reason)
+}
+
 /// See [`complaint`].
 pub struct Complaint {
     pub wanted: String,

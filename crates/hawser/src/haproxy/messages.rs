@@ -37,6 +37,13 @@ pub fn notice(text: &str) {
     print(Kind::Notice, text);
 }
 
+/// Forgets what was told: a reload tells its own.
+pub fn begin() {
+    if let Ok(mut told) = TOLD.lock() {
+        told.clear();
+    }
+}
+
 /// What was told so far: the runtime API's `show startup-logs`.
 pub fn so_far() -> String {
     TOLD.lock().map(|told| told.clone()).unwrap_or_default()

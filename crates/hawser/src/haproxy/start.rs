@@ -5,8 +5,8 @@ use super::arguments::Arguments;
 use super::configuration::{self, Loaded};
 use super::control::{self, FromMaster};
 use super::limits::Demand;
-use super::{daemon, inherited, messages, notify, old_processes, pidfile};
-use proxy::{BindOptions, Command};
+use super::{daemon, inherited, messages, notify, old_processes, pidfile, reload};
+use proxy::{BindOptions, Command, Reloading};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -151,11 +151,13 @@ fn serve(
     if !is_worker {
         notify::ready();
     }
+    let loader = reload::loader(arguments, loaded.model.global.chroot.is_some(), !is_worker);
+    let reloading = Reloading { commands: sender.clone(), loader };
     if let Err(error) = spawn_watcher(signals, channel, sender, Arc::clone(&ended_by)) {
         messages::alert(&format!("[haproxy.main()] cannot start a thread: {error}"));
         return ExitCode::FAILURE;
     }
-    let code = bound.run(commands);
+    let code = bound.run_with(commands, Some(reloading));
     if !is_worker {
         notify::stopping();
     }
@@ -197,7 +199,7 @@ fn write_pidfile(arguments: &Arguments, loaded: &Loaded) -> Result<(), ExitCode>
 }
 
 /// Sets the limits of files and memory; gives maxconn. `None`: complained, exit.
-fn apply_limits(arguments: &Arguments, loaded: &Loaded) -> Option<u32> {
+pub fn apply_limits(arguments: &Arguments, loaded: &Loaded) -> Option<u32> {
     let global = &loaded.model.global;
     let demand: Demand = loaded.demand();
     let (_, hard) = sys::process::file_limits();
@@ -315,7 +317,7 @@ fn watch(
             if matches!(signal, Signal::INT | Signal::TERM) {
                 ended_by.store(signal.as_raw(), Ordering::Release);
             }
-            wanted.extend(command_of(signal, is_worker));
+            wanted.extend(commands_of(signal, is_worker));
         }
         if from_master && let Some(open) = &channel {
             match control::receive_from_master(open) {
@@ -338,14 +340,15 @@ fn watch(
     }
 }
 
-fn command_of(signal: Signal, is_worker: bool) -> Option<Command> {
+fn commands_of(signal: Signal, is_worker: bool) -> Vec<Command> {
     match signal {
-        Signal::INT | Signal::TERM => Some(Command::HardStop),
-        Signal::USR1 => Some(Command::SoftStop),
-        Signal::TTOU => Some(Command::Pause),
-        Signal::TTIN => Some(Command::Resume),
+        Signal::INT | Signal::TERM => vec![Command::HardStop],
+        Signal::USR1 => vec![Command::SoftStop],
+        Signal::TTOU => vec![Command::Pause],
+        Signal::TTIN => vec![Command::Resume],
         // A terminal's hang-up reaches workers too; the master's reload is not theirs.
-        Signal::HUP if !is_worker => Some(Command::DumpStatus),
-        _ => None,
+        Signal::HUP if !is_worker => vec![Command::DumpStatus, Command::Reload(None)],
+        Signal::USR2 if !is_worker => vec![Command::Reload(None)],
+        _ => Vec::new(),
     }
 }

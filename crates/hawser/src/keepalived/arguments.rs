@@ -26,6 +26,15 @@ pub struct Arguments {
     pub log: Wanted,
     pub pid_file: PathBuf,
     pub vrrp_pid_file: PathBuf,
+    pub checkers_pid_file: PathBuf,
+    /// `-P`
+    pub vrrp: bool,
+    /// `-C`
+    pub checkers: bool,
+    /// `--all`
+    pub all: bool,
+    /// `-I`
+    pub keep_services: bool,
     pub dump: bool,
     pub keep_addresses: bool,
     pub dont_respawn: bool,
@@ -55,6 +64,11 @@ impl Default for Arguments {
             },
             pid_file: PathBuf::from("/run/keepalived.pid"),
             vrrp_pid_file: PathBuf::from("/run/vrrp.pid"),
+            checkers_pid_file: PathBuf::from("/run/checkers.pid"),
+            vrrp: false,
+            checkers: false,
+            all: false,
+            keep_services: false,
             dump: false,
             keep_addresses: false,
             dont_respawn: false,
@@ -123,15 +137,15 @@ const OPTIONS: &[Row] = &[
             Ok(())
         },
     ),
-    flag('P', "vrrp", "VRRP only", |_| {}),
-    Row {
-        short: Some('C'),
-        long: "check",
-        effect: Effect::Refused(None, "checkers are not in this build yet"),
-        help: "checkers only",
-    },
+    flag('P', "vrrp", "VRRP only", |arguments| arguments.vrrp = true),
+    flag('C', "check", "checkers only", |arguments| arguments.checkers = true),
     nothing(Some('B'), "no_bfd", None, "no BFD", "there is no BFD to leave out"),
-    nothing(None, "all", None, "start every process", "all parts run in one process"),
+    Row {
+        short: None,
+        long: "all",
+        effect: Effect::Flag(|arguments| arguments.all = true),
+        help: "start every process, even with nothing to do",
+    },
     flag('l', "log-console", "log to the console", |arguments| arguments.log.console = true),
     flag('D', "log-detail", "log in detail", |arguments| arguments.log.detail = true),
     value(
@@ -161,13 +175,7 @@ const OPTIONS: &[Row] = &[
     flag('V', "dont-release-vrrp", "leave addresses and routes at the end", |arguments| {
         arguments.keep_addresses = true;
     }),
-    nothing(
-        Some('I'),
-        "dont-release-ipvs",
-        None,
-        "leave IPVS at the end",
-        "there is no director in this build yet",
-    ),
+    flag('I', "dont-release-ipvs", "leave IPVS at the end", |arguments| arguments.keep_services = true),
     flag('R', "dont-respawn", "do not start a dead process again", |arguments| arguments.dont_respawn = true),
     flag('n', "dont-fork", "stay in the foreground", |arguments| arguments.foreground = true),
     flag('d', "dump-conf", "log the configuration at start", |arguments| arguments.dump = true),
@@ -185,13 +193,10 @@ const OPTIONS: &[Row] = &[
         effect: Effect::Refused(None, "digests are made by `curl URL | md5sum`"),
         help: "print the digest of a page",
     },
-    nothing(
-        Some('c'),
-        "checkers_pid",
-        Some("FILE"),
-        "pid file of the checkers",
-        "checkers have no process of their own",
-    ),
+    value('c', "checkers_pid", "FILE", "pid file of the checkers", |arguments, text| {
+        arguments.checkers_pid_file = text.into();
+        Ok(())
+    }),
     nothing(Some('a'), "address-monitoring", None, "log changes of addresses", "changes are logged by `-D`"),
     nothing(Some('b'), "bfd_pid", Some("FILE"), "pid file of BFD", "there is no BFD process"),
     nothing(Some('x'), "snmp", None, "SNMP", "there is no SNMP agent; metrics are served to Prometheus"),
@@ -441,6 +446,10 @@ mod tests {
         assert_eq!(arguments.pid_file, PathBuf::from("/y"));
         assert_eq!(arguments.vrrp_pid_file, PathBuf::from("/z"));
         assert_eq!(arguments.log.facility, 19);
+        assert!(arguments.vrrp && !arguments.checkers);
+        let Ok(Asked::Run(arguments)) = parsed("-CI -c/c --all") else { panic!("runs") };
+        assert!(arguments.checkers && arguments.keep_services && arguments.all && !arguments.vrrp);
+        assert_eq!(arguments.checkers_pid_file, PathBuf::from("/c"));
     }
 
     #[test]
@@ -462,9 +471,9 @@ mod tests {
 
     #[test]
     fn what_does_nothing_is_said_so() {
-        let Ok(Asked::Run(arguments)) = parsed("-x -c /p --snmp-agent-socket=/s") else { panic!("runs") };
+        let Ok(Asked::Run(arguments)) = parsed("-x -b /p --snmp-agent-socket=/s") else { panic!("runs") };
         assert_eq!(arguments.without_effect.len(), 3);
-        assert!(parsed("-C").is_err_and(|text| text.contains("not supported")));
+        assert!(parsed("-T").is_err_and(|text| text.contains("not supported")));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! keepalived's place: its command line over `keepalived-config` and `failover`.
 
-mod arguments;
+pub mod arguments;
 mod process;
 
 use arguments::{Arguments, Asked};
 use keepalived_config::{LoadOptions, Model, SystemHost};
-use process::Settings;
+use process::{Parts, Settings};
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
@@ -69,6 +69,13 @@ fn start(program: &OsStr, words: &[OsString], arguments: Arguments) -> ExitCode 
         log: arguments.log.clone(),
         pid_file: arguments.pid_file.clone(),
         vrrp_pid_file: arguments.vrrp_pid_file.clone(),
+        checkers_pid_file: arguments.checkers_pid_file.clone(),
+        parts: Parts {
+            vrrp: arguments.vrrp || !arguments.checkers,
+            checkers: arguments.checkers || !arguments.vrrp,
+            idle_ones: arguments.all,
+        },
+        keep_services: arguments.keep_services,
         dump: arguments.dump,
         keep_addresses: arguments.keep_addresses,
         dont_respawn: arguments.dont_respawn,

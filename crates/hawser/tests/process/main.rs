@@ -1,8 +1,14 @@
 //! The contract with shells, supervisors and test tools: the same scenario against HAProxy and against hawser.
 
+mod dashboard;
 mod demo;
 mod exit_codes;
+mod inspect;
 mod life;
 mod listeners;
 mod master;
 mod program;
+mod reload;
+mod storm;
+mod supervisor;
+mod threats;

@@ -6,7 +6,7 @@ use super::real_server::RealServerDraft;
 use crate::arguments::Arguments;
 use crate::command::{command_words, find_user};
 use crate::context::{Context, Outcome, fail};
-use crate::keywords::Status::Works;
+use crate::keywords::Status::{Old, Works};
 use crate::keywords::{Keyword, Listed, Status, block, line, list, read_block};
 use crate::language::{Node, Word};
 use crate::model::{ConnectOptions, DnsType, FileWeight, HttpProtocol, HttpUrl, RunAs};
@@ -38,7 +38,6 @@ pub(crate) enum KindDraft {
     },
     Smtp {
         helo_name: Option<String>,
-        hosts: Vec<ConnectOptions>,
     },
     Dns {
         question: DnsType,
@@ -66,7 +65,8 @@ pub(crate) enum KindDraft {
     },
 }
 
-const NO_BFD: Status = crate::track::BFD_STATUS;
+const NO_BFD: Status =
+    Status::Refused("BFD sessions are not run; TCP_CHECK or ICMP_CHECK can watch the server");
 /// Until the next try, for most checkers.
 const USUAL: TimingDefaults = TimingDefaults { retry: 1, delay_before_retry: Some(Duration::from_secs(1)) };
 
@@ -250,14 +250,14 @@ static SMTP: &[Keyword<SmtpDraft>] = &[
     ),
     block(
         "host",
-        Works,
+        Old("one SMTP_CHECK for each host"),
         |draft, arguments, context| {
             let mut connect = ConnectOptions::default();
             read_block(arguments.block(), || CONNECT.iter(), "host", &mut connect, context);
             draft.hosts.push(connect);
             Ok(())
         },
-        "old: one of several targets",
+        "one more target",
     ),
 ];
 
@@ -266,8 +266,18 @@ fn smtp(server: &mut RealServerDraft, arguments: Args<'_, '_>, context: &mut Con
     let (mut connect, mut timing) = (ConnectOptions::default(), TimingDraft::default());
     let draft = Common { own: &mut own, connect: &mut connect, timing: &mut timing };
     read(arguments.block(), SMTP, "SMTP_CHECK", true, draft, context);
-    let kind = KindDraft::Smtp { helo_name: own.helo_name, hosts: own.hosts };
-    server.checks.push(CheckDraft { span: arguments.node.span(), kind, connect, timing, defaults: USUAL });
+    // Each `host` is one more check beside the one of the server itself, as in keepalived.
+    for connect in std::iter::once(connect).chain(own.hosts) {
+        let kind = KindDraft::Smtp { helo_name: own.helo_name.clone() };
+        let timing = timing.clone();
+        server.checks.push(CheckDraft {
+            span: arguments.node.span(),
+            kind,
+            connect,
+            timing,
+            defaults: USUAL,
+        });
+    }
     Ok(())
 }
 

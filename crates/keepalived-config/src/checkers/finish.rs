@@ -82,6 +82,7 @@ fn virtual_server(
     }
     let sorry_server = sorry_server(&draft, family, forwarding, context);
     let real_servers = real_servers(&mut draft, family, forwarding, model, context);
+    let ha_suspend = draft.ha_suspend && !is_by_mark(&address, model, span, context);
     let (quorum, hysteresis) = quorum(&draft, &real_servers, context);
     let smtp = &model.global.smtp;
     Some(VirtualServer {
@@ -94,7 +95,7 @@ fn virtual_server(
         persistence_timeout: draft.persistence_timeout,
         persistence_granularity: draft.persistence_granularity,
         persistence_engine: draft.persistence_engine,
-        ha_suspend: draft.ha_suspend,
+        ha_suspend,
         alpha: draft.timing.alpha.unwrap_or(false),
         omega: draft.omega,
         quorum,
@@ -106,6 +107,19 @@ fn virtual_server(
         sorry_server,
         real_servers,
     })
+}
+
+/// Marks have no address that could be here or elsewhere.
+fn is_by_mark(address: &VirtualAddress, model: &Model, span: diag::Span, context: &mut Context<'_>) -> bool {
+    let is_by_mark = match address {
+        VirtualAddress::Socket(_) => false,
+        VirtualAddress::Mark { .. } => true,
+        VirtualAddress::Group(id) => !model.virtual_server_groups[id.index()].marks.is_empty(),
+    };
+    if is_by_mark {
+        context.adjust(span, "cannot use ha_suspend with firewall marks: it is cleared");
+    }
+    is_by_mark
 }
 
 fn virtual_address(
@@ -299,7 +313,7 @@ fn check_kind(
                 .collect();
             CheckKind::Http { tls, sni, sni_name, protocol, fast_recovery, urls }
         }
-        KindDraft::Smtp { helo_name, hosts } => CheckKind::Smtp { helo_name, hosts },
+        KindDraft::Smtp { helo_name } => CheckKind::Smtp { helo_name },
         KindDraft::Dns { question, name } => CheckKind::Dns { question, name },
         KindDraft::Misc { words, span, run_as, timeout, dynamic } => {
             let command = inspected(Command { words, run_as }, span, context)?;

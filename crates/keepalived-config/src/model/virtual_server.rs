@@ -202,10 +202,8 @@ pub enum CheckKind {
         fast_recovery: bool,
         urls: Vec<HttpUrl>,
     },
-    /// `hosts` is empty but for the old `host` blocks.
     Smtp {
         helo_name: Option<String>,
-        hosts: Vec<ConnectOptions>,
     },
     Dns {
         question: DnsType,

@@ -247,6 +247,19 @@ impl Caches {
         Caches(sections.iter().map(|section| Arc::new(Cache::new(section))).collect())
     }
 
+    /// The same, going on with those of `old` that are of the same name and form.
+    pub fn after(old: &Caches, before: &[model::Cache], sections: &[model::Cache]) -> Caches {
+        let known = |section: &model::Cache| {
+            let place = before.iter().position(|before| before == section)?;
+            old.0.get(place).map(Arc::clone)
+        };
+        Caches(
+            (sections.iter())
+                .map(|section| known(section).unwrap_or_else(|| Arc::new(Cache::new(section))))
+                .collect(),
+        )
+    }
+
     pub fn by_name(&self, name: &str) -> Option<&Arc<Cache>> {
         self.0.iter().find(|cache| *cache.name == *name)
     }

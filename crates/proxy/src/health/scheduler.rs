@@ -125,7 +125,12 @@ impl Scheduler {
         let now = Instant::now();
         for index in 0..count {
             let delay = first_delay(self.interval(index), index, count, max_spread);
-            self.schedule(index, now + delay);
+            let due = {
+                let task = &self.tasks[index];
+                task.probe.view(&task.server).due
+            };
+            // A check that was due before a reload keeps its time.
+            self.schedule(index, due.unwrap_or(now + delay).max(now));
         }
     }
 
@@ -169,7 +174,9 @@ impl Scheduler {
     }
 
     fn schedule(&mut self, index: usize, due: Instant) {
-        self.tasks[index].due = Some(due);
+        let task = &mut self.tasks[index];
+        task.due = Some(due);
+        task.probe.view(&task.server).due = Some(due);
         self.timers.push(Reverse((due, index)));
     }
 
@@ -213,6 +220,7 @@ impl Scheduler {
         {
             let mut view = task.probe.view(&task.server);
             view.running = true;
+            view.due = None;
             view.description.clear();
         }
         let request = task.probe.view(&task.server).target.request.clone();

@@ -4,6 +4,7 @@ use crate::state::{Admin, Running, ServerState};
 use crate::worker::Shared;
 use checks::{AdminCommand, AdminFlags, Cause, Change, Counts, Operational, Standing, Subject, Turn};
 use rules::ServerId;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -270,26 +271,35 @@ impl Shared {
 
     /// Closes the idle connections to a server: it lives elsewhere now.
     pub fn close_idle(&self, server: &ServerState) {
-        let slot = server.slot;
-        self.order_all(move |worker| worker.idle.borrow_mut().close_server(slot));
+        let live = Arc::clone(&server.live);
+        self.order_all(move |worker| {
+            let servers = &worker.state().servers;
+            if let Some((_, server)) = servers.iter().find(|(_, server)| Arc::ptr_eq(&server.live, &live)) {
+                worker.idle.borrow_mut().close_server(server.slot);
+            }
+        });
     }
 
     /// Ends all sessions at a server.
     pub fn shut_sessions(&self, id: ServerId) {
+        let live = Arc::clone(&self.state.server(id).live);
         self.order_all(move |worker| {
             for session in worker.sessions.borrow().iter() {
-                if session.server.get() == Some(id) {
+                let at = session.server.get().map(|id| worker.state().server(id));
+                if at.is_some_and(|server| Arc::ptr_eq(&server.live, &live)) {
                     session.kill();
                 }
             }
         });
     }
 
-    fn order_all(&self, order: impl Fn(&std::rc::Rc<crate::worker::Worker>) + Copy + Send + 'static) {
+    /// Orders it of every worker thread, for all configurations that it has connections of.
+    fn order_all(&self, order: impl Fn(&std::rc::Rc<crate::worker::Worker>) + Clone + Send + 'static) {
         let Some(orders) = self.health.orders.get() else { return };
         for sender in orders.iter() {
             // A worker too busy to take an order keeps what it has; that ends by its timeouts.
-            let _ = sender.try_send(Box::new(order));
+            let order = order.clone();
+            let _ = sender.try_send(Box::new(move |thread| thread.workers().iter().for_each(&order)));
         }
     }
 }

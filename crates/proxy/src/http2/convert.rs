@@ -18,6 +18,8 @@ pub enum ReadError {
     TooManyFields,
     /// A name longer than [`NAME_LEN_MAX`].
     LongName,
+    /// `CONNECT` that does not say whereto (RFC 9113 §8.5).
+    NoAuthority,
 }
 
 /// Why a head cannot go out over HTTP/2: a byte that a field or a URI may not have there.
@@ -36,6 +38,9 @@ pub fn read_request(request: &Parts, ends: bool, limits: &Limits, head: &mut Hea
     let protocol = request.extensions.get::<Protocol>();
     let uri = &request.uri;
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    if request.method == Method::CONNECT && authority.is_none() {
+        return Err(ReadError::NoAuthority);
+    }
     head.start_streamed_request(
         RequestLine {
             method: if protocol.is_some() { b"GET" } else { request.method.as_str().as_bytes() },

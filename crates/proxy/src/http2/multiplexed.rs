@@ -57,8 +57,8 @@ impl Multiplexed {
     ///
     /// # Errors
     /// The connection failed at once.
-    pub async fn start(opened: ServerConnection, tune: &Tune) -> Result<Rc<Multiplexed>, h2::Error> {
-        let ServerConnection { stream, server, local, peer, tls, name, .. } = opened;
+    pub async fn start(opened: Box<ServerConnection>, tune: &Tune) -> Result<Rc<Multiplexed>, h2::Error> {
+        let ServerConnection { stream, server, local, peer, tls, name, .. } = *opened;
         let secure = stream.is_secure();
         let link = Link::new(stream);
         let wire = Wire::new(Rc::clone(&link), Pending::new(), None);

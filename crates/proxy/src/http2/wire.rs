@@ -1,8 +1,8 @@
 //! The connection below all streams, as the `h2` crate wants it.
 
-use super::meter::{FrameMeter, Verdict};
+use super::meter::FrameMeter;
 use crate::net::Stream;
-use crate::net::buffers::Pending;
+use crate::net::buffers::{self, Pending};
 use h2::Reason;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -67,11 +67,7 @@ impl Wire {
 
     /// Whether the bytes may go on to the crate.
     fn judge(&mut self, bytes: &[u8]) -> bool {
-        let reason = match self.meter.as_mut().map(|meter| meter.take(bytes)) {
-            None | Some(Verdict::Fine) => return true,
-            Some(Verdict::Flood) => Reason::ENHANCE_YOUR_CALM,
-            Some(Verdict::WrongSize) => Reason::FRAME_SIZE_ERROR,
-        };
+        let Some(Err(reason)) = self.meter.as_mut().map(|meter| meter.take(bytes)) else { return true };
         self.link.refused.set(Some(reason));
         false
     }
@@ -90,9 +86,15 @@ impl AsyncRead for Wire {
         }
         let before = out.filled().len();
         if wire.ahead.is_empty() {
-            let room = out.initialize_unfilled();
-            match wire.link.stream.borrow_mut().poll_read(context, room) {
-                Poll::Ready(Ok(count)) => out.advance(count),
+            // Through the scratch buffer: the room in `out` is not initialised, and clearing all of it would cost more
+            // than copying what came.
+            let polled = buffers::with_scratch(|scratch| {
+                let most = out.remaining().min(scratch.len());
+                let polled = wire.link.stream.borrow_mut().poll_read(context, &mut scratch[..most]);
+                polled.map_ok(|count| out.put_slice(&scratch[..count]))
+            });
+            match polled {
+                Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }

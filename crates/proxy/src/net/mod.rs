@@ -1,6 +1,7 @@
 //! Sockets, buffers and timers of the workers. Knows nothing of HTTP.
 
 pub mod buffers;
+pub mod clock;
 mod connect;
 mod deadline;
 mod namespace;

@@ -272,6 +272,14 @@ impl Stream {
         }
     }
 
+    /// Ends a stream of HTTP/2 whose request is malformed (RFC 9113 §8.1.1); any other connection is reset.
+    pub fn reset_as_malformed(&mut self) {
+        match self {
+            Stream::Http2(stream) => stream.reset(h2::Reason::PROTOCOL_ERROR),
+            Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_) => self.reset_on_close(),
+        }
+    }
+
     /// Closes without a packet: TCP_REPAIR lets the kernel forget the connection. Needs `CAP_NET_ADMIN`; without it the
     /// packets that the close sends get a TTL of 1, so that no client further than the next router sees them.
     pub fn forget(&mut self) {

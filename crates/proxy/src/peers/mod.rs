@@ -12,15 +12,16 @@ mod link;
 mod report;
 mod section;
 
-use crate::handover::Handover;
+use crate::handover::{Handover, Place};
 use crate::listen::{self, ListenOptions};
 use crate::net::Namespaces;
 use crate::run::Stage;
-use crate::state::{State, Target};
+use crate::state::{Clock, Target};
 use crate::worker::{Listener, OpenListener, Shared};
 use haproxy_config::Model;
 use haproxy_config::model::{Address, Bind};
 use parking_lot::Mutex;
+use rules::log_format::Zone;
 use section::Section;
 use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
@@ -65,6 +66,44 @@ impl Access {
         self.questions.try_send(Question { section, with_dictionaries, answer }).ok()?;
         told.await.ok()
     }
+}
+
+/// What of the configuration they need. A reload inside the process leaves all of it as it is ([`differ`]), and no more
+/// than this of the old configuration stays for them.
+struct Surroundings {
+    model: Arc<Model>,
+    tables: Box<[Arc<rules::StickTable>]>,
+    clock: Arc<Clock>,
+    zone: Zone,
+}
+
+impl Surroundings {
+    fn of(shared: &Shared) -> Surroundings {
+        let state = &shared.state;
+        Surroundings {
+            model: Arc::clone(&state.model),
+            tables: state.tables.clone(),
+            clock: Arc::clone(&state.clock),
+            zone: shared.logs.zone.clone(),
+        }
+    }
+}
+
+/// Whether two configurations exchange different tables, or with others: the thread of the peers goes on as it began.
+pub fn differ(one: &Model, other: &Model) -> bool {
+    let sections = |model: &Model| -> Vec<String> {
+        let bind = |bind: &Bind| listen::display(&bind.address);
+        let section = |section: &haproxy_config::model::Peers| {
+            let binds: Vec<_> = section.binds.iter().map(bind).collect();
+            format!("{} {} {:?} {binds:?}", section.name, section.disabled, section.peers)
+        };
+        model.peers.iter().map(section).collect()
+    };
+    let shared = |model: &Model| -> Vec<String> {
+        let tables = model.tables.iter().filter(|table| table.config.peers.is_some());
+        tables.map(|table| format!("{} {:?}", table.name, table.config)).collect()
+    };
+    local_name(one) != local_name(other) || sections(one) != sections(other) || shared(one) != shared(other)
 }
 
 /// One section with its sockets open.
@@ -126,7 +165,7 @@ pub fn open(
             let options = ListenOptions { workers: 1, backlog: 64, ..ListenOptions::default() };
             match listen::open(bind, adopted, options, namespaces) {
                 Ok(sockets) => {
-                    sockets.iter().for_each(|socket| handover.keep(None, bind, socket));
+                    sockets.iter().for_each(|socket| handover.keep(Place::Peers(index), bind, socket));
                     listeners.extend(sockets);
                 }
                 Err(error) => complain(error),
@@ -147,7 +186,7 @@ pub fn open(
 /// Starts the thread of the peers, if there are any; it ends when `stage` says so and the successor has been taught.
 /// `replaces`: whether there may be a process that this one replaces.
 pub fn spawn(
-    shared: Arc<Shared>,
+    shared: &Shared,
     sections: Vec<OpenSection>,
     replaces: bool,
     stage: watch::Receiver<Stage>,
@@ -156,13 +195,14 @@ pub fn spawn(
         return None;
     }
     let asked = shared.peers.asked.lock().take()?;
+    let around = Surroundings::of(shared);
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a thread can have an epoll descriptor");
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, serve(shared, sections, replaces, asked, stage));
+        local.block_on(&runtime, serve(around, sections, replaces, asked, stage));
     };
     match std::thread::Builder::new().name("peers".to_owned()).spawn(run) {
         Ok(thread) => Some(thread),
@@ -174,7 +214,7 @@ pub fn spawn(
 }
 
 async fn serve(
-    shared: Arc<Shared>,
+    around: Surroundings,
     open: Vec<OpenSection>,
     replaces: bool,
     mut asked: mpsc::Receiver<Question>,
@@ -183,7 +223,7 @@ async fn serve(
     let mut sections = Vec::new();
     let mut accepting = Vec::new();
     for open in open {
-        let section = Rc::new(Section::new(&shared.state, &open, replaces));
+        let section = Rc::new(Section::new(&around, &open, replaces));
         section::start(&section, stage.clone());
         for listener in open.listeners {
             match listener.register() {
@@ -199,7 +239,7 @@ async fn serve(
     loop {
         tokio::select! {
             question = asked.recv() => if let Some(question) = question {
-                let text = report::report(&shared, &sections, &question);
+                let text = report::report(&around, &sections, &question);
                 // Who asked may have left.
                 let _ = question.answer.send(text);
             },
@@ -247,9 +287,9 @@ async fn accept(section: Rc<Section>, listener: Listener, stage: watch::Receiver
 }
 
 /// The tables that a section shares, with their names among peers: those of proxies by the proxy's, its own after a slash.
-fn tables(state: &State, section: &str) -> Vec<peers::SharedTable> {
+fn tables(around: &Surroundings, section: &str) -> Vec<peers::SharedTable> {
     let own = |name: &str| name.strip_prefix(section).filter(|rest| rest.starts_with('/')).map(str::to_owned);
-    let tables = state.model.tables.iter().zip(&state.tables);
+    let tables = around.model.tables.iter().zip(&around.tables);
     tables
         .filter(|(settings, _)| settings.config.peers.as_deref() == Some(section))
         .map(|(settings, table)| {

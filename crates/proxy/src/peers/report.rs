@@ -1,9 +1,8 @@
 //! `show peers`. Where HAProxy prints addresses of its memory ours has numbers that are unique.
 
-use super::Question;
 use super::section::{Peer, Section};
+use super::{Question, Surroundings};
 use crate::listen;
-use crate::worker::Shared;
 use peers::{Session, TableView};
 use rules::log_format::DateCache;
 use std::fmt::Write;
@@ -15,23 +14,23 @@ const LOCAL_DONE: u32 = 1;
 const REMOTE_DONE: u32 = 2;
 const TIMED_OUT: u32 = 0x80;
 
-pub fn report(shared: &Shared, sections: &[Rc<Section>], question: &Question) -> String {
+pub fn report(around: &Surroundings, sections: &[Rc<Section>], question: &Question) -> String {
     let mut out = String::new();
     let now = Instant::now();
-    for (index, settings) in shared.state.model.peers.iter().enumerate() {
+    for (index, settings) in around.model.peers.iter().enumerate() {
         if question.section.as_ref().is_some_and(|name| *name != settings.name) {
             continue;
         }
         let Some(section) = sections.iter().find(|section| section.name == settings.name) else { continue };
         // Writing to a `String` cannot fail.
-        let _ = write_section(&mut out, shared, index, section, question.with_dictionaries, now);
+        let _ = write_section(&mut out, around, index, section, question.with_dictionaries, now);
     }
     out
 }
 
 fn write_section(
     out: &mut String,
-    shared: &Shared,
+    around: &Surroundings,
     index: usize,
     section: &Section,
     with_dictionaries: bool,
@@ -47,7 +46,7 @@ fn write_section(
         Some(_) | None => "<PAST>".to_owned(),
     };
     let mut date = Vec::new();
-    DateCache::new(shared.logs.zone.clone()).put_local_ms(shared.state.clock.wall(now), &mut date);
+    DateCache::new(around.zone.clone()).put_local_ms(around.clock.wall(now), &mut date);
     // Without the milliseconds.
     let date = String::from_utf8_lossy(&date[..date.len().saturating_sub(4)]).into_owned();
     writeln!(
@@ -56,7 +55,7 @@ fn write_section(
         (index + 1) << 16,
         section.name
     )?;
-    let settings = &shared.state.model.peers[index];
+    let settings = &around.model.peers[index];
     // The latest line first, as HAProxy.
     for (place, peer) in section.peers.iter().enumerate().rev() {
         let address = settings.peers[place].address.as_ref();

@@ -1,10 +1,10 @@
 //! One section: its instances, who teaches this one, and the tasks that keep it connected.
 
 use super::link::{self, Ended};
-use super::{OpenSection, handshake};
+use super::{OpenSection, Surroundings, handshake};
 use crate::net::{ConnectOptions, Stream, connect};
 use crate::run::Stage;
-use crate::state::{State, Target};
+use crate::state::Target;
 use peers::{Greeting, Lesson, RECONNECT_AFTER, Resync, Session, SharedTable, Source, Status};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -75,9 +75,9 @@ pub struct Section {
 }
 
 impl Section {
-    pub fn new(state: &State, open: &OpenSection, replaces: bool) -> Section {
-        let settings = &state.model.peers[open.index];
-        let tables: Arc<[SharedTable]> = super::tables(state, &settings.name).into();
+    pub fn new(around: &Surroundings, open: &OpenSection, replaces: bool) -> Section {
+        let settings = &around.model.peers[open.index];
+        let tables: Arc<[SharedTable]> = super::tables(around, &settings.name).into();
         let noticed = Arc::new(Notify::new());
         for shared in tables.iter() {
             let noticed = Arc::clone(&noticed);
@@ -101,7 +101,7 @@ impl Section {
         Section {
             name: settings.name.clone(),
             local: open.local.clone(),
-            table_names: state
+            table_names: around
                 .model
                 .tables
                 .iter()

@@ -41,28 +41,43 @@ pub fn unresolved(model: &Model) -> Vec<String> {
     errors
 }
 
-/// Gives all servers of `state` their first address. Those that start without one wait in maintenance, told apart from an
-/// operator's.
-/// `last` is what a state file says of them.
-pub fn initialize(state: &State, last: &dyn Fn(ServerId) -> Option<IpAddr>) -> Vec<String> {
+/// Gives the servers of `state` their first address, but those that `settled` says have one. `last` is what a state file says
+/// of them. Returns those that start without one, for [`wait`].
+///
+/// # Errors
+/// The servers whose address cannot be found, one message each.
+pub fn initialize(
+    state: &State,
+    last: &dyn Fn(ServerId) -> Option<IpAddr>,
+    settled: &dyn Fn(ServerId) -> bool,
+) -> Result<Vec<ServerId>, Vec<String>> {
     let mut asked = Asked::default();
     let mut errors = Vec::new();
+    let mut later = Vec::new();
     for (proxy, server, name, index) in hosts(&state.model) {
         let Some(live) = state.backend(proxy.id).server(index) else { continue };
+        if settled(live.id) {
+            continue;
+        }
         match find(server, name, last(live.id), &mut asked) {
             Found::Address(ip) => {
                 let target = Target::Inet(SocketAddr::new(ip, port_of(server)));
                 state.backend(proxy.id).move_server(live, Some(target));
             }
-            Found::Later => {
-                state
-                    .backend(proxy.id)
-                    .change(live, |live| (live.admin().with(Admin::RESOLUTION_MAINT), Running::Stopped));
-            }
+            Found::Later => later.push(live.id),
             Found::Nowhere => errors.push(message(proxy, server, name)),
         }
     }
-    errors
+    if errors.is_empty() { Ok(later) } else { Err(errors) }
+}
+
+/// Servers without an address wait for one in maintenance, told apart from an operator's.
+pub fn wait(state: &State, servers: &[ServerId]) {
+    for id in servers {
+        let waiting =
+            |live: &crate::state::ServerState| (live.admin().with(Admin::RESOLUTION_MAINT), Running::Stopped);
+        state.backend(id.proxy).change(state.server(*id), waiting);
+    }
 }
 
 fn hosts(model: &Model) -> impl Iterator<Item = (&Proxy, &Server, &str, u32)> {

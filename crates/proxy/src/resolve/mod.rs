@@ -16,7 +16,7 @@ mod resolution;
 mod resolver;
 
 pub use ask::ask;
-pub use initial::{initialize, unresolved};
+pub use initial::{initialize, unresolved, wait};
 pub use nameserver::Counters;
 pub use resolver::run;
 

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::flow::Flow;
+use crate::net::clock;
 use haproxy_config::model::Proxy;
 use rules::ProxyId;
 use std::task::{Context, Poll};
@@ -66,7 +67,7 @@ impl Activity {
     /// Bytes moved in the last poll of a flow. A side that is waited for to send has been active only if it sent, where
     /// streams are independent.
     pub fn moved(&mut self, client: &Client, up: &Flow, down: &Flow) {
-        let now = Instant::now();
+        let now = clock::now();
         let waits_for = |flow: &Flow| !flow.is_read() && !flow.blocked_on_destination;
         if !self.independent_client || up.progressed || !waits_for(up) {
             self.client = now;

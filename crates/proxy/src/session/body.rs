@@ -3,10 +3,11 @@
 
 use super::client::{Client, Filled};
 use super::transaction::Transaction;
+use crate::net::clock;
 use http::{ChunkDecoder, Framing, Step};
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Waits for the whole body, for `at_least` bytes of it, for a full buffer, or for the end of `time`. A status when the
 /// request is lost: 408 after the time only if nothing at all could be judged is HAProxy's choice too.
@@ -27,7 +28,7 @@ pub async fn wait(
         super::reply::send_continue(client).await;
         transaction.request.remove(b"expect");
     }
-    client.expect_within(Some(time), Instant::now());
+    client.expect_within(Some(time), clock::now());
     let filled = poll_fn(|context| {
         loop {
             if is_enough(framing, client.input.bytes(), at_least) || client.input.len() >= room {

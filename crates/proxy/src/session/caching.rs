@@ -6,11 +6,11 @@ use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
 use super::{compress, statistics};
 use crate::cache::{CacheRequest, Fill, Object, policy};
+use crate::net::clock;
 use haproxy_config::model::Proxy;
 use http::{FieldKind, Limits, Method, Parsed};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// How logs name who answers.
 const APPLET: &str = "<CACHE>";
@@ -20,7 +20,7 @@ const HEAD_MAX: usize = 1 << 20;
 const FIELDS_MAX: usize = 1000;
 
 fn now(client: &Client) -> u64 {
-    client.worker.state().clock.wall(Instant::now()).0.as_secs()
+    client.worker.state().clock.wall(clock::now()).0.as_secs()
 }
 
 /// `cache-use`: what is kept for this request. Remembers the request's key for `cache-store` too.

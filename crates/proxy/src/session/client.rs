@@ -8,13 +8,14 @@ use crate::net::buffers::{self, Pending};
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
 use crate::state::counters::{Counter, ListenerCounters};
+use crate::thread::Seat;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use haproxy_config::model::{Mode, Protocol};
 use rules::ConnectionError;
 use rules::stick_table::Tracked;
 use rules::tls::TlsFacts;
-use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
+use rules::{Direction, LogFormat, Peer, ProxyHeader, ProxyId, Scope, VariableSet, WallTime};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -54,8 +55,8 @@ pub struct Client {
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
     pub trackers: Option<Box<Trackers>>,
-    /// The addresses are those of a PROXY protocol header.
-    pub proxy_header: bool,
+    /// The addresses are those of this header of the PROXY protocol.
+    pub proxy_header: Option<Arc<ProxyHeader>>,
     /// What is known of its TLS; also of one that failed.
     pub tls: Option<Arc<TlsFacts>>,
     /// Why it failed before it became a session.
@@ -93,7 +94,7 @@ impl Client {
             accept_wall: self.accept_wall,
             handshake_done: self.handshake_done,
             request_index: self.requests,
-            proxy_header: self.proxy_header,
+            proxy_header: self.proxy_header.clone(),
             tls: self.tls.clone(),
             error: self.error,
         }
@@ -234,6 +235,22 @@ impl Client {
         if self.closed { Left::Closed } else { Left::No }
     }
 
+    /// Goes on under the configuration in force, where it still has this frontend and line. False: there is nothing to go on
+    /// under.
+    pub fn follow(&mut self) -> bool {
+        let Some(seat) = self.worker.successor(self.frontend, self.listener) else { return false };
+        let Seat { worker, frontend, index } = seat;
+        self.worker.sessions.borrow_mut().remove(&self.control);
+        self.control = self.control.moved(frontend);
+        worker.sessions.borrow_mut().insert(&self.control);
+        self.deadline.control(Rc::clone(&self.control));
+        // Its server may be another one now; the next request opens what it needs.
+        self.private = None;
+        self.multiplexed = None;
+        (self.worker, self.frontend, self.listener) = (worker, frontend, index);
+        true
+    }
+
     /// The deadline `timeout` from now, none when it is unlimited.
     pub fn expect_within(&mut self, timeout: Option<Duration>, now: Instant) {
         self.deadline.set(timeout.map(|timeout| now + timeout));
@@ -242,14 +259,14 @@ impl Client {
 
 /// Serves one accepted connection to its end.
 pub async fn serve(mut client: Client) {
-    let worker = Rc::clone(&client.worker);
-    let frontend = client.frontend;
     if handshake::handshake(&mut client).await {
         super::tracking::count_on_connection(&mut client, &super::tracking::SESSION);
-        let settings = worker.plan().settings(frontend);
-        match settings.mode {
+        let (mode, agreed) = {
+            let settings = client.worker.plan().settings(client.frontend);
+            (settings.mode, settings.binds[client.listener as usize].protocol)
+        };
+        match mode {
             Mode::Http => {
-                let agreed = settings.binds[client.listener as usize].protocol;
                 let http2 = agreed == Protocol::Http2 || client.stream.alpn() == Some(b"h2");
                 if http2 || http1::serve(&mut client).await == http1::Served::Http2 {
                     // Boxed so that other connections' futures stay small.

@@ -4,11 +4,12 @@ use super::client::{Client, Filled};
 use super::rules::{self as ruleset, Ended};
 use super::tracking::Holder;
 use super::transaction::Transaction;
+use crate::net::clock;
 use haproxy_config::model::Proxy;
 use rules::{Direction, StreamAction, TcpAction, TcpRule, Verdict};
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How the rules of a section ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
     let tune = &worker.plan().model.global.tune;
     let delay = settings.tcp_request_inspect_delay.unwrap_or(Duration::ZERO);
     let http = transaction.request.is_request() && !transaction.request.method().is_empty();
-    client.expect_within(Some(delay), Instant::now());
+    client.expect_within(Some(delay), clock::now());
     let mut is_final = http || delay.is_zero();
     let reads_http = !http
         && settings

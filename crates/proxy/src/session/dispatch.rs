@@ -8,6 +8,7 @@ use super::reply;
 use super::secure_server;
 use super::tcp;
 use super::transaction::Transaction;
+use crate::net::clock;
 use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
@@ -231,7 +232,7 @@ fn retry_decision(
 /// Waits before the same server is tried again.
 async fn turn_around(client: &mut Client, settings: &model::Proxy) -> Result<(), Abort> {
     let delay = settings.timeouts.connect.map_or(TURN_AROUND, |connect| connect.min(TURN_AROUND));
-    client.expect_within(Some(delay), Instant::now());
+    client.expect_within(Some(delay), clock::now());
     let abort = settings.options.abortonclose;
     poll_fn(|context| {
         if client.deadline.poll(context).is_ready() {
@@ -272,7 +273,7 @@ async fn assign(
         shared: Arc::clone(&worker.shared),
         server: Arc::clone(server),
     };
-    let started = Instant::now();
+    let started = clock::now();
     let mut wanted = wanted;
     loop {
         let queue_at = match wanted.and_then(|index| live.server(index)) {
@@ -330,7 +331,7 @@ async fn wait_in_queue(
     settings: &model::Proxy,
     server: Option<&Arc<ServerState>>,
 ) -> Result<Grant, Abort> {
-    let now = Instant::now();
+    let now = clock::now();
     let due = client.worker.millis(now) as i64;
     let waiting = server.map_or(&live.queued, |server| &server.queued);
     waiting.increment();
@@ -366,7 +367,7 @@ async fn wait_in_queue(
         live.release(server);
     }
     waiting.decrement();
-    transaction.facts.times.queue_done = Some(Instant::now());
+    transaction.facts.times.queue_done = Some(clock::now());
     result
 }
 
@@ -376,7 +377,7 @@ async fn connection(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
-) -> Result<ServerConnection, Failure> {
+) -> Result<Box<ServerConnection>, Failure> {
     let speech = multiplex::speech(transaction, server, settings);
     match speech {
         Speech::Http1 => {}
@@ -395,7 +396,7 @@ async fn connection(
         && poll_fn(|context| Poll::Ready(private.stream.is_quiet(context))).await
     {
         reused(client, transaction, server);
-        return Ok(*private);
+        return Ok(private);
     }
     if may_share(client, server, settings)
         && let Some(connection) = IdlePool::take(&worker.idle, server, name.as_deref()).await
@@ -403,7 +404,8 @@ async fn connection(
         reused(client, transaction, server);
         return Ok(connection);
     }
-    let opened = open(client, transaction, server, settings, name, speech).await?;
+    // Boxed: rare beside reuse, and large with its TLS.
+    let opened = Box::pin(open(client, transaction, server, settings, name, speech)).await?;
     if speech == Speech::Either && opened.stream.alpn() == Some(b"h2") {
         return multiplex::over(client, transaction, settings, opened).await;
     }
@@ -468,7 +470,7 @@ pub async fn open(
     settings: &model::Proxy,
     name: Option<Box<str>>,
     speech: Speech,
-) -> Result<ServerConnection, Failure> {
+) -> Result<Box<ServerConnection>, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
     worker.backend_counters(settings.id).connects.add(1);
     worker.server_counters(server.slot).connects.add(1);
@@ -493,7 +495,7 @@ pub async fn open(
         socks4: server.settings.socks4,
         namespace: server.settings.namespace.as_deref().map(|name| (&worker.shared.namespaces, name)),
     };
-    let now = Instant::now();
+    let now = clock::now();
     client.expect_within(worker.plan().proxy(settings.id).timeouts.connect, now);
     let abort = settings.options.abortonclose;
     let mut connecting = pin!(connect(&target, options));
@@ -528,7 +530,7 @@ pub async fn open(
         (stream, facts) = (secured.0, Some(Arc::new(secured.1)));
     }
     worker.shared.observe(server, checks::Observation::L4Ok);
-    transaction.facts.times.connected = Some(Instant::now());
+    transaction.facts.times.connected = Some(clock::now());
     let peer = match &target {
         Target::Inet(address) => Some(Peer::Inet(*address)),
         Target::Unix(_) | Target::Abstract(_) => Some(Peer::Unix),

@@ -15,6 +15,7 @@ use super::transaction::Transaction;
 use super::tunnel::{self, HalfClosed};
 use crate::http2::{HeadError, SendError};
 use crate::net::buffers;
+use crate::net::clock;
 use crate::state::errors::{Capture, Way};
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
@@ -22,7 +23,6 @@ use http::{Framing, ParseError, Parsed, Version};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
-use std::time::Instant;
 
 /// Bytes read at once while a head is expected: small responses fit, of bulk ones little has to be copied.
 const HEAD_READ: usize = 16 * 1024;
@@ -86,7 +86,7 @@ pub enum Failure {
 pub async fn exchange(
     client: &mut Client,
     transaction: &mut Transaction,
-    mut connection: ServerConnection,
+    mut connection: Box<ServerConnection>,
     assigned: &Assigned,
 ) -> Result<After, Failure> {
     let worker = std::rc::Rc::clone(&client.worker);
@@ -175,7 +175,7 @@ pub async fn exchange(
             settings.options.abortonclose,
         )
         .await;
-        let now = Instant::now();
+        let now = clock::now();
         activity.server = now;
         transaction.facts.bytes_in += std::mem::take(&mut up.data);
         if let Err(failed) = waited {
@@ -355,16 +355,16 @@ pub fn connection_mode(frontend: &model::Proxy, backend: &model::Proxy) -> HttpC
 }
 
 /// Gives the connection to the thread's pool, or keeps it for this client alone.
-fn keep(client: &mut Client, connection: ServerConnection, settings: &model::Proxy) {
+fn keep(client: &mut Client, connection: Box<ServerConnection>, settings: &model::Proxy) {
     if connection.is_private || settings.http_reuse == HttpReuse::Never || !is_shareable(&connection.server) {
-        client.private = Some(Box::new(connection));
+        client.private = Some(connection);
         return;
     }
     let worker = &client.worker;
     if !worker.has_room_for_idle() {
         return;
     }
-    worker.idle.borrow_mut().put(connection, Instant::now());
+    worker.idle.borrow_mut().put(connection, clock::now());
 }
 
 /// What of the body came with the head goes out with it.
@@ -445,7 +445,7 @@ fn keep_junk(client: &Client, connection: &ServerConnection, error: ParseError) 
     let state = client.worker.state();
     state.captures.keep(Capture {
         way: Way::Response,
-        when: state.clock.wall(Instant::now()),
+        when: state.clock.wall(clock::now()),
         frontend: client.frontend,
         server: Some(connection.server.id),
         src: client.src,
@@ -476,7 +476,7 @@ async fn response_head(
                 Poll::Pending => {}
             }
             if up.progressed {
-                let now = Instant::now();
+                let now = clock::now();
                 activity.client = now;
                 activity.server = now;
             }

@@ -5,6 +5,7 @@ use super::client::{Client, Filled};
 use super::transaction::Transaction;
 use super::{dispatch, log, reply, route, tracking};
 use crate::net::buffers;
+use crate::net::clock;
 use crate::registry::Phase;
 use crate::state::errors::{Capture, Way};
 use haproxy_config::model::Protocol;
@@ -12,7 +13,6 @@ use http::{ParseError, Parsed};
 use rules::WallTime;
 use std::future::poll_fn;
 use std::task::Poll;
-use std::time::Instant;
 
 /// Bytes read at once while a head is expected.
 const HEAD_READ: usize = 16 * 1024;
@@ -40,6 +40,8 @@ enum Next {
     /// The connection is over.
     Over,
     Http2,
+    /// Another configuration is in force: the request belongs to it.
+    Elsewhere,
 }
 
 /// Serves requests until the connection ends.
@@ -49,6 +51,9 @@ pub async fn serve(client: &mut Client) -> Served {
             Next::Request(transaction) => transaction,
             Next::Over => return Served::Over,
             Next::Http2 => return Served::Http2,
+            Next::Elsewhere if client.follow() => continue,
+            // Its frontend is gone.
+            Next::Elsewhere => return Served::Over,
         };
         // Boxed so that an idle connection's future stays small.
         let after = Box::pin(run(client, &mut transaction)).await;
@@ -82,6 +87,7 @@ enum NoRequest {
     Failed,
     TimedOut,
     Malformed(ParseError),
+    Elsewhere,
 }
 
 /// Waits for the head of the next request. When the connection is over, whatever had to be said to the client or the log
@@ -90,11 +96,14 @@ async fn next_request(client: &mut Client) -> Next {
     let worker = std::rc::Rc::clone(&client.worker);
     let plan = worker.plan().proxy(client.frontend);
     let first = client.requests == 0;
-    let started_waiting = Instant::now();
+    let started_waiting = clock::now();
     let wait = if first { plan.timeouts.http_request } else { plan.timeouts.http_keep_alive };
     client.expect_within(wait, started_waiting);
     let mut transaction: Option<Box<Transaction>> = None;
     let result = poll_fn(|context| {
+        if worker.is_retired() && transaction.is_none() {
+            return Poll::Ready(Err(NoRequest::Elsewhere));
+        }
         loop {
             if !client.input.is_empty() || transaction.is_some() {
                 let begun = transaction.get_or_insert_with(|| begin(client));
@@ -102,7 +111,7 @@ async fn next_request(client: &mut Client) -> Next {
                     Ok(Parsed::Complete { consumed }) => {
                         client.input.consume(consumed);
                         // It came in pieces, so its end is later than its beginning.
-                        begun.facts.times.request_done = Some(Instant::now());
+                        begun.facts.times.request_done = Some(clock::now());
                         return Poll::Ready(Ok(()));
                     }
                     Ok(Parsed::Partial) if client.closed => return Poll::Ready(Err(NoRequest::Closed)),
@@ -170,6 +179,7 @@ async fn next_request(client: &mut Client) -> Next {
             transaction.into_iter().for_each(Transaction::give);
             Next::Http2
         }
+        Err(NoRequest::Elsewhere) => Next::Elsewhere,
         Err(reason) => {
             no_request(client, transaction, reason).await;
             Next::Over
@@ -188,7 +198,7 @@ fn speaks_http2(client: &Client) -> bool {
 pub(super) fn begin(client: &mut Client) -> Box<Transaction> {
     client.control.begin_request();
     let mut transaction = client.begin();
-    let now = Instant::now();
+    let now = clock::now();
     let times = &mut transaction.facts.times;
     times.request_start = Some(now);
     times.request_start_wall = client.worker.state().clock.wall(now);
@@ -243,7 +253,8 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
         match reason {
             NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut if silent => return,
             NoRequest::Closed | NoRequest::Failed if settings.options.dontlognull => return,
-            NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut | NoRequest::Malformed(_) => {}
+            NoRequest::Closed | NoRequest::Failed | NoRequest::TimedOut => {}
+            NoRequest::Malformed(_) | NoRequest::Elsewhere => {}
         }
     }
     let mut transaction = transaction.unwrap_or_else(|| {
@@ -252,7 +263,7 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             if client.requests == 0 { client.accept_wall } else { WallTime::default() };
         empty
     });
-    let now_ms = worker.millis(Instant::now());
+    let now_ms = worker.millis(clock::now());
     session_begins(client, now_ms);
     let counters = worker.frontend_counters(client.frontend);
     counters.requests.add(u64::from(started));
@@ -265,14 +276,14 @@ async fn no_request(client: &mut Client, transaction: Option<Box<Transaction>>, 
             facts.termination.cause = b'C';
             400
         }
-        NoRequest::TimedOut => {
+        NoRequest::TimedOut | NoRequest::Elsewhere => {
             facts.termination.cause = b'c';
             408
         }
         NoRequest::Malformed(error) => {
             worker.state().captures.keep(Capture {
                 way: Way::Request,
-                when: worker.state().clock.wall(Instant::now()),
+                when: worker.state().clock.wall(clock::now()),
                 frontend: client.frontend,
                 server: None,
                 src: client.src,
@@ -310,7 +321,7 @@ async fn linger(client: &mut Client) {
     let limit = std::time::Duration::from_secs(1);
     let timeout =
         plan.timeouts.client_fin.or(plan.timeouts.client).map_or(limit, |timeout| timeout.min(limit));
-    client.expect_within(Some(timeout), Instant::now());
+    client.expect_within(Some(timeout), clock::now());
     let mut left = DRAIN_MAX;
     while left > 0 {
         let filled = poll_fn(|context| client.poll_fill(context, HEAD_READ)).await;

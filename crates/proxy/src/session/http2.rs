@@ -10,8 +10,10 @@ use crate::http2::{
     FrameMeter, Http2Stream, Link, Multiplexed, ReadError, Wire, read_request, server_builder,
 };
 use crate::net::buffers::Pending;
+use crate::net::clock;
 use crate::net::{Deadline, Stream};
 use crate::registry::{Control, Phase};
+use crate::thread::Seat;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http_types::Request;
 use rules::tls::TlsFacts;
-use rules::{Peer, ProxyId, VariableSet, WallTime};
+use rules::{Peer, ProxyHeader, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -38,16 +40,16 @@ const LEFTOVER_FACTOR: u32 = 2;
 
 /// What the streams of a connection have in common.
 pub struct Session {
-    worker: Rc<Worker>,
+    /// Where new streams belong; a reload moves it.
+    seat: RefCell<Seat>,
+    control: RefCell<Rc<Control>>,
     link: Rc<Link>,
-    frontend: ProxyId,
-    listener: u32,
     src: Option<Peer>,
     dst: Option<Peer>,
     accept: Instant,
     accept_wall: WallTime,
     handshake_done: Option<Instant>,
-    proxy_header: bool,
+    proxy_header: Option<Arc<ProxyHeader>>,
     tls: Option<Arc<TlsFacts>>,
     variables: Rc<VariableSet>,
     trackers: Option<Box<Trackers>>,
@@ -56,7 +58,7 @@ pub struct Session {
     #[allow(clippy::vec_box)]
     private: RefCell<Vec<Box<ServerConnection>>>,
     /// The same over HTTP/2.
-    multiplexed: Rc<RefCell<Vec<Rc<Multiplexed>>>>,
+    multiplexed: RefCell<Rc<RefCell<Vec<Rc<Multiplexed>>>>>,
     /// A server authenticates the connection and not the request: all streams go to it.
     prefers_last_server: Cell<bool>,
     /// Streams whose transactions run.
@@ -100,10 +102,9 @@ pub async fn serve(client: Client) {
     } = client;
     let link = Link::new(stream);
     let session = Rc::new(Session {
-        worker: Rc::clone(&worker),
+        seat: RefCell::new(Seat { worker, frontend, index: listener }),
+        control: RefCell::new(control),
         link: Rc::clone(&link),
-        frontend,
-        listener,
         src,
         dst,
         accept,
@@ -114,7 +115,7 @@ pub async fn serve(client: Client) {
         variables: variables.unwrap_or_default(),
         trackers,
         private: RefCell::new(private.into_iter().collect()),
-        multiplexed: multiplexed.unwrap_or_default(),
+        multiplexed: RefCell::new(multiplexed.unwrap_or_default()),
         prefers_last_server: Cell::new(prefers_last_server),
         active: Cell::new(0),
         requests: Cell::new(requests),
@@ -125,12 +126,16 @@ pub async fn serve(client: Client) {
     });
     let wire = Wire::new(link, input, Some(FrameMeter::new(accept)));
     session.arm(&mut deadline);
-    if let Some(connection) = handshake(&worker, wire, &mut deadline).await {
-        streams(&session, connection, deadline, &control).await;
+    let worker = session.worker();
+    let connection = handshake(&worker, wire, &mut deadline).await;
+    drop(worker);
+    if let Some(connection) = connection {
+        streams(&session, connection, deadline).await;
     }
+    let Seat { worker, frontend, index } = session.seat.borrow().clone();
+    worker.sessions.borrow_mut().remove(&session.control.borrow());
     drop(session);
-    worker.sessions.borrow_mut().remove(&control);
-    worker.connection_ended(frontend, listener);
+    worker.connection_ended(frontend, index);
 }
 
 /// Exchanges the first SETTINGS.
@@ -146,40 +151,41 @@ async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Opti
 }
 
 /// What the connection's task has to do next.
-// Never kept: it is made and taken apart in one step.
-#[allow(clippy::large_enum_variant)]
 enum Event {
-    Stream(Request<RecvStream>, SendResponse<Bytes>),
     /// The connection is over.
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
     /// The client sent what it must not.
     Refused,
-    /// A stream has ended, or the process is to stop.
+    /// A stream has begun or ended, the process is to stop, or another configuration is in force.
     Look,
 }
 
 /// Accepts streams until the connection ends.
-async fn streams(
-    session: &Rc<Session>,
-    mut connection: Connection<Wire, Bytes>,
-    mut deadline: Deadline,
-    control: &Control,
-) {
-    let worker = &session.worker;
-    let tune = &worker.plan().model.global.tune;
-    let streams_max = tune.http2_frontend.over(tune.http2).max_concurrent_streams;
-    let mut left = tune.http2_total_streams_max;
+async fn streams(session: &Rc<Session>, mut connection: Connection<Wire, Bytes>, mut deadline: Deadline) {
+    let (streams_max, mut left) = {
+        let worker = session.worker();
+        let tune = &worker.plan().model.global.tune;
+        (tune.http2_frontend.over(tune.http2).max_concurrent_streams, tune.http2_total_streams_max)
+    };
     let mut leaving = false;
     loop {
-        control.phase.set(if session.active.get() == 0 { Phase::Idle } else { Phase::Data });
+        let phase = if session.active.get() == 0 { Phase::Idle } else { Phase::Data };
+        session.control.borrow().phase.set(phase);
         session.arm(&mut deadline);
         let was_active = session.active.get();
         let event = poll_fn(|context| {
             session.attach(context.waker());
+            if !leaving && session.is_retired() {
+                return Poll::Ready(Event::Look);
+            }
             let event = match connection.poll_accept(context) {
-                Poll::Ready(Some(Ok((request, respond)))) => Event::Stream(request, respond),
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    left = left.map(|left| left.saturating_sub(1));
+                    accepted(session, request, respond, streams_max);
+                    Event::Look
+                }
                 Poll::Ready(Some(Err(_)) | None) => Event::Ended,
                 Poll::Pending if session.link.is_hung_up() => Event::Ended,
                 Poll::Pending if session.link.refusal().is_some() => Event::Refused,
@@ -190,10 +196,6 @@ async fn streams(
         })
         .await;
         match event {
-            Event::Stream(request, respond) => {
-                left = left.map(|left| left.saturating_sub(1));
-                accepted(session, request, respond, streams_max);
-            }
             Event::Ended => return,
             Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
             Event::Refused => {
@@ -202,7 +204,8 @@ async fn streams(
             }
             Event::Look => {}
         }
-        if !leaving && (worker.state().is_stopping() || left == Some(0)) {
+        let gone = !leaving && session.is_retired() && !session.follow(&mut deadline);
+        if !leaving && (gone || session.is_stopping() || left == Some(0)) {
             leaving = true;
             connection.graceful_shutdown();
         }
@@ -214,7 +217,7 @@ async fn goodbye(mut connection: Connection<Wire, Bytes>, reason: Reason) {
     connection.abrupt_shutdown(reason);
     // One of its own: the connection's may have been told to end at once.
     let mut deadline = Deadline::new();
-    deadline.set(Some(Instant::now() + GOODBYE));
+    deadline.set(Some(clock::now() + GOODBYE));
     poll_fn(|context| {
         if connection.poll_closed(context).is_ready() {
             return Poll::Ready(());
@@ -235,19 +238,22 @@ fn accepted(
         respond.send_reset(Reason::REFUSED_STREAM);
         return;
     }
-    let worker = &session.worker;
+    let Seat { worker, frontend, .. } = session.seat.borrow().clone();
     let id = worker.state().process.next_session.fetch_add(1, Relaxed);
-    let control = Control::new(id, session.frontend, session.src, Instant::now());
+    let control = Control::new(id, frontend, session.src, clock::now());
     let (head, body) = request.into_parts();
     let ends = body.is_end_stream();
     let stream = Http2Stream::accepted(Rc::clone(&session.link), body, respond);
-    let mut client = session.client(Rc::clone(&control), Stream::Http2(Box::new(stream)));
+    let mut client = Box::new(session.client(Rc::clone(&control), Stream::Http2(Box::new(stream))));
     let mut transaction = begin(&mut client);
-    let limits = &worker.plan().proxy(session.frontend).request_limits;
+    let limits = &worker.plan().proxy(frontend).request_limits;
     match read_request(&head, ends, limits, &mut transaction.request) {
         Ok(()) => {}
-        Err(ReadError::TooManyFields | ReadError::LongName) => {
-            client.stream.reset_on_close();
+        Err(error) => {
+            match error {
+                ReadError::TooManyFields | ReadError::LongName => client.stream.reset_on_close(),
+                ReadError::NoAuthority => client.stream.reset_as_malformed(),
+            }
             Transaction::give(transaction);
             return;
         }
@@ -259,6 +265,33 @@ fn accepted(
 }
 
 impl Session {
+    fn worker(&self) -> Rc<Worker> {
+        Rc::clone(&self.seat.borrow().worker)
+    }
+
+    fn is_retired(&self) -> bool {
+        self.seat.borrow().worker.is_retired()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.seat.borrow().worker.state().is_stopping()
+    }
+
+    /// New streams go on under the configuration in force, where it still has this frontend and line; those that run end
+    /// under theirs.
+    fn follow(&self, deadline: &mut Deadline) -> bool {
+        let before = self.seat.borrow().clone();
+        let Some(seat) = before.worker.successor(before.frontend, before.index) else { return false };
+        let control = self.control.borrow().moved(seat.frontend);
+        before.worker.sessions.borrow_mut().remove(&self.control.replace(Rc::clone(&control)));
+        seat.worker.sessions.borrow_mut().insert(&control);
+        deadline.control(control);
+        self.seat.replace(seat);
+        self.private.borrow_mut().clear();
+        self.multiplexed.replace(Rc::default());
+        true
+    }
+
     /// Remembers how to wake the connection's task.
     fn attach(&self, waker: &Waker) {
         let mut known = self.waker.borrow_mut();
@@ -269,7 +302,8 @@ impl Session {
 
     /// Sets the time that the connection may be without a stream.
     fn arm(&self, deadline: &mut Deadline) {
-        let timeouts = &self.worker.plan().proxy(self.frontend).timeouts;
+        let seat = self.seat.borrow();
+        let timeouts = &seat.worker.plan().proxy(seat.frontend).timeouts;
         let timeout = match (self.active.get(), self.requests.get()) {
             (0, 0) => timeouts.http_request,
             (0, _) => timeouts.http_keep_alive,
@@ -285,15 +319,16 @@ impl Session {
                 held[index].as_ref().map(rules::stick_table::Tracked::share)
             }))
         });
+        let Seat { worker, frontend, index } = self.seat.borrow().clone();
         Client {
-            worker: Rc::clone(&self.worker),
+            worker,
             // The runner brings one that is used again.
             deadline: Deadline::new(),
             control,
             stream,
             input: Pending::new(),
-            frontend: self.frontend,
-            listener: self.listener,
+            frontend,
+            listener: index,
             src: self.src,
             dst: self.dst,
             accept: self.accept,
@@ -302,12 +337,12 @@ impl Session {
             requests: self.requests.get(),
             closed: false,
             private: self.private.borrow_mut().pop(),
-            multiplexed: Some(Rc::clone(&self.multiplexed)),
+            multiplexed: Some(Rc::clone(&self.multiplexed.borrow())),
             prefers_last_server: self.prefers_last_server.get(),
             upgraded: self.upgraded,
             counted: self.counted.get(),
             trackers,
-            proxy_header: self.proxy_header,
+            proxy_header: self.proxy_header.clone(),
             variables: Some(Rc::clone(&self.variables)),
             tls: self.tls.clone(),
             error: rules::ConnectionError::default(),
@@ -320,16 +355,18 @@ impl Session {
     }
 
     /// The transaction of a stream is over.
-    pub fn ended(&self, mut client: Client) {
-        self.worker.sessions.borrow_mut().remove(&client.control);
-        if let Some(private) = client.private.take() {
+    pub fn ended(&self, mut client: Box<Client>) {
+        client.worker.sessions.borrow_mut().remove(&client.control);
+        if let Some(private) = client.private.take()
+            && Rc::ptr_eq(&client.worker, &self.seat.borrow().worker)
+        {
             self.private.borrow_mut().push(private);
         }
         self.prefers_last_server.set(self.prefers_last_server.get() || client.prefers_last_server);
         drop(client);
         self.active.set(self.active.get() - 1);
         if self.active.get() == 0 {
-            self.idle_since.set(Instant::now());
+            self.idle_since.set(clock::now());
         }
         if self.active.get() == 0 || self.link.is_hung_up() {
             self.wake();

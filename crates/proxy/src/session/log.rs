@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::transaction::Transaction;
+use crate::net::clock;
 use crate::state::counters::response_class;
 use haproxy_config::model::{Mode, Proxy};
 use rules::Direction;
@@ -64,7 +65,7 @@ pub fn note_counts(client: &Client, transaction: &mut Transaction) {
 /// Counts the finished transaction and logs it.
 pub fn end(client: &mut Client, transaction: &mut Transaction) {
     super::tracking::count_bytes(client, transaction);
-    count(client, transaction, Instant::now());
+    count(client, transaction, clock::now());
     if !transaction.logged {
         if transaction.facts.backend.is_none() {
             note_counts(client, transaction);
@@ -179,9 +180,12 @@ fn count(client: &Client, transaction: &mut Transaction, now: Instant) {
     live.response_time.add(response);
 }
 
-/// Logs a connection that failed before it became a stream.
+/// Logs a connection that failed before it became a stream; nothing where only connections are logged that were accepted.
 pub fn connection_error(client: &mut Client, settings: &Proxy, reason: &str) {
     let worker = std::rc::Rc::clone(&client.worker);
+    if settings.log_format.is_none() && settings.error_log_format.is_none() {
+        return;
+    }
     let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
     let level = if settings.options.log_separate_errors { ERROR } else { INFO };
     if !targets.wants(level) {

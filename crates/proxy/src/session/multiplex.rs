@@ -75,12 +75,12 @@ pub async fn connection(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
-) -> Result<ServerConnection, Failure> {
+) -> Result<Box<ServerConnection>, Failure> {
     if let Some(connection) = join(client, transaction, server, settings).await {
         return Ok(connection);
     }
     let name = secure_server::name(client, transaction, server);
-    let opened = open(client, transaction, server, settings, name, Speech::Http2).await?;
+    let opened = Box::pin(open(client, transaction, server, settings, name, Speech::Http2)).await?;
     over(client, transaction, settings, opened).await
 }
 
@@ -90,7 +90,7 @@ pub async fn join(
     transaction: &mut Transaction,
     server: &Arc<ServerState>,
     settings: &model::Proxy,
-) -> Option<ServerConnection> {
+) -> Option<Box<ServerConnection>> {
     let name = secure_server::name(client, transaction, server);
     let lease = established(client, server, settings, name.as_deref())?;
     let connection = stream(transaction, lease).await.ok()?;
@@ -103,13 +103,13 @@ pub async fn over(
     client: &mut Client,
     transaction: &mut Transaction,
     settings: &model::Proxy,
-    opened: ServerConnection,
-) -> Result<ServerConnection, Failure> {
+    opened: Box<ServerConnection>,
+) -> Result<Box<ServerConnection>, Failure> {
     let multiplexed = start(client, transaction, settings, opened).await?;
     stream(transaction, multiplexed.lease()).await
 }
 
-async fn stream(transaction: &Transaction, lease: Lease) -> Result<ServerConnection, Failure> {
+async fn stream(transaction: &Transaction, lease: Lease) -> Result<Box<ServerConnection>, Failure> {
     let multiplexed = Rc::clone(lease.connection());
     if transaction.request.upgrades_to_websocket() && !multiplexed.takes_websockets().await {
         return Err(Failure::Server(Stage::Connect { timed_out: false }));
@@ -149,7 +149,7 @@ async fn start(
     client: &mut Client,
     transaction: &mut Transaction,
     settings: &model::Proxy,
-    mut opened: ServerConnection,
+    mut opened: Box<ServerConnection>,
 ) -> Result<Rc<Multiplexed>, Failure> {
     let worker = Rc::clone(&client.worker);
     let failed = || Failure::Server(Stage::Connect { timed_out: false });

@@ -5,6 +5,7 @@ use super::client::Client;
 use super::compress;
 use super::http1::After;
 use super::transaction::Transaction;
+use crate::net::clock;
 use crate::plan::ProxyPlan;
 use haproxy_config::model::{ErrorContent, HttpConnection};
 use http::{Framing, Limits, Parsed, Version};
@@ -13,7 +14,6 @@ use rules::action::Written;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 /// A whole response, head and body, as it goes out.
 #[derive(Debug, Clone)]
@@ -220,7 +220,7 @@ pub async fn send_continue(client: &mut Client) {
 /// Sends bytes, each piece within `timeout client`; gives up silently. On a stream of HTTP/2 they are the rest of the body.
 pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
     let timeout = client.worker.plan().proxy(client.frontend).timeouts.client;
-    client.expect_within(timeout, Instant::now());
+    client.expect_within(timeout, clock::now());
     let mut sent = 0;
     poll_fn(|context| {
         while sent < bytes.len() {
@@ -228,7 +228,7 @@ pub async fn write_all(client: &mut Client, bytes: &[u8]) -> usize {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     sent += count;
                     // A slow reader of much is not a client that went away.
-                    client.expect_within(timeout, Instant::now());
+                    client.expect_within(timeout, clock::now());
                 }
                 Poll::Ready(_) => {
                     client.closed = true;

@@ -7,6 +7,7 @@ use super::service;
 use super::tracking::{self, Holder};
 use super::transaction::Transaction;
 use super::{bandwidth, body};
+use crate::net::clock;
 use haproxy_config::model::Proxy;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
@@ -18,7 +19,7 @@ use rules::{Direction, Peer, Value, ValueType};
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How a rule set ended.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ pub async fn http_request(
                 tracking::count(client, transaction, &tracking::CLIENT_ERROR);
                 transaction.facts.termination.phase = b'T';
                 // The line shows the time in the tar as time in a queue.
-                transaction.facts.times.queue_done = Some(Instant::now());
+                transaction.facts.times.queue_done = Some(clock::now());
                 transaction.facts.times.request_done = None;
                 return reply(client, transaction, answer, Direction::Request);
             }
@@ -215,7 +216,7 @@ fn denied_request(client: &Client, transaction: &mut Transaction, settings: &Pro
 /// Holds the client for `timeout tarpit`, or until it leaves.
 async fn tarpit(client: &mut Client, settings: &Proxy) {
     let timeout = client.worker.plan().proxy(settings.id).timeouts.tarpit;
-    client.expect_within(timeout, Instant::now());
+    client.expect_within(timeout, clock::now());
     poll_fn(|context| {
         if super::dispatch::client_left(client, context, true) {
             return Poll::Ready(());
@@ -506,7 +507,7 @@ fn counter(client: &mut Client, transaction: &mut Transaction, change: &CounterC
         None => None,
     };
     let Some(tracked) = held else { return };
-    tracked.update(Instant::now(), |entry| {
+    tracked.update(clock::now(), |entry| {
         if is_tag {
             if !entry.set(DataType::Gpt, index, value) && index == 0 {
                 entry.set(DataType::Gpt0, 0, value);

@@ -21,7 +21,7 @@ thread_local! {
 /// A request to run.
 pub struct Job {
     pub session: Rc<Session>,
-    pub client: Client,
+    pub client: Box<Client>,
     pub transaction: Box<Transaction>,
 }
 

@@ -1,6 +1,7 @@
 //! TLS with the client: the hello, the choice of a certificate, the handshake, and what is said of one that fails.
 
 use super::client::{Client, Filled};
+use crate::net::clock;
 use crate::worker::TlsSlot;
 use haproxy_config::model::{Mode, Proxy};
 use rules::ConnectionError;
@@ -10,7 +11,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 use tls::hello::{self, Hello, Parsed};
 use tls::{Listener, Session};
 
@@ -47,7 +47,7 @@ impl From<ConnectionError> for Refusal {
 pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listener>) -> bool {
     let worker = Rc::clone(&client.worker);
     let process = &worker.state().process;
-    let now = Instant::now();
+    let now = clock::now();
     let timeouts = worker.plan().proxy(client.frontend).timeouts;
     // Whoever waits for a request only so long waits no longer for what comes before it.
     let request = timeouts.http_request.filter(|_| settings.mode == Mode::Http);
@@ -67,15 +67,19 @@ pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listen
     let counters = worker.frontend_counters(client.frontend);
     match result {
         Ok(facts) => {
-            counters.tls_sessions.add(1);
-            counters.tls_resumed.add(u64::from(facts.is_resumed));
+            // A session is counted once, however often it is resumed.
+            if facts.is_resumed {
+                counters.tls_resumed.add(1)
+            } else {
+                counters.tls_sessions.add(1)
+            }
             worker.counters.tls_connections.add(1);
             process.tls_rate.add(worker.millis(now));
             if !facts.is_resumed {
                 process.tls_keys_rate.add(worker.millis(now));
             }
             client.tls = Some(Arc::new(facts));
-            client.handshake_done = Some(Instant::now());
+            client.handshake_done = Some(clock::now());
             true
         }
         Err(refusal) => {
@@ -102,7 +106,10 @@ async fn handshake(client: &mut Client, listener: &Arc<Listener>) -> Result<TlsF
         });
     }
     let own = entry.as_ref().map(|entry| Arc::clone(&entry.certificate.chain));
-    let config = entry.map(|entry| Arc::clone(&entry.config)).or_else(|| listener.any());
+    let config = match (&entry, &hello) {
+        (Some(entry), Some(hello)) => Some(entry.config_for(hello)),
+        _ => listener.any(),
+    };
     let session = match config.map(Session::server) {
         Some(Ok(session)) => session,
         Some(Err(_)) | None => return Err(FAILURE.into()),

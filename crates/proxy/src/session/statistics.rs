@@ -6,13 +6,14 @@ use super::reply::{self, Answer};
 use super::rules::{self as ruleset, Outcome};
 use super::transaction::Transaction;
 use super::{body, log};
+use crate::net::clock;
 use crate::stats::page::{Access, Release, Visit, Visitor, respond};
 use haproxy_config::model::{Proxy, Stats};
 use http::{ChunkDecoder, Framing, Method, Step};
 use rules::Direction;
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use crate::stats::page::matches;
 
@@ -68,7 +69,7 @@ pub async fn serve(
 
 /// The facts of a request that no server sees.
 pub fn answered_here(client: &Client, transaction: &mut Transaction, settings: &Proxy, applet: &'static str) {
-    let now = Instant::now();
+    let now = clock::now();
     let facts = &mut transaction.facts;
     facts.applet = Some(applet);
     facts.termination.cause = b'L';

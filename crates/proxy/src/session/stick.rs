@@ -2,11 +2,11 @@
 
 use super::client::Client;
 use super::transaction::Transaction;
+use crate::net::clock;
 use crate::state::ServerState;
 use haproxy_config::model::StickRule;
 use rules::stick_table::Access;
 use rules::{Direction, ProxyId, Value};
-use std::time::Instant;
 
 /// The server that a table knows for this request, if it may be used.
 pub fn wanted_server(client: &Client, transaction: &mut Transaction, backend: ProxyId) -> Option<u32> {
@@ -40,7 +40,7 @@ pub fn wanted_server(client: &Client, transaction: &mut Transaction, backend: Pr
 fn lookup(client: &Client, rule: &StickRule, value: &Value<'_>) -> Option<u32> {
     let table = client.worker.state().tables.get(rule.table.0 as usize)?;
     let key = table.key(value)?;
-    let id = table.access(&key, Instant::now(), Access::Refresh, |entry| entry.server_id())?;
+    let id = table.access(&key, clock::now(), Access::Refresh, |entry| entry.server_id())?;
     (id != 0).then_some(id)
 }
 
@@ -61,7 +61,7 @@ pub fn store(client: &Client, transaction: &mut Transaction, backend: ProxyId, s
             stores.push((position, value));
         }
     }
-    let now = Instant::now();
+    let now = clock::now();
     for (position, value) in &stores {
         let Some(table) = client.worker.state().tables.get(rules[*position].table.0 as usize) else {
             continue;

@@ -72,7 +72,7 @@ async fn run(client: &mut Client, transaction: &mut Transaction) -> Served {
 pub async fn relay(
     client: &mut Client,
     transaction: &mut Transaction,
-    mut connection: ServerConnection,
+    mut connection: Box<ServerConnection>,
     backend: ProxyId,
 ) {
     let worker = Rc::clone(&client.worker);

@@ -2,10 +2,10 @@
 
 use super::client::Client;
 use super::transaction::Transaction;
+use crate::net::clock;
 use rules::stick_table::{DataType, Tracked};
 use rules::{TableId, Value};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Counters a stream can track: sc0, sc1, sc2.
 pub const TRACKERS: usize = 3;
@@ -37,7 +37,7 @@ pub fn track(
     }
     let Some(table) = client.worker.state().tables.get(table.0 as usize).map(Arc::clone) else { return };
     let Some(key) = table.key(value) else { return };
-    let now = Instant::now();
+    let now = clock::now();
     let Some(mut tracked) = table.track(&key, now) else { return };
     let http = holder == Holder::Stream && !transaction.request.method().is_empty();
     tracked.update(now, |entry| {
@@ -92,7 +92,7 @@ pub fn count_bytes(client: &mut Client, transaction: &mut Transaction) {
 /// Counts on the entries that the connection tracks.
 pub fn count_on_connection(client: &mut Client, items: &[(DataType, u64)]) {
     let Some(held) = &mut client.trackers else { return };
-    let now = Instant::now();
+    let now = clock::now();
     for tracked in held.iter_mut().flatten() {
         tracked.update(now, |entry| {
             for (data, count) in items {
@@ -107,7 +107,7 @@ pub fn count(client: &mut Client, transaction: &mut Transaction, items: &[(DataT
     if client.trackers.is_none() && transaction.trackers.iter().all(Option::is_none) {
         return;
     }
-    let now = Instant::now();
+    let now = clock::now();
     let held = client.trackers.iter_mut().flat_map(|held| held.iter_mut().flatten());
     for tracked in held.chain(transaction.trackers.iter_mut().flatten()) {
         tracked.update(now, |entry| {
@@ -120,7 +120,7 @@ pub fn count(client: &mut Client, transaction: &mut Transaction, items: &[(DataT
 
 /// The stream ends: what it tracked itself is released.
 pub fn release(trackers: &mut Trackers) {
-    let now = Instant::now();
+    let now = clock::now();
     for mut tracked in trackers.iter_mut().filter_map(Option::take) {
         tracked.update(now, |entry| entry.decrement(DataType::ConnCur));
         tracked.release(now);

@@ -8,9 +8,12 @@ use balance::{Load, Picker, Server as Slot, ServerIndex};
 use haproxy_config::model;
 use parking_lot::Mutex;
 use rules::{ProxyId, ServerId};
-use std::sync::Arc;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
+/// A backend as one configuration has it. What it does is [`BackendLive`], which it shares with the backend of the same name
+/// before and after a reload.
 pub struct BackendState {
     pub id: ProxyId,
     /// Append-only: a server keeps its index for life, removed ones are marked.
@@ -20,6 +23,14 @@ pub struct BackendState {
     tracks_load: bool,
     pub queues: Queues,
     pub dynamic_cookies: DynamicCookies,
+    fullconn: u32,
+    implied: Option<u32>,
+    pub live: Arc<BackendLive>,
+}
+
+/// The live side of a backend.
+#[derive(Default)]
+pub struct BackendLive {
     /// Requests in this backend, waiting ones included.
     pub current: Gauge,
     /// Requests that wait for any server.
@@ -38,19 +49,29 @@ pub struct BackendState {
     pub down_transitions: AtomicU64,
     /// Whether it has a usable server, as last reported.
     pub up: AtomicBool,
-    fullconn: u32,
-    implied: Option<u32>,
+    /// Configurations with this backend, as long as one has connections; `crowded` when there are several.
+    members: Mutex<Vec<Weak<BackendState>>>,
+    crowded: AtomicBool,
+}
+
+impl Deref for BackendState {
+    type Target = BackendLive;
+
+    fn deref(&self) -> &BackendLive {
+        &self.live
+    }
 }
 
 impl BackendState {
-    /// `fullconn`: the load at which servers get their full `maxconn`.
+    /// `fullconn`: the load at which servers get their full `maxconn`. `before`: the live side to go on with.
     pub fn new(
         proxy: &model::Proxy,
         servers: Vec<Arc<ServerState>>,
         fullconn: u32,
         now_ms: u64,
         seed: u64,
-    ) -> BackendState {
+        before: Option<Arc<BackendLive>>,
+    ) -> Arc<BackendState> {
         let slots: Vec<Slot> = servers
             .iter()
             .map(|server| {
@@ -73,24 +94,12 @@ impl BackendState {
             picker: Mutex::new(picker),
             queues: Queues::default(),
             dynamic_cookies: DynamicCookies::new(proxy),
-            current: Gauge::default(),
-            queued: Gauge::default(),
-            served: Gauge::default(),
-            sessions_rate: Rate::default(),
-            queue_time: Average::default(),
-            connect_time: Average::default(),
-            response_time: Average::default(),
-            total_time: Average::default(),
-            last_session_ms: AtomicU64::new(0),
-            last_change_ms: AtomicU64::new(now_ms),
-            down_seconds: AtomicU64::new(0),
-            down_transitions: AtomicU64::new(0),
-            up: AtomicBool::new(up),
             fullconn,
             implied,
+            live: before.unwrap_or_else(|| Arc::new(BackendLive::new(now_ms, up))),
         };
         backend.refresh_cookies();
-        backend
+        Arc::new(backend)
     }
 
     /// `clear counters`, for the backend and its servers.
@@ -231,12 +240,15 @@ impl BackendState {
         }
     }
 
-    /// Gives the free slots of `server` to those who wait.
+    /// Gives the free slots of `server` to those who wait, first to those of configurations before this one.
     pub fn serve_queues(&self, server: &ServerState) {
         let eligible = server.is_eligible();
         if !server.is_usable() {
             return;
         }
+        self.live.each_other(self, server, |member, server| {
+            member.queues.serve(server.id.index, eligible, || member.take_slot(server));
+        });
         self.queues.serve(server.id.index, eligible, || self.take_slot(server));
     }
 
@@ -270,12 +282,15 @@ impl BackendState {
         server.set_admin(admin);
         server.set_running(running);
         let index = ServerIndex::at(server.id.index as usize);
-        let up = server.is_usable()
-            && !server.admin().is_drain()
-            && !matches!(server.running(), Running::Stopping);
-        picker.set_up(index, up);
+        picker.set_up(index, is_up(server));
         server.effective_weight.store(picker.effective_weight(index), Relaxed);
-        before != server.is_eligible()
+        drop(picker);
+        let changed = before != server.is_eligible();
+        self.live.each_other(self, server, |member, server| {
+            let index = ServerIndex::at(server.id.index as usize);
+            member.picker.lock().set_up(index, is_up(server));
+        });
+        changed
     }
 
     /// Sets the weight of a server, 0..=256.
@@ -288,7 +303,34 @@ impl BackendState {
         picker.set_weight(index, weight as u16)?;
         server.weight.store(weight, Relaxed);
         server.effective_weight.store(picker.effective_weight(index), Relaxed);
+        drop(picker);
+        self.live.each_other(self, server, |member, server| {
+            let index = ServerIndex::at(server.id.index as usize);
+            // An algorithm that takes no new weight keeps the one it has.
+            let _ = member.picker.lock().set_weight(index, weight as u16);
+        });
         Ok(())
+    }
+
+    /// Brings the picker of a new configuration in step with servers that were there before.
+    pub fn take_over(self: &Arc<BackendState>) {
+        for server in self.servers() {
+            let index = ServerIndex::at(server.id.index as usize);
+            let mut picker = self.picker.lock();
+            // As above.
+            if picker.set_weight(index, server.weight.load(Relaxed) as u16).is_err() {
+                server.weight.store(server.settings.weight, Relaxed);
+            }
+            picker.set_up(index, is_up(server));
+            picker.set_load(index, Load { served: server.served.get(), queued: server.queued.get() });
+            server.effective_weight.store(picker.effective_weight(index), Relaxed);
+        }
+        self.enter();
+    }
+
+    /// Shares what happens to servers with other configurations' members, while there are some.
+    pub fn enter(self: &Arc<BackendState>) {
+        self.live.enter(self);
     }
 
     /// Sets the share of its weight that a server in slow start gets, in sixteenths.
@@ -316,5 +358,46 @@ impl BackendState {
         self.picker.lock().set_up(ServerIndex::at(server.id.index as usize), false);
         server.deleted.store(true, Relaxed);
         self.refresh_cookies();
+    }
+}
+
+/// Whether a pick may give it.
+fn is_up(server: &ServerState) -> bool {
+    server.is_usable() && !server.admin().is_drain() && !matches!(server.running(), Running::Stopping)
+}
+
+impl BackendLive {
+    fn new(now_ms: u64, up: bool) -> BackendLive {
+        BackendLive {
+            last_change_ms: AtomicU64::new(now_ms),
+            up: AtomicBool::new(up),
+            ..BackendLive::default()
+        }
+    }
+
+    fn enter(&self, member: &Arc<BackendState>) {
+        let mut members = self.members.lock();
+        members.retain(|member| member.strong_count() > 0);
+        members.push(Arc::downgrade(member));
+        self.crowded.store(members.len() > 1, Relaxed);
+    }
+
+    /// Calls `act` with every other configuration's backend that has `server`, and its side of that server.
+    fn each_other(
+        &self,
+        own: &BackendState,
+        server: &ServerState,
+        act: impl Fn(&BackendState, &ServerState),
+    ) {
+        if !self.crowded.load(Relaxed) {
+            return;
+        }
+        let members: Vec<Arc<BackendState>> = self.members.lock().iter().filter_map(Weak::upgrade).collect();
+        for member in members.iter().filter(|member| !std::ptr::eq(&raw const ***member, own)) {
+            let theirs = member.servers.iter().find(|(_, theirs)| Arc::ptr_eq(&theirs.live, &server.live));
+            if let Some((_, theirs)) = theirs {
+                act(member, theirs);
+            }
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Statistics counters: one block per worker thread, written by its owner without atomic read-modify-write, summed
 //! when somebody asks.
 
+use super::kept::Kept;
+use rules::ProxyId;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// A number that one thread writes and any thread reads.
@@ -152,45 +156,86 @@ counters! {
     }
 }
 
-/// All counters of one worker thread.
+/// All counters of one worker thread. Each block is shared with the configurations before and after a reload, by name: the
+/// thread goes on writing to it, whichever of them a request runs under.
 #[derive(Debug)]
 pub struct WorkerCounters {
     /// By `ProxyId`.
-    pub frontends: Box<[FrontendCounters]>,
-    pub backends: Box<[BackendCounters]>,
+    pub frontends: Box<[Arc<FrontendCounters>]>,
+    pub backends: Box<[Arc<BackendCounters>]>,
     /// By `ProxyId` and the position of the `bind` line; none where nobody asked for them.
-    pub listeners: Box<[Box<[ListenerCounters]>]>,
+    pub listeners: Box<[Box<[Arc<ListenerCounters>]>]>,
     /// By `ServerState::slot`; grows when servers are added at run time.
-    pub servers: boxcar::Vec<ServerCounters>,
+    pub servers: boxcar::Vec<Arc<ServerCounters>>,
+    totals: Arc<WorkerTotals>,
+}
+
+/// What a worker thread counts as a whole.
+#[derive(Debug, Default)]
+pub struct WorkerTotals {
     pub connections: Counter,
     pub tls_connections: Counter,
     pub requests: Counter,
     pub bytes_out: Counter,
 }
 
+impl Deref for WorkerCounters {
+    type Target = WorkerTotals;
+
+    fn deref(&self) -> &WorkerTotals {
+        &self.totals
+    }
+}
+
 impl WorkerCounters {
     /// `listeners`: how many each proxy counts.
     pub fn new(listeners: &[usize], servers: usize) -> WorkerCounters {
         let proxies = listeners.len();
-        let of_proxy = |count: &usize| (0..*count).map(|_| ListenerCounters::default()).collect();
+        let of_proxy = |count: &usize| (0..*count).map(|_| Arc::default()).collect();
         let counters = WorkerCounters {
-            frontends: (0..proxies).map(|_| FrontendCounters::default()).collect(),
-            backends: (0..proxies).map(|_| BackendCounters::default()).collect(),
+            frontends: (0..proxies).map(|_| Arc::default()).collect(),
+            backends: (0..proxies).map(|_| Arc::default()).collect(),
             listeners: listeners.iter().map(of_proxy).collect(),
             servers: boxcar::Vec::with_capacity(servers),
-            connections: Counter::default(),
-            tls_connections: Counter::default(),
-            requests: Counter::default(),
-            bytes_out: Counter::default(),
+            totals: Arc::default(),
         };
         counters.grow(servers);
         counters
     }
 
+    /// The same thread's counters under another configuration: `kept` says where each block was before, if anywhere.
+    pub fn after(before: &WorkerCounters, listeners: &[usize], kept: &Kept) -> WorkerCounters {
+        let carry = |at: &Option<ProxyId>| at.map(ProxyId::index);
+        WorkerCounters {
+            frontends: (kept.frontends.iter())
+                .map(|at| carry(at).map_or_else(Arc::default, |at| Arc::clone(&before.frontends[at])))
+                .collect(),
+            backends: (kept.backends.iter())
+                .map(|at| carry(at).map_or_else(Arc::default, |at| Arc::clone(&before.backends[at])))
+                .collect(),
+            listeners: (listeners.iter().zip(&kept.listeners))
+                .map(|(count, places)| {
+                    let known = |place: usize| {
+                        let (proxy, index) = (*places.get(place)?)?;
+                        before.listeners[proxy.index()].get(index as usize).map(Arc::clone)
+                    };
+                    (0..*count).map(|place| known(place).unwrap_or_default()).collect()
+                })
+                .collect(),
+            servers: (kept.servers.iter())
+                .map(|slot| {
+                    slot.and_then(|slot| before.servers.get(slot as usize))
+                        .map_or_else(Arc::default, Arc::clone)
+                })
+                .collect(),
+            totals: Arc::clone(&before.totals),
+        }
+    }
+
     /// Makes room for server slots below `count`. Called before the new server is visible.
     pub fn grow(&self, count: usize) {
         while self.servers.count() < count {
-            self.servers.push(ServerCounters::default());
+            self.servers.push(Arc::default());
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The live side of one server: what checks, the runtime API and requests change. Its settings stay in the model.
 
 use super::counters::{Average, Gauge, Rate};
-use super::{Admin, Running};
+use super::{Admin, Running, State};
 use haproxy_config::model;
 use parking_lot::{Mutex, RwLock};
 use rules::ServerId;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// Scale of effective weights, as HAProxy's: 16 steps per unit of weight.
 pub const WEIGHT_SCALE: u32 = 16;
@@ -22,15 +24,33 @@ pub enum Target {
     Abstract(Vec<u8>),
 }
 
+/// A server as one configuration has it. What it does and how it fares is [`ServerLive`], which it shares with the server of
+/// the same name before and after a reload.
 #[derive(Debug)]
 pub struct ServerState {
     pub id: ServerId,
-    /// Position among all servers of the process: index of counters and idle pools.
+    /// Position among all servers of the configuration: index of counters and idle pools.
     pub slot: u32,
     pub settings: Arc<model::Server>,
     pub target: RwLock<Option<Target>>,
     /// The host name now in use, when it was set at run time (`set server … fqdn`).
     pub fqdn: RwLock<Option<String>>,
+    /// Removed at run time; the slot is never used again.
+    pub deleted: AtomicBool,
+    pub live: Arc<ServerLive>,
+}
+
+impl Deref for ServerState {
+    type Target = ServerLive;
+
+    fn deref(&self) -> &ServerLive {
+        &self.live
+    }
+}
+
+/// The live side of a server.
+#[derive(Debug)]
+pub struct ServerLive {
     admin: AtomicU32,
     running: AtomicU8,
     /// Configured or set by the runtime API or an agent, 0..=256.
@@ -61,8 +81,6 @@ pub struct ServerState {
     pub observed_errors: AtomicU32,
     /// How often those errors reached `error-limit`.
     pub observed_failures: AtomicU32,
-    /// Removed at run time; the slot is never used again.
-    pub deleted: AtomicBool,
     pub check: Mutex<CheckView>,
     pub agent: Mutex<CheckView>,
 }
@@ -84,6 +102,8 @@ pub struct CheckView {
     pub health: u32,
     pub rise: u32,
     pub fall: u32,
+    /// When the next one begins: kept over a reload, or frequent reloads would mean that nothing is checked.
+    pub due: Option<Instant>,
 }
 
 /// `set server … check-addr`, `check-port`, `agent-addr`, `agent-port`, `agent-send`.
@@ -96,9 +116,12 @@ pub struct CheckTarget {
 
 impl ServerState {
     pub fn new(id: ServerId, slot: u32, settings: Arc<model::Server>, now_ms: u64) -> ServerState {
-        let admin =
-            if settings.disabled { Admin::FORCED_MAINT.with(Admin::CONFIG_MAINT) } else { Admin::empty() };
-        let weight = settings.weight;
+        let live = Arc::new(ServerLive::new(&settings, now_ms));
+        ServerState::with(id, slot, settings, live)
+    }
+
+    /// The server of another configuration whose live side goes on.
+    pub fn with(id: ServerId, slot: u32, settings: Arc<model::Server>, live: Arc<ServerLive>) -> ServerState {
         let target = match &settings.address {
             model::Address::Inet { ip, port } => Some(Target::Inet(SocketAddr::new(*ip, *port))),
             model::Address::Unix(path) => Some(Target::Unix(path.clone())),
@@ -110,6 +133,46 @@ impl ServerState {
             slot,
             target: RwLock::new(target),
             fqdn: RwLock::new(None),
+            deleted: AtomicBool::new(false),
+            live,
+            settings,
+        }
+    }
+
+    /// How many requests it may serve now: `maxconn`, lowered towards `minconn` while the backend is far from
+    /// `fullconn`. 0 is unlimited.
+    pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
+        scaled_maxconn(self.settings.minconn, self.maxconn.load(Relaxed), backend_sessions, fullconn)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// The server of another configuration that is reached in the same way. Certificates may have changed in their files: one
+    /// with TLS counts as another.
+    pub fn same_in(&self, before: &State, after: &State) -> Option<Arc<ServerState>> {
+        if self.settings.tls.is_some() {
+            return None;
+        }
+        let backend = &before.model.proxies[self.id.proxy.index()].name;
+        let theirs = after.model.proxies.iter().find(|proxy| proxy.is_backend && proxy.name == *backend)?;
+        let server = after.backend(theirs.id).server_by_name(self.name())?;
+        let form = |settings: &model::Server| {
+            format!("{:?}", model::Server { span: self.settings.span, ..settings.clone() })
+        };
+        let same =
+            *server.target.read() == *self.target.read() && form(&server.settings) == form(&self.settings);
+        same.then(|| Arc::clone(server))
+    }
+}
+
+impl ServerLive {
+    fn new(settings: &model::Server, now_ms: u64) -> ServerLive {
+        let admin =
+            if settings.disabled { Admin::FORCED_MAINT.with(Admin::CONFIG_MAINT) } else { Admin::empty() };
+        let weight = settings.weight;
+        ServerLive {
             admin: AtomicU32::new(admin.0),
             running: AtomicU8::new(if settings.disabled { Running::Stopped } else { Running::Up } as u8),
             weight: AtomicU32::new(weight),
@@ -130,10 +193,8 @@ impl ServerState {
             idle_connections: Gauge::default(),
             observed_errors: AtomicU32::new(0),
             observed_failures: AtomicU32::new(0),
-            deleted: AtomicBool::new(false),
             check: Mutex::new(CheckView::default()),
             agent: Mutex::new(CheckView::default()),
-            settings,
         }
     }
 
@@ -172,12 +233,6 @@ impl ServerState {
         self.admin().is_drain() || self.weight.load(Relaxed) == 0
     }
 
-    /// How many requests it may serve now: `maxconn`, lowered towards `minconn` while the backend is far from
-    /// `fullconn`. 0 is unlimited.
-    pub fn dynamic_maxconn(&self, backend_sessions: u32, fullconn: u32) -> u32 {
-        scaled_maxconn(self.settings.minconn, self.maxconn.load(Relaxed), backend_sessions, fullconn)
-    }
-
     /// `clear counters`: peaks start again; with `all` the rest of what is counted here does too.
     pub(super) fn clear_counters(&self, all: bool) {
         self.served.reset_max();
@@ -191,10 +246,6 @@ impl ServerState {
             self.down_transitions.store(0, Relaxed);
             self.observed_failures.store(0, Relaxed);
         }
-    }
-
-    pub fn name(&self) -> &str {
-        &self.settings.name
     }
 }
 

@@ -20,7 +20,7 @@ mod tls;
 mod tls_suites;
 mod url;
 
-pub use certificate::{one_line, words};
+pub use certificate::{key_words, one_line, words};
 pub(crate) use constant::parse_hex;
 
 use crate::args::{Arg, ArgList, Param};

@@ -1,6 +1,7 @@
 //! The office at work: one loop over signals, the engine's notices, programs that end, files that change, and the runtime
 //! socket. Owns what of these belongs together; nothing here waits for anything but all of them at once.
 
+mod proxies;
 mod reload;
 mod tracking;
 
@@ -13,6 +14,7 @@ use super::notify::{self, Queue, Subject, Told};
 use super::processes::Tracked;
 use super::programs::Programs;
 use super::scripts::Course;
+use super::witness::Witnesses;
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
 use crate::engine::holdings::Holdings;
@@ -72,14 +74,29 @@ pub struct Options {
     pub host_name: String,
     /// `-d`: the configuration to the log at the start.
     pub dump_at_start: bool,
+    /// Where a supervisor keeps how proxies are (lines of `frontend web up`), for a start; changes come over the runtime
+    /// socket. `None`: there is none, and `track_proxy` counts proxies as up.
+    pub proxies: Option<PathBuf>,
 }
 
 /// How we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Say {
+    /// Started, or reloaded.
     Ready,
     Reloading,
+    /// A reload changed nothing.
+    Refused,
+    /// The runtime socket was asked to reload: what runs beside us is to follow.
+    WantsReload,
+    /// An instance is master, or is none.
+    State {
+        instance: String,
+        is_master: bool,
+    },
     Stopping,
+    /// All has been given up.
+    Stopped,
 }
 
 /// Whose a program is.
@@ -107,6 +124,8 @@ struct Office {
     programs: Programs<Owner>,
     files: Files,
     processes: Vec<Tracked>,
+    /// What a supervisor told of the proxies that are tracked.
+    proxies: BTreeMap<String, bool>,
     next_look: Instant,
     queues: BTreeMap<Subject, Queue>,
     fifos: Vec<Fifo>,
@@ -118,6 +137,7 @@ struct Office {
     /// Addresses, routes and rules that do not move.
     statics: Holdings,
     control: Control,
+    witnesses: Witnesses,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
     /// Told to stop: by then it ends, whatever still runs.
@@ -185,6 +205,7 @@ impl Office {
             programs: Programs::default(),
             files: Files::watch(&options.model.track_files)?,
             processes: options.model.track_processes.iter().cloned().map(Tracked::new).collect(),
+            proxies: options.proxies.as_deref().map(proxies::read).unwrap_or_default(),
             next_look: now,
             queues: BTreeMap::new(),
             fifos: Vec::new(),
@@ -195,6 +216,7 @@ impl Office {
             macvlans,
             statics: Holdings::default(),
             control,
+            witnesses: Witnesses::new()?,
             reloading: None,
             stopped: None,
             engine_stopped: false,
@@ -206,6 +228,10 @@ impl Office {
         office.apply_beside_instances();
         office.tell_all_tracked();
         let tuning = office.options.model.global.vrrp_process.clone();
+        // What reading the configuration took; memory that is locked, as it will be, cannot be given back.
+        sys::allocator::give_back();
+        // Before the engine runs: what is not allowed must not happen first.
+        office.configure_witnesses();
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
             become_punctual(&tuning);
             let confined = confine::confine();
@@ -214,7 +240,6 @@ impl Office {
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
         }
-        office.log.line(Level::Info, "Startup complete");
         (office.options.say)(Say::Ready);
         Ok((office, engine))
     }
@@ -231,6 +256,7 @@ impl Office {
             self.run_due(now);
             self.look_at_processes(now);
             self.read_control();
+            self.read_witnesses();
             for fifo in &mut self.fifos {
                 fifo.flush();
             }
@@ -267,6 +293,7 @@ impl Office {
             self.notices.as_fd(),
             self.mail_reports.as_fd(),
             self.files.as_fd(),
+            self.witnesses.as_fd(),
         ];
         for descriptor in readable.into_iter().chain(self.programs.descriptors()) {
             waited.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
@@ -306,7 +333,6 @@ impl Office {
         if self.stopped.is_some() {
             return;
         }
-        self.log.line(Level::Info, "Stopping");
         (self.options.say)(Say::Stopping);
         self.orders.send(Order::Stop { release: !self.options.keep_addresses });
         // Should the engine not answer, we end all the same.
@@ -349,6 +375,9 @@ impl Office {
 
     /// Somebody changed state: pipes, programs, mail.
     fn told(&mut self, told: &Told, now: Instant) {
+        if let (Subject::Instance(instance), Some(is_master)) = (&told.subject, told.what.is_master()) {
+            (self.options.say)(Say::State { instance: instance.clone(), is_master });
+        }
         let Some(notify) = self.notify_of(&told.subject).cloned() else { return };
         let is_priority = matches!(
             told.what,
@@ -442,6 +471,7 @@ impl Office {
             match request {
                 Request::Status { .. } | Request::Metrics => self.wish(Wish::Answer(client, request)),
                 Request::Reload => {
+                    (self.options.say)(Say::WantsReload);
                     self.reload();
                     self.control.answer(client, "reloading\n");
                 }
@@ -453,6 +483,10 @@ impl Office {
                 }
                 Request::Priority { instance, priority } => {
                     self.command(client, &instance.clone(), Order::Priority { instance, priority });
+                }
+                Request::Proxy { name, is_up } => {
+                    let answer = self.proxy_is(&name, is_up);
+                    self.control.answer(client, answer);
                 }
                 Request::Unknown(text) => {
                     self.control.answer(client, &format!("error: {text}\n"));
@@ -519,6 +553,8 @@ impl Office {
     fn farewell(&mut self) {
         let now = Instant::now();
         self.read_notices(now);
+        (self.options.say)(Say::Stopped);
+        self.witnesses.stop();
         self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);
         if !self.options.keep_addresses {
             // The interfaces may have changed since the start.

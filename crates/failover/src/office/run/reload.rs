@@ -17,7 +17,7 @@ impl Office {
         if self.reloading.is_some() || self.stopped.is_some() {
             return;
         }
-        self.log.line(Level::Info, "Reloading ...");
+        self.log.line(Level::Info, "Reloading");
         (self.options.say)(Say::Reloading);
         let planned = (self.options.reload)().and_then(|(model, remarks)| {
             let plan = Plan::new(&model, self.plan.generation + 1, forwards_ipv6());
@@ -48,7 +48,7 @@ impl Office {
             // Where it cannot be written, the log has it.
             let _ = std::fs::write(path, report);
         }
-        (self.options.say)(Say::Ready);
+        (self.options.say)(Say::Refused);
     }
 
     pub(super) fn reloaded(&mut self, result: Result<(), String>) {
@@ -82,8 +82,8 @@ impl Office {
         self.queues.retain(|_, queue| !queue.is_idle());
         self.open_fifos();
         self.apply_beside_instances();
+        self.configure_witnesses();
         self.tell_all_tracked();
-        self.log.line(Level::Info, "Reload complete");
         (self.options.say)(Say::Ready);
     }
 
@@ -145,7 +145,7 @@ impl Office {
         for one in opened {
             let Some(script) = &one.script else { continue };
             let path = one.path.display().to_string();
-            if let Err(error) = self.programs.start(Owner::Reader, script, &[&path], None, Instant::now()) {
+            if let Err(error) = self.programs.start_tied(Owner::Reader, script, &[&path], Instant::now()) {
                 self.log.line(Level::Error, &format!("Error running the script of fifo {path}: {error}"));
             }
         }

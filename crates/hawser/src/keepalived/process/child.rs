@@ -1,70 +1,68 @@
-//! The VRRP child: reads the configuration and runs failover.
+//! What both children do first: signals, the channel to the parent, the configuration, the namespace, the pid file.
 
-use super::parent::{READY, RELOADING, STOPPING};
 use super::{Load, Settings, write_pid_file};
-use failover::office::{self, Options, Say, signal};
+use failover::office::signal;
+use keepalived_config::Model;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use sys::signals::SignalReader;
 
-/// Where what survives a crash is kept, and the runtime socket.
-const RUN_DIRECTORY: &str = "/run/hawser";
-const DUMP_DIRECTORY: &str = "/tmp";
+/// Dumps go here.
+pub(super) const DUMP_DIRECTORY: &str = "/tmp";
 
-pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
+/// A child that is set up.
+pub(super) struct Child {
+    pub signals: SignalReader,
+    pub channel: Channel,
+    pub model: Model,
+}
+
+/// What a child tells its parent, one byte each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Word {
+    Ready = b'R',
+    Reloading = b'L',
+    /// The configuration stays as it was.
+    Refused = b'F',
+    Stopping = b'S',
+    /// Somebody asked for a reload over the runtime socket: the others are to follow.
+    WantsReload = b'W',
+}
+
+impl Word {
+    pub const ALL: [Word; 5] =
+        [Word::Ready, Word::Reloading, Word::Refused, Word::Stopping, Word::WantsReload];
+}
+
+pub(super) struct Channel(UnixStream);
+
+impl Channel {
+    pub fn say(&mut self, word: Word) {
+        // A parent that is gone hears nothing.
+        let _ = self.0.write_all(&[word as u8]);
+    }
+}
+
+/// Sets a child up. Its configuration's remarks are in the log already, by the parent.
+pub(super) fn enter(settings: &Settings, load: &mut Load, pid_file: &Path) -> io::Result<Child> {
     let signals = sys::signals::read_numbers_instead_of_handling(&signal::ALL)?;
     // Without a parent nobody would start us again: end as if told to.
     sys::process::die_with_parent(rustix::process::Signal::TERM)?;
     let channel = sys::descriptor::duplicate(0)?;
     let null = File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
-    let mut channel = UnixStream::from(channel);
-    // Its remarks are in the log already, by the parent.
     let (model, _) = load().map_err(io::Error::other)?;
-    let namespace = settings.namespace.clone().or_else(|| model.global.net_namespace.clone());
-    if let Some(name) = &namespace {
+    if let Some(name) = settings.namespace.as_ref().or(model.global.net_namespace.as_ref()) {
         let path = PathBuf::from("/run/netns").join(name);
         let file =
             File::open(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
     }
-    write_pid_file(&settings.vrrp_pid_file)
-        .map_err(|error| io::Error::other(format!("{}: {error}", settings.vrrp_pid_file.display())))?;
-    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let instance = model.global.instance.clone();
-    let mut log = settings.log.clone();
-    log.name = "Keepalived_vrrp".to_owned();
-    let run_directory = PathBuf::from(RUN_DIRECTORY);
-    let socket = instance.map_or_else(|| "vrrp.sock".to_owned(), |name| format!("vrrp.{name}.sock"));
-    let control = match std::env::var_os("HAWSER_VRRP_SOCKET") {
-        Some(path) => PathBuf::from(path),
-        None => run_directory.join(socket),
-    };
-    let result = office::run(Options {
-        model,
-        reload: load,
-        say: Box::new(move |say| {
-            let byte = match say {
-                Say::Ready => READY,
-                Say::Reloading => RELOADING,
-                Say::Stopping => STOPPING,
-            };
-            // A parent that is gone hears nothing.
-            let _ = channel.write_all(&[byte]);
-        }),
-        log,
-        signals,
-        memory_directory: Some(run_directory),
-        control: Some(control),
-        dump_directory: PathBuf::from(DUMP_DIRECTORY),
-        keep_addresses: settings.keep_addresses,
-        host_name,
-        dump_at_start: settings.dump,
-    });
-    let _ = std::fs::remove_file(&settings.vrrp_pid_file);
-    result.map(|()| ExitCode::SUCCESS)
+    write_pid_file(pid_file).map_err(|error| io::Error::other(format!("{}: {error}", pid_file.display())))?;
+    Ok(Child { signals, channel: Channel(UnixStream::from(channel)), model })
 }

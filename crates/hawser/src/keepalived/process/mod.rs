@@ -3,11 +3,16 @@
 //!
 //! ```text
 //!  started by the user ─(without -n)─► parent in the background, in its own session
-//!  parent ─► VRRP child; signals pass through; a child that dies is started again at once and goes on as master
+//!  parent ─┬─► Keepalived_vrrp            where there are instances; started again it goes on as master
+//!          └─► Keepalived_healthcheckers  where there are virtual servers
+//!  signals pass through; a child that dies is started again at once
 //! ```
 
+mod checkers;
 mod child;
 mod parent;
+mod sync;
+mod vrrp;
 
 use failover::log::Wanted;
 use keepalived_config::Model;
@@ -27,6 +32,12 @@ pub struct Settings {
     pub pid_file: PathBuf,
     /// `-r`
     pub vrrp_pid_file: PathBuf,
+    /// `-c`
+    pub checkers_pid_file: PathBuf,
+    /// `-C` starts no VRRP, `-P` no checkers; without either both run where there is something to run.
+    pub parts: Parts,
+    /// `-I`: services stay in the data plane at the end.
+    pub keep_services: bool,
     /// `-d`
     pub dump: bool,
     /// `-V`: addresses stay at the end.
@@ -40,12 +51,24 @@ pub struct Settings {
     pub words: Vec<OsString>,
 }
 
+/// Which children may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    pub vrrp: bool,
+    pub checkers: bool,
+    /// `--all`: even those without anything to do.
+    pub idle_ones: bool,
+}
+
 /// Reads the configuration: with it come remarks for people, without it why there is none.
 pub type Load = Box<dyn FnMut() -> Result<(Model, String), String>>;
 
 const VARIABLE: &str = "HAWSER_KEEPALIVED_ROLE";
 const DAEMON: &str = "daemon";
 const VRRP: &str = "vrrp";
+const CHECKERS: &str = "checkers";
+/// Set for a child whose predecessor died.
+const RESTARTED: &str = "HAWSER_KEEPALIVED_RESTARTED";
 
 /// Version that is told, for scripts that look for it, and our own.
 pub(super) fn version_text() -> String {
@@ -60,8 +83,11 @@ pub fn run(settings: Settings, mut load: Load) -> ExitCode {
     {
         return fail(&format!("{VARIABLE}: {error}"));
     }
+    // Without it everything works, only larger.
+    let _ = sys::process::keep_pages_small();
     let result = match role.as_deref() {
-        Some(VRRP) => child::run(&settings, load),
+        Some(VRRP) => vrrp::run(&settings, load),
+        Some(CHECKERS) => checkers::run(&settings, load),
         Some(DAEMON) => {
             leave_terminal();
             parent::run(&settings, load)
@@ -78,6 +104,15 @@ pub fn run(settings: Settings, mut load: Load) -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| fail(&error.to_string()))
+}
+
+/// Whether this child takes the place of one that died; its programs do not see the variable.
+fn was_restarted() -> io::Result<bool> {
+    let was_restarted = std::env::var_os(RESTARTED).is_some();
+    if was_restarted {
+        sys::environment::remove(RESTARTED)?;
+    }
+    Ok(was_restarted)
 }
 
 fn fail(text: &str) -> ExitCode {

@@ -1,14 +1,17 @@
-//! The parent: starts the VRRP child, passes signals on, starts it again when it dies, tells systemd.
+//! The parent: starts the children, passes signals on, starts a child again when it dies, tells systemd.
 
-use super::{Load, Settings, VRRP, again, version_text, write_pid_file};
+use super::child::Word;
+use super::{CHECKERS, Load, RESTARTED, Settings, VRRP, again, version_text, write_pid_file};
 use failover::log::{Level, Log};
 use failover::office::signal;
-use rustix::event::{PollFd, PollFlags, poll};
+use keepalived_config::Model;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,10 +22,93 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Characters of the command line in one line of the log.
 const COMMAND_LINE_LENGTH: usize = 100;
 
-/// What the child says, one byte each.
-pub(super) const READY: u8 = b'R';
-pub(super) const RELOADING: u8 = b'L';
-pub(super) const STOPPING: u8 = b'S';
+/// The two kinds of children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Checkers,
+    Vrrp,
+}
+
+impl Kind {
+    /// In the order they are started.
+    const ALL: [Kind; 2] = [Kind::Checkers, Kind::Vrrp];
+
+    /// As the log calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Checkers => "Healthcheck",
+            Kind::Vrrp => "VRRP",
+        }
+    }
+
+    fn role(self) -> &'static str {
+        match self {
+            Kind::Checkers => CHECKERS,
+            Kind::Vrrp => VRRP,
+        }
+    }
+
+    /// Whether this configuration has something for it to do.
+    fn is_wanted(self, settings: &Settings, model: &Model) -> bool {
+        match self {
+            Kind::Checkers => {
+                settings.parts.checkers && (settings.parts.idle_ones || !model.virtual_servers.is_empty())
+            }
+            Kind::Vrrp => {
+                let has_work = !model.instances.is_empty()
+                    || !model.static_addresses.is_empty()
+                    || !model.static_routes.is_empty()
+                    || !model.static_rules.is_empty();
+                // Without anything at all there is a daemon all the same, which a reload gives something to do.
+                let is_only = !settings.parts.checkers || model.virtual_servers.is_empty();
+                settings.parts.vrrp && (settings.parts.idle_ones || has_work || is_only)
+            }
+        }
+    }
+}
+
+/// Whether a VRRP child runs with this configuration.
+pub(super) fn runs_vrrp(settings: &Settings, model: &Model) -> bool {
+    Kind::Vrrp.is_wanted(settings, model)
+}
+
+/// One child, whether it runs or not.
+struct Slot {
+    kind: Kind,
+    is_wanted: bool,
+    has_run: bool,
+    running: Option<Running>,
+    /// It died at once: not before this.
+    start_at: Option<Instant>,
+}
+
+struct Running {
+    process: Child,
+    started: Instant,
+    channel: UnixStream,
+    is_starting: bool,
+    is_reloading: bool,
+}
+
+/// How far all of them are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Settled,
+    Reloading { refused: bool },
+    Stopping { until: Instant },
+}
+
+struct Parent<'a> {
+    settings: &'a Settings,
+    load: Load,
+    log: Log,
+    signals: sys::signals::SignalReader,
+    slots: Vec<Slot>,
+    phase: Phase,
+    child_wait_time: Duration,
+    reload_check_log: Option<PathBuf>,
+}
 
 pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let numbers: Vec<i32> = signal::ALL.iter().copied().chain([SIGNAL_CHILD]).collect();
@@ -32,107 +118,307 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     log.line(Level::Info, &format!("Starting {}", version_text()));
     say_kernel(&mut log);
     say_command_line(&mut log, settings);
-    match load() {
-        Ok((_, remarks)) => remarks.lines().for_each(|line| log.line(Level::Warning, line)),
+    let model = match load() {
+        Ok((model, remarks)) => {
+            remarks.lines().for_each(|line| log.line(Level::Warning, line));
+            model
+        }
         Err(report) => {
             report.lines().for_each(|line| log.line(Level::Error, line));
             return Ok(ExitCode::FAILURE);
         }
-    }
+    };
     write_pid_file(&settings.pid_file)
         .map_err(|error| io::Error::other(format!("{}: {error}", settings.pid_file.display())))?;
-    let mut child = Some(start(settings, &mut log)?);
-    let mut stopping = false;
-    loop {
-        wait(&signals, child.as_ref())?;
-        let mut died = false;
-        while let Some(number) = signals.next_number()? {
-            if number == SIGNAL_CHILD {
-                died = true;
-                continue;
-            }
-            if number == signal::INTERRUPT || number == signal::STOP {
-                if !stopping {
-                    log.line(Level::Info, "Stopping");
-                }
-                stopping = true;
-            }
-            pass_on(child.as_ref(), number);
-        }
-        if let Some(running) = &mut child {
-            running.hear();
-        }
-        if died
-            && let Some(status) = child.as_mut().and_then(|running| running.process.try_wait().ok().flatten())
-        {
-            let lived = child.take().map_or(Duration::ZERO, |running| running.started.elapsed());
-            if stopping || settings.dont_respawn {
-                break;
-            }
-            say_death(&mut log, status);
-            if lived < LIFE_MIN {
-                // It will most likely fail again; a machine that only starts processes helps nobody.
-                std::thread::sleep(PAUSE);
-            }
-            child = Some(start(settings, &mut log)?);
-        }
-    }
+    let slots =
+        Kind::ALL.map(|kind| Slot { kind, is_wanted: false, has_run: false, running: None, start_at: None });
+    let mut parent = Parent {
+        settings,
+        load,
+        log,
+        signals,
+        slots: slots.into(),
+        phase: Phase::Starting,
+        child_wait_time: Duration::ZERO,
+        reload_check_log: None,
+    };
+    parent.adopt(&model);
+    drop(model);
+    sys::allocator::give_back();
+    parent.start_missing()?;
+    parent.work()?;
     // It may be gone, or belong to a successor's directory.
     let _ = std::fs::remove_file(&settings.pid_file);
-    log.line(Level::Info, &format!("Stopped {}", version_text()));
+    parent.log.line(Level::Info, &format!("Stopped {}", version_text()));
     Ok(ExitCode::SUCCESS)
 }
 
-struct Running {
-    process: Child,
-    started: Instant,
-    channel: UnixStream,
-}
+impl Parent<'_> {
+    /// What the parent itself needs of a configuration.
+    fn adopt(&mut self, model: &Model) {
+        for slot in &mut self.slots {
+            slot.is_wanted = slot.kind.is_wanted(self.settings, model);
+        }
+        self.child_wait_time = model.global.child_wait_time;
+        self.reload_check_log.clone_from(&model.global.reload_check_log);
+    }
 
-impl Running {
-    /// What the child told, on to systemd.
-    fn hear(&mut self) {
-        let mut bytes = [0; 64];
-        let Ok(length) = self.channel.read(&mut bytes) else { return };
-        for byte in &bytes[..length] {
-            match *byte {
-                READY => crate::haproxy::notify::ready(),
-                RELOADING => crate::haproxy::notify::reloading(),
-                STOPPING => crate::haproxy::notify::stopping(),
-                _ => {}
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            self.wait()?;
+            while let Some(number) = self.signals.next_number()? {
+                self.handle_signal(number)?;
+            }
+            for slot in 0..self.slots.len() {
+                self.hear(slot)?;
+            }
+            self.settle();
+            if let Phase::Stopping { until } = self.phase {
+                if self.slots.iter().all(|slot| slot.running.is_none()) {
+                    return Ok(());
+                }
+                if Instant::now() >= until {
+                    self.kill();
+                }
+            } else {
+                self.start_missing()?;
             }
         }
     }
+
+    fn handle_signal(&mut self, number: i32) -> io::Result<()> {
+        match number {
+            SIGNAL_CHILD => self.reap(),
+            signal::INTERRUPT | signal::STOP => self.stop(number),
+            signal::RELOAD => self.reload()?,
+            number => self.pass_on(number),
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, number: i32) {
+        if !matches!(self.phase, Phase::Stopping { .. }) {
+            self.log.line(Level::Info, "Stopping");
+            crate::haproxy::notify::stopping();
+            self.phase = Phase::Stopping { until: Instant::now() + self.child_wait_time };
+        }
+        self.pass_on(number);
+    }
+
+    /// A configuration with a mistake reaches no child.
+    fn reload(&mut self) -> io::Result<()> {
+        if matches!(self.phase, Phase::Stopping { .. }) {
+            return Ok(());
+        }
+        self.log.line(Level::Info, "Reloading ...");
+        crate::haproxy::notify::reloading();
+        match (self.load)() {
+            Ok((model, remarks)) => {
+                remarks.lines().for_each(|line| self.log.line(Level::Warning, line));
+                self.pass_reload_on(&model, None)?;
+                drop(model);
+                sys::allocator::give_back();
+                Ok(())
+            }
+            Err(report) => {
+                report.lines().for_each(|line| self.log.line(Level::Error, line));
+                self.log.line(Level::Error, "Configuration not changed: the new one has errors");
+                if let Some(path) = &self.reload_check_log {
+                    // Where it cannot be written, the log has it.
+                    let _ = std::fs::write(path, report);
+                }
+                crate::haproxy::notify::ready();
+                Ok(())
+            }
+        }
+    }
+
+    /// A child was asked to reload over its socket, and does so by itself: the others follow.
+    fn reload_others(&mut self, asked: Kind) -> io::Result<()> {
+        if matches!(self.phase, Phase::Stopping { .. }) {
+            return Ok(());
+        }
+        match (self.load)() {
+            Ok((model, _)) => self.pass_reload_on(&model, Some(asked)),
+            // That child says what is wrong.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn pass_reload_on(&mut self, model: &Model, except: Option<Kind>) -> io::Result<()> {
+        self.adopt(model);
+        self.phase = Phase::Reloading { refused: false };
+        for slot in &mut self.slots {
+            let Some(running) = slot.running.as_mut().filter(|_| Some(slot.kind) != except) else { continue };
+            running.is_reloading = slot.is_wanted;
+            send(running, if slot.is_wanted { signal::RELOAD } else { signal::STOP });
+        }
+        self.start_missing()
+    }
+
+    fn start_missing(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        for slot in &mut self.slots {
+            let may_start = slot.start_at.is_none_or(|at| at <= now);
+            if slot.is_wanted && slot.running.is_none() && may_start {
+                slot.start_at = None;
+                let is_again = std::mem::replace(&mut slot.has_run, true);
+                slot.running = Some(start(self.settings, slot.kind, is_again, &mut self.log)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, slot: usize) -> io::Result<()> {
+        let Some(running) = &mut self.slots[slot].running else { return Ok(()) };
+        let mut bytes = [0; 64];
+        let Ok(length) = running.channel.read(&mut bytes) else { return Ok(()) };
+        let words = bytes[..length].iter();
+        for word in words.filter_map(|byte| Word::ALL.into_iter().find(|word| *word as u8 == *byte)) {
+            let Some(running) = &mut self.slots[slot].running else { return Ok(()) };
+            match word {
+                Word::Ready => (running.is_starting, running.is_reloading) = (false, false),
+                Word::Refused => {
+                    running.is_reloading = false;
+                    if let Phase::Reloading { refused } = &mut self.phase {
+                        *refused = true;
+                    }
+                }
+                Word::Reloading => {
+                    running.is_reloading = true;
+                    if self.phase == Phase::Settled {
+                        self.phase = Phase::Reloading { refused: false };
+                    }
+                }
+                // Everybody is told when the parent stops; a child that ends alone is started again.
+                Word::Stopping => {}
+                Word::WantsReload => self.reload_others(self.slots[slot].kind)?,
+            }
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Says that all are there, once they are.
+    fn settle(&mut self) {
+        let is_busy = |slot: &Slot| match &slot.running {
+            Some(running) => running.is_starting || running.is_reloading,
+            None => slot.is_wanted,
+        };
+        if self.slots.iter().any(is_busy) {
+            return;
+        }
+        match self.phase {
+            Phase::Starting => self.log.line(Level::Info, "Startup complete"),
+            Phase::Reloading { refused: false } => self.log.line(Level::Info, "Reload complete"),
+            Phase::Reloading { refused: true } => {}
+            Phase::Settled | Phase::Stopping { .. } => return,
+        }
+        crate::haproxy::notify::ready();
+        self.phase = Phase::Settled;
+    }
+
+    fn reap(&mut self) {
+        for slot in &mut self.slots {
+            let status = slot.running.as_mut().and_then(|running| running.process.try_wait().ok().flatten());
+            let (Some(status), Some(running)) = (status, slot.running.as_ref()) else { continue };
+            let (pid, lived) = (running.process.id(), running.started.elapsed());
+            slot.running = None;
+            if !slot.is_wanted {
+                // A reload took it away; should the next bring it back, it begins anew.
+                slot.has_run = false;
+            }
+            if matches!(self.phase, Phase::Stopping { .. }) || !slot.is_wanted {
+                continue;
+            }
+            if status.code() == Some(i32::from(super::checkers::PERMANENT)) {
+                let line = format!(
+                    "{} child process({pid}) cannot run here: not started again before a reload",
+                    slot.kind.name()
+                );
+                self.log.line(Level::Error, &line);
+                slot.is_wanted = false;
+                continue;
+            }
+            say_death(&mut self.log, slot.kind, pid, status);
+            if self.settings.dont_respawn {
+                slot.is_wanted = false;
+                continue;
+            }
+            if lived < LIFE_MIN {
+                // It will most likely fail again; a machine that only starts processes helps nobody.
+                slot.start_at = Some(Instant::now() + PAUSE);
+            }
+        }
+        if self.settings.dont_respawn && self.slots.iter().all(|slot| slot.running.is_none()) {
+            self.phase = Phase::Stopping { until: Instant::now() };
+        }
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let mut waited = vec![PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN)];
+        for running in self.slots.iter().filter_map(|slot| slot.running.as_ref()) {
+            waited.push(PollFd::from_borrowed_fd(running.channel.as_fd(), PollFlags::IN));
+        }
+        let mut deadline =
+            self.slots.iter().filter(|slot| slot.is_wanted).filter_map(|slot| slot.start_at).min();
+        if let Phase::Stopping { until } = self.phase {
+            deadline = Some(until);
+        }
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
+        });
+        match poll(&mut waited, timeout.as_ref()) {
+            // A child's end is closed: what follows is SIGCHLD, which comes in its own time.
+            Ok(_) if waited[1..].iter().any(|end| end.revents().contains(PollFlags::HUP)) => {
+                let pause = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+                let _ = poll(&mut waited[..1], Some(&pause));
+                Ok(())
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn pass_on(&self, number: i32) {
+        self.slots.iter().filter_map(|slot| slot.running.as_ref()).for_each(|running| send(running, number));
+    }
+
+    /// `child_wait_time` is over.
+    fn kill(&mut self) {
+        for slot in &mut self.slots {
+            let Some(running) = &mut slot.running else { continue };
+            let line = format!(
+                "{} child process({}) killed: it did not stop",
+                slot.kind.name(),
+                running.process.id()
+            );
+            self.log.line(Level::Error, &line);
+            let _ = running.process.kill();
+            let _ = running.process.wait();
+            slot.running = None;
+        }
+    }
 }
 
-fn start(settings: &Settings, log: &mut Log) -> io::Result<Running> {
+fn start(settings: &Settings, kind: Kind, is_again: bool, log: &mut Log) -> io::Result<Running> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
-    let process = again(settings, VRRP)?.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
-    log.line(Level::Info, &format!("Starting VRRP child process, pid={}", process.id()));
-    Ok(Running { process, started: Instant::now(), channel: ours })
+    let mut command = again(settings, kind.role())?;
+    if is_again {
+        command.env(RESTARTED, "1");
+    }
+    let process = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
+    log.line(Level::Info, &format!("Starting {} child process, pid={}", kind.name(), process.id()));
+    Ok(Running { process, started: Instant::now(), channel: ours, is_starting: true, is_reloading: false })
 }
 
-fn wait(signals: &sys::signals::SignalReader, child: Option<&Running>) -> io::Result<()> {
-    let mut waited = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
-    if let Some(child) = child {
-        waited.push(PollFd::from_borrowed_fd(child.channel.as_fd(), PollFlags::IN));
-    }
-    match poll(&mut waited, None) {
-        // The child's end is closed: what follows is SIGCHLD, which comes in its own time.
-        Ok(_) if waited.get(1).is_some_and(|end| end.revents().contains(PollFlags::HUP)) => {
-            let pause = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-            let _ = poll(&mut waited[..1], Some(&pause));
-            Ok(())
-        }
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-fn pass_on(child: Option<&Running>, number: i32) {
-    let pid = child.and_then(|running| Pid::from_raw(running.process.id().cast_signed()));
-    let Some(pid) = pid else { return };
+fn send(running: &Running, number: i32) {
+    let Some(pid) = Pid::from_raw(running.process.id().cast_signed()) else { return };
     match Signal::from_named_raw(number) {
         // It may have died this moment.
         Some(signal) => drop(kill_process(pid, signal)),
@@ -140,13 +426,14 @@ fn pass_on(child: Option<&Running>, number: i32) {
     }
 }
 
-fn say_death(log: &mut Log, status: ExitStatus) {
+fn say_death(log: &mut Log, kind: Kind, pid: u32, status: ExitStatus) {
     let how = match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("died from signal {signal}"),
+        (None, Some(signal)) => format!("exited due to signal {signal}"),
         (None, None) => "ended".to_owned(),
     };
-    log.line(Level::Error, &format!("Keepalived_vrrp {how}. Respawning"));
+    log.line(Level::Error, &format!("pid {pid} {how}"));
+    log.line(Level::Error, &format!("{} child process({pid}) died: Respawning", kind.name()));
 }
 
 fn say_kernel(log: &mut Log) {

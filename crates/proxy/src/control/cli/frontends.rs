@@ -52,10 +52,10 @@ pub fn set_maxconn(session: &mut Session, words: &[&str]) -> Outcome {
 pub fn set_maxconn_global(session: &mut Session, words: &[&str]) -> Outcome {
     let limit: i64 = word(words, 3).parse().map_err(|_| Reply::error("Expects an integer value.\n"))?;
     let process = &session.state().process;
-    let limit = u32::try_from(limit).ok().filter(|limit| *limit <= process.hard_maxconn);
+    let limit = u32::try_from(limit).ok().filter(|limit| *limit <= process.hard_maxconn.load(Relaxed));
     let limit = limit.ok_or_else(|| Reply::error("Value out of range.\n"))?;
     // 0 goes back to what the process started with.
-    process.maxconn.store(if limit == 0 { process.hard_maxconn } else { limit }, Relaxed);
+    process.maxconn.store(if limit == 0 { process.hard_maxconn.load(Relaxed) } else { limit }, Relaxed);
     process.room.notify_waiters();
     Ok(Reply::Done)
 }

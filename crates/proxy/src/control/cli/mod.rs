@@ -20,6 +20,7 @@ mod modes;
 mod patterns;
 mod peers;
 mod process;
+mod reload;
 mod resolvers;
 mod runtime_servers;
 mod server;
@@ -38,19 +39,22 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
-use super::{CliListener, Control};
+use super::{CliListener, Control, Reign};
+use crate::handover::Place;
+use crate::run::Stage;
 use crate::worker::Listener;
 use haproxy_config::model::{Level, SeverityOutput};
 #[cfg(test)]
 use input::Line;
 use input::{Input, Next};
 use session::{Reply, Session};
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, watch};
 
 pub use info::values as info_values;
 pub use system::mapped_code;
@@ -68,31 +72,100 @@ const READ_SIZE: usize = 4096;
 /// Rest after an accept that failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves all sockets of the runtime API until the control thread ends.
-pub fn serve(control: &Rc<Control>, listeners: Vec<CliListener>) {
-    let global = &control.shared.plan.model.global;
-    let clients = global.stats_maxconn.unwrap_or(CLIENTS_MAX_DEFAULT).max(1);
-    let room = Arc::new(Semaphore::new(clients as usize));
-    for listener in listeners {
-        match listener.socket.register() {
-            Ok(socket) => {
-                let task = accept(Rc::clone(control), socket, listener.bind, Arc::clone(&room));
-                tokio::task::spawn_local(task);
+/// The runtime API of the process, whichever configuration is in force.
+pub struct Api {
+    control: RefCell<Rc<Control>>,
+    room: RefCell<Arc<Semaphore>>,
+    sockets: RefCell<Vec<Rc<Socket>>>,
+}
+
+/// A socket and its line in the current configuration.
+struct Socket {
+    index: Cell<usize>,
+    bind: RefCell<haproxy_config::model::Bind>,
+    closed: Notify,
+}
+
+impl Api {
+    pub fn new(control: Rc<Control>) -> Rc<Api> {
+        let room = RefCell::new(room(&control));
+        Rc::new(Api { control: RefCell::new(control), room, sockets: RefCell::default() })
+    }
+
+    /// What commands are about now.
+    pub fn control(&self) -> Rc<Control> {
+        Rc::clone(&self.control.borrow())
+    }
+
+    /// Serves these sockets until their lines are gone or the control thread ends.
+    pub fn listen(self: &Rc<Api>, listeners: Vec<CliListener>) {
+        for CliListener { socket, index, bind } in listeners {
+            match socket.register() {
+                Ok(listener) => {
+                    let (index, bind) = (Cell::new(index), RefCell::new(bind));
+                    let socket = Rc::new(Socket { index, bind, closed: Notify::new() });
+                    self.sockets.borrow_mut().push(Rc::clone(&socket));
+                    tokio::task::spawn_local(accept(Rc::clone(self), listener, socket));
+                }
+                Err(error) => eprintln!("[ALERT] cannot watch a stats socket: {error}"),
             }
-            Err(error) => eprintln!("[ALERT] cannot watch a stats socket: {error}"),
+        }
+    }
+
+    /// Goes over to another configuration; returns the stage of its tasks.
+    pub fn succeed(self: &Rc<Api>, reign: Reign) -> watch::Sender<Stage> {
+        let Reign { shared, cli, places } = reign;
+        let old = self.control();
+        let (orders, stage) = (Arc::clone(&old.orders), old.stage.clone());
+        let control = Rc::new(Control { shared, orders, stage, commands: old.commands.clone() });
+        let global = &control.shared.plan.model.global;
+        if global.stats_maxconn != old.shared.plan.model.global.stats_maxconn {
+            *self.room.borrow_mut() = room(&control);
+        }
+        self.sockets.borrow_mut().retain(|socket| match places.get(&Place::RuntimeApi(socket.index.get())) {
+            Some(Place::RuntimeApi(index)) => {
+                socket.index.set(*index);
+                socket.bind.borrow_mut().clone_from(&global.stats_sockets[*index].bind);
+                true
+            }
+            Some(Place::Frontend(..) | Place::Peers(_)) | None => {
+                socket.closed.notify_one();
+                false
+            }
+        });
+        let tasks = super::begin(&control);
+        *self.control.borrow_mut() = control;
+        self.listen(cli);
+        tasks
+    }
+
+    /// A client that the master relays: it has all rights, the master lowers them with commands of its own.
+    pub fn converse_with_master(self: &Rc<Api>, client: std::os::unix::net::UnixStream) {
+        let control = self.control();
+        let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
+        let mut session = Session::new(control, Level::Admin, SeverityOutput::None, timeout);
+        session.api = Some(Rc::clone(self));
+        session.may_take_listeners = true;
+        let stream = client.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(client));
+        // A client that cannot be watched sees the end of its stream.
+        if let Ok(stream) = stream {
+            tokio::task::spawn_local(converse_and_hand_over(session, stream));
         }
     }
 }
 
-async fn accept(
-    control: Rc<Control>,
-    listener: Listener,
-    bind: haproxy_config::model::Bind,
-    room: Arc<Semaphore>,
-) {
-    let severity = bind.severity_output.unwrap_or(SeverityOutput::None);
+fn room(control: &Control) -> Arc<Semaphore> {
+    let clients = control.shared.plan.model.global.stats_maxconn.unwrap_or(CLIENTS_MAX_DEFAULT).max(1);
+    Arc::new(Semaphore::new(clients as usize))
+}
+
+async fn accept(api: Rc<Api>, listener: Listener, socket: Rc<Socket>) {
     loop {
-        let client = match accept_one(&listener).await {
+        let accepted = tokio::select! {
+            () = socket.closed.notified() => return,
+            accepted = accept_one(&listener) => accepted,
+        };
+        let client = match accepted {
             Ok(client) => client,
             Err(_) => {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -100,10 +173,18 @@ async fn accept(
             }
         };
         // Behind the accept: a listener that nobody calls must not keep a place.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let room = Arc::clone(&api.room.borrow());
+        let Ok(place) = room.acquire_owned().await else { return };
+        let control = api.control();
         let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
-        let mut session = Session::new(Rc::clone(&control), bind.level, severity, timeout);
-        session.may_take_listeners = bind.expose_fd_listeners;
+        let mut session = {
+            let bind = socket.bind.borrow();
+            let severity = bind.severity_output.unwrap_or(SeverityOutput::None);
+            let mut session = Session::new(control, bind.level, severity, timeout);
+            session.may_take_listeners = bind.expose_fd_listeners;
+            session
+        };
+        session.api = Some(Rc::clone(&api));
         tokio::task::spawn_local(async move {
             match client {
                 // How a client leaves is its own business.
@@ -112,18 +193,6 @@ async fn accept(
             }
             drop(place);
         });
-    }
-}
-
-/// A client that the master relays: it has all rights, the master lowers them with commands of its own.
-pub fn converse_with_master(control: &Rc<Control>, client: std::os::unix::net::UnixStream) {
-    let timeout = control.shared.plan.model.global.stats_timeout.unwrap_or(TIMEOUT_DEFAULT);
-    let mut session = Session::new(Rc::clone(control), Level::Admin, SeverityOutput::None, timeout);
-    session.may_take_listeners = true;
-    let stream = client.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(client));
-    // A client that cannot be watched sees the end of its stream.
-    if let Ok(stream) = stream {
-        tokio::task::spawn_local(converse_and_hand_over(session, stream));
     }
 }
 
@@ -167,6 +236,9 @@ async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite
         match input.next() {
             Next::Command(line) => {
                 session.payload = line.payload;
+                if let Some(api) = &session.api {
+                    session.control = api.control();
+                }
                 let reply = run(session, &line.words).await;
                 session.payload = None;
                 if session.takes_listeners {
@@ -175,7 +247,8 @@ async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite
                 if session.quits {
                     return stream.shutdown().await;
                 }
-                send(&mut stream, session, session.render(reply).as_bytes()).await?;
+                let answer = session.render(reply);
+                send(&mut stream, session, answer.as_bytes()).await?;
                 // Without a prompt nobody is at the other end who thinks of a next command.
                 if !session.prompt && input.is_empty() {
                     return stream.shutdown().await;

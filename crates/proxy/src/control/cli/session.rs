@@ -1,5 +1,6 @@
 //! One client of the runtime API: its rights, its modes, and how replies reach it.
 
+use super::Api;
 use crate::control::Control;
 use crate::state::State;
 use crate::worker::Shared;
@@ -13,6 +14,8 @@ use std::time::Duration;
 /// What a client is and may.
 pub struct Session {
     pub control: Rc<Control>,
+    /// Who knows what is in force when the next command comes; `None` for a client without a socket.
+    pub api: Option<Rc<Api>>,
     pub level: Level,
     pub prompt: bool,
     pub severity: SeverityOutput,
@@ -85,6 +88,7 @@ impl Session {
     pub fn new(control: Rc<Control>, level: Level, severity: SeverityOutput, timeout: Duration) -> Session {
         Session {
             control,
+            api: None,
             level,
             prompt: false,
             severity,

@@ -2,21 +2,24 @@
 
 use super::modes::parse_delay;
 use super::session::{Outcome, Reply, Session, word};
-use super::workers::ask;
+use super::workers::ask_all;
 use crate::control::Control;
 use crate::control::actions::{ServerAction, act_on_server};
 use crate::health::Operator;
 use crate::registry::Phase;
+use crate::worker::Shared;
 use rules::{Peer, ProxyId, ServerId};
 use std::fmt::Write;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One client connection as its worker tells it.
-#[derive(Debug)]
 struct Seen {
     id: u64,
     worker: usize,
+    /// The configuration it runs under.
+    shared: Arc<Shared>,
     frontend: ProxyId,
     backend: Option<ProxyId>,
     server: Option<ServerId>,
@@ -50,13 +53,15 @@ pub fn show(session: &mut Session, words: &[&str]) -> Outcome {
 }
 
 async fn list(control: Rc<Control>, selection: Selection) -> Reply {
-    let mut seen: Vec<Seen> = ask(&control, |worker| {
+    let mut seen: Vec<Seen> = ask_all(&control, |worker| {
         let sessions = worker.sessions.borrow();
+        let shared = &worker.shared;
         sessions
             .iter()
             .map(|connection| Seen {
                 id: connection.id,
                 worker: worker.index,
+                shared: Arc::clone(shared),
                 frontend: connection.frontend,
                 backend: connection.backend.get(),
                 server: connection.server.get(),
@@ -76,12 +81,12 @@ async fn list(control: Rc<Control>, selection: Selection) -> Reply {
     let mut out = String::new();
     for one in &seen {
         match selection {
-            Selection::All { details: false } => brief(&control, one, now, &mut out),
-            Selection::All { details: true } => detailed(&control, one, now, &mut out),
-            Selection::One(id) if id == one.id => detailed(&control, one, now, &mut out),
+            Selection::All { details: false } => brief(one, now, &mut out),
+            Selection::All { details: true } => detailed(one, now, &mut out),
+            Selection::One(id) if id == one.id => detailed(one, now, &mut out),
             Selection::One(_) => {}
             Selection::Older(age) if now.duration_since(one.accept) >= age => {
-                brief(&control, one, now, &mut out);
+                brief(one, now, &mut out);
             }
             Selection::Older(_) => {}
         }
@@ -92,8 +97,8 @@ async fn list(control: Rc<Control>, selection: Selection) -> Reply {
     Reply::Dump(out)
 }
 
-fn brief(control: &Control, one: &Seen, now: Instant, out: &mut String) {
-    let (frontend, backend, server) = names(control, one, "<NONE>", "<none>");
+fn brief(one: &Seen, now: Instant, out: &mut String) {
+    let (frontend, backend, server) = names(one, "<NONE>", "<none>");
     let (proto, src) = source(one.src);
     let age = age(now.duration_since(one.accept));
     let _ = writeln!(
@@ -107,10 +112,10 @@ fn brief(control: &Control, one: &Seen, now: Instant, out: &mut String) {
     );
 }
 
-fn detailed(control: &Control, one: &Seen, now: Instant, out: &mut String) {
-    let (frontend, backend, server) = names(control, one, "<NONE>", "<NONE>");
+fn detailed(one: &Seen, now: Instant, out: &mut String) {
+    let (frontend, backend, server) = names(one, "<NONE>", "<NONE>");
     let (proto, src) = source(one.src);
-    let model = &control.shared.plan.model;
+    let model = &one.shared.plan.model;
     let front = &model.proxies[one.frontend.index()];
     let mode = |id: ProxyId| match model.proxies[id.index()].mode {
         haproxy_config::model::Mode::Http => "http",
@@ -129,7 +134,7 @@ fn detailed(control: &Control, one: &Seen, now: Instant, out: &mut String) {
     }
     match one.server {
         Some(id) => {
-            let puid = control.shared.state.server(id).settings.puid;
+            let puid = one.shared.state.server(id).settings.puid;
             let _ = writeln!(out, "  server={server} (id={puid})");
         }
         None => out.push_str("  server=<NONE> (id=-1)\n"),
@@ -137,13 +142,8 @@ fn detailed(control: &Control, one: &Seen, now: Instant, out: &mut String) {
     let _ = writeln!(out, "  thread={} age={}", one.worker + 1, age(now.duration_since(one.accept)));
 }
 
-fn names<'a>(
-    control: &'a Control,
-    one: &Seen,
-    no_backend: &'a str,
-    no_server: &'a str,
-) -> (&'a str, &'a str, &'a str) {
-    let state = &control.shared.state;
+fn names<'a>(one: &'a Seen, no_backend: &'a str, no_server: &'a str) -> (&'a str, &'a str, &'a str) {
+    let state = &one.shared.state;
     let name = |id: ProxyId| state.model.proxies[id.index()].name.as_str();
     (
         name(one.frontend),
@@ -193,7 +193,7 @@ pub fn shutdown_one(session: &mut Session, words: &[&str]) -> Outcome {
     };
     let control = Rc::clone(&session.control);
     Ok(Reply::Later(Box::pin(async move {
-        let found = ask(&control, move |worker| {
+        let found = ask_all(&control, move |worker| {
             let sessions = worker.sessions.borrow();
             let found = sessions.iter().find(|connection| connection.id == id);
             found.inspect(|connection| connection.kill()).is_some()

@@ -2,7 +2,7 @@
 //! pools of objects) is not made up.
 
 use super::session::{Outcome, Reply, Session, word};
-use super::workers::ask;
+use super::workers::ask_threads;
 use crate::net::buffers;
 use rustix::net::sockopt::socket_acceptconn;
 use socket2::{SockAddr, SockRef};
@@ -101,13 +101,13 @@ fn libraries(maps: &str) -> Vec<(&str, (u64, u64))> {
 pub fn show_threads(session: &mut Session, _: &[&str]) -> Outcome {
     let control = Rc::clone(&session.control);
     Ok(Reply::Later(Box::pin(async move {
-        let asked = |worker: &Rc<crate::worker::Worker>| {
+        let asked = |thread: &crate::thread::Thread| {
             let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
             let nanoseconds = time.tv_sec as i128 * 1_000_000_000 + time.tv_nsec as i128;
-            (worker.index, rustix::thread::gettid(), nanoseconds, worker.sessions.borrow().len())
+            (thread.index(), rustix::thread::gettid(), nanoseconds, thread.connections())
         };
         let mut out = String::new();
-        for (index, thread, cpu, sessions) in ask(&control, asked).await {
+        for (index, thread, cpu, sessions) in ask_threads(&control, asked).await {
             let _ = writeln!(
                 out,
                 "  Thread {} : id={thread} act={} cpu_ns={cpu}",
@@ -124,7 +124,7 @@ pub fn show_threads(session: &mut Session, _: &[&str]) -> Outcome {
 pub fn show_tasks(session: &mut Session, _: &[&str]) -> Outcome {
     let control = Rc::clone(&session.control);
     Ok(Reply::Later(Box::pin(async move {
-        let counts = ask(&control, |worker| worker.sessions.borrow().len()).await;
+        let counts = ask_threads(&control, |thread| thread.connections()).await;
         let sessions: usize = counts.iter().sum();
         let mut out = format!("Running tasks: {sessions} ({} threads)\n", counts.len());
         out.push_str("  function                     places     %    lat_tot   lat_avg\n");
@@ -147,9 +147,9 @@ struct Pools {
 pub fn show_pools(session: &mut Session, _: &[&str]) -> Outcome {
     let control = Rc::clone(&session.control);
     Ok(Reply::Later(Box::pin(async move {
-        let threads = ask(&control, |worker| Pools {
-            sessions: worker.sessions.borrow().len(),
-            idle_connections: worker.idle.borrow().len(),
+        let threads = ask_threads(&control, |thread| Pools {
+            sessions: thread.connections(),
+            idle_connections: thread.workers().iter().map(|worker| worker.idle.borrow().len()).sum(),
             buffers: buffers::pool_size(),
         })
         .await;

@@ -3,8 +3,8 @@
 use super::session::{Outcome, Reply, Session};
 use super::{
     caches, debugging, dynamic_cookies, errors, frontends, help, http_client, info, list_servers, modes,
-    patterns, peers, process, resolvers, runtime_servers, server, sessions, stat, system, tables, tls,
-    tracing, variables,
+    patterns, peers, process, reload, resolvers, runtime_servers, server, sessions, stat, system, tables,
+    tls, tracing, variables,
 };
 use haproxy_config::model::Level;
 
@@ -107,6 +107,7 @@ commands! {
     User ["prepare" "map"] ("prepare map <acl>", "prepare a new version for atomic map replacement") => patterns::prepare;
     User ["prompt"] => modes::prompt;
     User ["quit"] => modes::quit;
+    Admin ["reload"] => reload::reload;
     Admin ["set" "dynamic-cookie-key" "backend"] ("set dynamic-cookie-key backend <bk> <k>", "change a backend secret key for dynamic cookies") => dynamic_cookies::set_key;
     User ["set" "map"] ("set map <map> [<key>|#<ref>] <value>", "modify a map entry") => patterns::set;
     Admin ["set" "maxconn" "frontend"] ("set maxconn frontend <frontend> <value>", "change a frontend's maxconn setting") => frontends::set_maxconn;
@@ -135,9 +136,11 @@ commands! {
     Operator ["show" "errors"] ("show errors [<px>] [request|response]", "report last request and/or response errors for each proxy") => errors::show;
     Operator ["show" "events"] ("show events [<sink>] [-w] [-n]", "show event sink state") => tracing::show_events;
     Operator ["show" "fd"] ("show fd [num]", "dump list of file descriptors in use or a specific one") => system::show_fd;
+    Operator ["show" "generations"] => reload::show_generations;
     User ["show" "info"] ("show info [desc|json|typed|float]*", "report information about the running process") => info::show_info;
     Operator ["show" "libs"] ("show libs", "show loaded object files and libraries") => system::show_libs;
     User ["show" "map"] ("show map [@ver] [map]", "report available maps or dump a map's contents") => patterns::show;
+    User ["show" "metrics"] => stat::show_metrics;
     User ["show" "peers"] ("show peers [dict|-] [section]", "dump some information about all the peers or this peers section") => peers::show;
     User ["show" "pools"] ("show pools", "report information about the memory pools usage") => system::show_pools;
     User ["show" "profiling"] ("show profiling [<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)") => tracing::show_profiling;
@@ -150,6 +153,8 @@ commands! {
     Admin ["show" "ssl" "cert"] ("show ssl cert [<certfile>]", "display the SSL certificates used in memory, or the details of a file") => tls::show_certificate;
     Admin ["show" "ssl" "crl-file"] ("show ssl crl-file [<crlfile[:<index>>]]", "display the SSL CRL files used in memory, or the details of a <crlfile>, or a single CRL of index <index> of CRL file <crlfile>") => tls::show_trust;
     Admin ["show" "ssl" "crt-list"] ("show ssl crt-list [-n] [<list>]", "show the list of crt-lists or the content of a crt-list file <list>") => tls::show_list;
+    Admin ["show" "ssl" "ocsp-response"] ("show ssl ocsp-response [id]", "display the IDs of the OCSP responses used in memory, or the details of a single OCSP response") => tls::show_ocsp;
+    Admin ["show" "ssl" "providers"] ("show ssl providers", "show loaded SSL providers") => tls::show_providers;
     Operator ["show" "startup-logs"] ("show startup-logs", "report logs emitted during HAProxy startup") => process::show_startup_logs;
     User ["show" "stat"] ("show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server") => stat::show;
     User ["show" "table"] ("show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)") => tables::show;

@@ -50,7 +50,7 @@ fn session(level: Level) -> Session {
     let state = State::new(Arc::clone(&model), 2, 500, 1);
     let shared = Shared {
         caches: crate::cache::Caches::default(),
-        peers: crate::peers::Access::default(),
+        peers: Arc::default(),
         mails: crate::mails::Mails::new(&model),
         logs: Logs::open(&model).expect("nothing to open"),
         health: Health::new(&state),
@@ -59,11 +59,14 @@ fn session(level: Level) -> Session {
         namespaces: Namespaces::default(),
         tls: Arc::new(tls::Tls::load(&model).0),
         startup_log: "[WARNING]  (1) : careful\n".to_owned(),
+        number: 1,
+        since: std::time::Instant::now(),
+        living: Arc::default(),
         plan: Plan::new(model),
         state,
     };
     let (stage, _) = watch::channel(Stage::Running);
-    let control = Control { shared: Arc::new(shared), orders: Arc::new([]), stage };
+    let control = Control { shared: Arc::new(shared), orders: Arc::new([]), stage, commands: None };
     Session::new(Rc::new(control), level, SeverityOutput::None, Duration::from_secs(10))
 }
 

@@ -151,7 +151,7 @@ impl Compressor {
         front.compressed_out.add(given);
         back.compressed_out.add(given);
         let process = &self.worker.state().process;
-        let now_ms = self.worker.millis(std::time::Instant::now());
+        let now_ms = self.worker.millis(crate::net::clock::now());
         process.compressed_in_rate.add_many(now_ms, taken);
         process.compressed_out_rate.add_many(now_ms, given);
     }
@@ -406,7 +406,7 @@ fn is_overloaded(worker: &Worker) -> bool {
     let process = &worker.state().process;
     let limit = process.max_compression_rate.load(std::sync::atomic::Ordering::Relaxed);
     if limit > 0 {
-        let now_ms = worker.millis(std::time::Instant::now());
+        let now_ms = worker.millis(crate::net::clock::now());
         if u64::from(process.compressed_in_rate.get(now_ms)) > u64::from(limit) * 1024 {
             return true;
         }

@@ -1,0 +1,185 @@
+//! The checkers' child: runs the director on the virtual servers, and tells pipes, people and programs what it finds.
+
+mod notices;
+mod plane;
+mod watch;
+
+use super::child::{Child, Word, enter};
+use super::{Load, Settings};
+use director::runner::{Control, Director, News, Stop};
+use failover::log::{Level, Log};
+use failover::office::signal;
+use keepalived_config::Model;
+use keepalived_config::model::{LvsFlush, ProcessTuning};
+use notices::Notices;
+use plane::Services;
+use std::cell::RefCell;
+use std::io;
+use std::process::ExitCode;
+use std::rc::Rc;
+use sys::signals::SignalReader;
+use tokio::sync::mpsc;
+use watch::Event;
+
+/// Requests that wait for the director.
+const CONTROLS_MAX: usize = 64;
+/// Signals and changes of addresses that wait for the loop.
+const EVENTS_MAX: usize = 64;
+/// The exit status of a child that would fail again, and is not started again.
+pub(super) const PERMANENT: u8 = 3;
+
+pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
+    let was_restarted = super::was_restarted()?;
+    let Child { signals, mut channel, model } = enter(settings, &mut load, &settings.checkers_pid_file)?;
+    let mut log = settings.log.clone();
+    let name = model.global.checker_process.name.clone();
+    log.name = name.unwrap_or_else(|| "Keepalived_healthcheckers".to_owned());
+    let log = Rc::new(RefCell::new(Log::open(log)));
+    be_tuned(&model.global.checker_process);
+    let mut services = match Services::open(&model) {
+        Ok(services) => services,
+        Err(error) => {
+            let line = format!("IPVS: {error}: the virtual servers do not run");
+            log.borrow_mut().line(Level::Error, &line);
+            channel.say(Word::Ready);
+            let _ = std::fs::remove_file(&settings.checkers_pid_file);
+            return Ok(ExitCode::from(PERMANENT));
+        }
+    };
+    services.start(&model, was_restarted, &mut log.borrow_mut());
+    let model = Rc::new(model);
+    let notices = Rc::new(RefCell::new(Notices::start(settings, Rc::clone(&model), Rc::clone(&log))?));
+    let heard = Rc::clone(&notices);
+    let written = Rc::clone(&log);
+    let listener = Rc::new(move |news: News<'_>| match news {
+        News::Line(line) => written.borrow_mut().line(Level::Info, line),
+        News::Told(told) => heard.borrow_mut().tell(told),
+    });
+    let plane = services.plane().map_err(io::Error::other)?;
+    let director = Director::new(Rc::clone(&model), plane, listener);
+    let mut loop_ = Loop { load, log, notices, services, channel, model };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = tokio::task::LocalSet::new().block_on(&runtime, loop_.run(director, signals, settings));
+    // Programs that were told of changes may go on; they are nobody's to wait for.
+    runtime.shutdown_background();
+    loop_.services.stop(&loop_.model, &mut loop_.log.borrow_mut());
+    loop_.notices.borrow_mut().stop();
+    let _ = std::fs::remove_file(&settings.checkers_pid_file);
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// What runs beside the director.
+struct Loop {
+    load: Load,
+    log: Rc<RefCell<Log>>,
+    notices: Rc<RefCell<Notices>>,
+    services: Services,
+    channel: super::child::Channel,
+    model: Rc<Model>,
+}
+
+impl Loop {
+    async fn run(
+        &mut self,
+        mut director: Director,
+        signals: SignalReader,
+        settings: &Settings,
+    ) -> io::Result<()> {
+        let (happens, mut happened) = mpsc::channel(EVENTS_MAX);
+        watch::signals(signals, happens.clone())?;
+        let mut watches_addresses = false;
+        if needs_addresses(&self.model) {
+            director.set_addresses(watch::addresses(happens.clone())?);
+            watches_addresses = true;
+        }
+        let (sender, receiver) = mpsc::channel(CONTROLS_MAX);
+        let mut running = tokio::task::spawn_local(director.run(receiver));
+        self.channel.say(Word::Ready);
+        loop {
+            let event = tokio::select! {
+                ended = &mut running => {
+                    let ended = ended.map_err(io::Error::other)?;
+                    return ended.map_err(|refusal| io::Error::other(refusal.to_string()));
+                }
+                Some(event) = happened.recv() => event,
+            };
+            match event {
+                Event::Addresses(addresses) => ask(&sender, Control::Addresses(addresses)).await,
+                Event::Failed(what) => return Err(io::Error::other(what)),
+                Event::Signal(signal::RELOAD) => {
+                    let Some(model) = self.reload() else { continue };
+                    if !watches_addresses && needs_addresses(&model) {
+                        let addresses = watch::addresses(happens.clone())?;
+                        ask(&sender, Control::Addresses(addresses)).await;
+                        watches_addresses = true;
+                    }
+                    ask(&sender, Control::Reload(model)).await;
+                    self.channel.say(Word::Ready);
+                }
+                Event::Signal(signal::INTERRUPT | signal::STOP) => {
+                    ask(&sender, Control::Stop(self.how_to_stop(settings))).await;
+                }
+                // Dumps are of VRRP alone.
+                Event::Signal(_) => {}
+            }
+        }
+    }
+
+    fn say(&self, level: Level, line: &str) {
+        self.log.borrow_mut().line(level, line);
+    }
+
+    fn how_to_stop(&self, settings: &Settings) -> Stop {
+        match (settings.keep_services, self.model.global.lvs_flush_on_stop) {
+            (true, _) => Stop::Leave,
+            (false, LvsFlush::All) => Stop::Flush,
+            (false, LvsFlush::No | LvsFlush::VirtualServers) => Stop::Release,
+        }
+    }
+
+    fn reload(&mut self) -> Option<Rc<Model>> {
+        self.say(Level::Info, "Reloading");
+        self.channel.say(Word::Reloading);
+        match (self.load)() {
+            Ok((model, _)) => {
+                let model = Rc::new(model);
+                self.services.reload(&model, &mut self.log.borrow_mut());
+                self.notices.borrow_mut().reload(Rc::clone(&model));
+                self.model = Rc::clone(&model);
+                Some(model)
+            }
+            Err(report) => {
+                report.lines().for_each(|line| self.say(Level::Error, line));
+                self.channel.say(Word::Refused);
+                None
+            }
+        }
+    }
+}
+
+/// A director that has ended hears nothing, and its end is seen.
+async fn ask(sender: &mpsc::Sender<Control>, control: Control) {
+    let _ = sender.send(control).await;
+}
+
+/// Only `ha_suspend` wants to know which addresses are here.
+fn needs_addresses(model: &Model) -> bool {
+    model.virtual_servers.iter().any(|server| server.ha_suspend)
+}
+
+/// Only what is asked for: checks need no real time.
+fn be_tuned(tuning: &ProcessTuning) {
+    // Without the rights for it everything works, only later under load.
+    if let Some(priority) = tuning.realtime_priority {
+        let _ = sys::realtime::schedule_round_robin(priority);
+    }
+    if tuning.no_swap {
+        let _ = sys::realtime::lock_memory();
+    }
+    if let Some(nice) = tuning.nice {
+        let _ = sys::realtime::set_nice(nice);
+    }
+    if !tuning.cpus.is_empty() {
+        let _ = sys::process::bind_thread_to_cpus(&tuning.cpus);
+    }
+}

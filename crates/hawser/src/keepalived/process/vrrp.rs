@@ -1,0 +1,67 @@
+//! The VRRP child: runs failover, and the kernel's sync daemons beside it.
+
+use super::child::{Child, DUMP_DIRECTORY, Word, enter};
+use super::sync::SyncDaemons;
+use super::{Load, Settings};
+use failover::log::Log;
+use failover::office::{self, Options, Say};
+use std::cell::RefCell;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+/// Where what survives a crash is kept, and the runtime socket.
+const RUN_DIRECTORY: &str = "/run/hawser";
+
+pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
+    // What it left is found in the kernel.
+    super::was_restarted()?;
+    let Child { signals, mut channel, model } = enter(settings, &mut load, &settings.vrrp_pid_file)?;
+    let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let instance = model.global.instance.clone();
+    let mut log = settings.log.clone();
+    log.name = model.global.vrrp_process.name.clone().unwrap_or_else(|| "Keepalived_vrrp".to_owned());
+    let run_directory = PathBuf::from(RUN_DIRECTORY);
+    let socket = instance.map_or_else(|| "vrrp.sock".to_owned(), |name| format!("vrrp.{name}.sock"));
+    let control = match std::env::var_os("HAWSER_VRRP_SOCKET") {
+        Some(path) => PathBuf::from(path),
+        None => run_directory.join(socket),
+    };
+    let daemons = Rc::new(RefCell::new(SyncDaemons::new(Log::open(log.clone()))));
+    daemons.borrow_mut().configure(&model);
+    let configured = Rc::clone(&daemons);
+    let result = office::run(Options {
+        model,
+        reload: Box::new(move || {
+            let (model, remarks) = load()?;
+            configured.borrow_mut().prepare(&model);
+            // The parent has said them.
+            let _ = remarks;
+            Ok((model, String::new()))
+        }),
+        say: Box::new(move |say| match say {
+            Say::Ready => {
+                daemons.borrow_mut().take_prepared();
+                channel.say(Word::Ready);
+            }
+            Say::Refused => channel.say(Word::Refused),
+            Say::Reloading => channel.say(Word::Reloading),
+            Say::WantsReload => channel.say(Word::WantsReload),
+            Say::Stopping => channel.say(Word::Stopping),
+            Say::State { instance, is_master } => daemons.borrow_mut().follow(&instance, is_master),
+            Say::Stopped => daemons.borrow_mut().stop(),
+        }),
+        log,
+        signals,
+        memory_directory: Some(run_directory),
+        control: Some(control),
+        dump_directory: PathBuf::from(DUMP_DIRECTORY),
+        keep_addresses: settings.keep_addresses,
+        host_name,
+        dump_at_start: settings.dump,
+        proxies: std::env::var_os(crate::run::PROXIES).map(PathBuf::from),
+    });
+    let _ = std::fs::remove_file(&settings.vrrp_pid_file);
+    result.map(|()| ExitCode::SUCCESS)
+}

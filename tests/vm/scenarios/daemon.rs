@@ -1,0 +1,41 @@
+//! One keepalived.conf with virtual routers and virtual servers, under the real keepalived and ours.
+
+/// Without dates.
+fn lines(log: &str, wanted: &[&str]) -> Vec<String> {
+    let after_date = |line: &str| {
+        line.split_once(" 2026: ").or_else(|| line.split_once(": ")).map(|pair| pair.1.to_owned())
+    };
+    let is_wanted = |line: &String| wanted.iter().any(|word| line.contains(word));
+    let mut lines: Vec<String> = log.lines().filter_map(after_date).filter(is_wanted).collect();
+    // Checks of different servers run in an order of chance.
+    lines.sort();
+    lines
+}
+
+// row: 211, 257, 265, 266, 267, 270, 275, 280, 281, 286
+#[test]
+fn one_daemon_moves_addresses_and_checks_servers_as_keepalived() {
+    const WORDS: [&str; 13] = [
+        "Adding",
+        "Removing",
+        "Gained",
+        "Lost",
+        "Shutting",
+        "succeed on service",
+        "success.",
+        "success to",
+        "_CHECK on",
+        "Could not connect",
+        "activating",
+        "Suspending",
+        "no longer exist",
+    ];
+    let outcome = vm::run("daemon", include_str!("daemon.sh"), &[]);
+    assert_eq!(outcome.status, 0, "{}", outcome.printed);
+    let (real, ours) = (outcome.file("real"), outcome.file("ours"));
+    assert!(!real.contains("never:") && !real.contains("always:"), "{real}");
+    let log = outcome.file("log-ours");
+    assert_eq!(ours, real, "tables, sync daemons, timeouts, pid files, and what was told:\n{log}");
+    assert_eq!(lines(&log, &WORDS), lines(&outcome.file("log-real"), &WORDS), "{log}");
+    assert!(log.contains("died: Respawning"), "{log}");
+}
