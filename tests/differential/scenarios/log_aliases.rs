@@ -71,5 +71,9 @@ fn every_alias_is_written_alike_over_three_requests() {
         REQUESTS.len(),
         lines.len()
     );
-    assert!(lines[0][0].0.contains("HP=</a/b>") && lines[0][0].0.contains("CC=<id=abc>"), "{}", lines[0][0].0);
+    assert!(
+        lines[0][0].0.contains("HP=</a/b>") && lines[0][0].0.contains("CC=<id=abc>"),
+        "{}",
+        lines[0][0].0
+    );
 }

@@ -70,7 +70,17 @@ fn mails_at(program: Program, level: &str, count: usize) -> Vec<String> {
     }
     wait_until("all mails", || mails.lock().expect("no panic holds it").len() >= count);
     differential::pause(300);
-    mails.lock().expect("no panic holds it").clone()
+    let mails = mails.lock().expect("no panic holds it");
+    mails.iter().map(|mail| without_durations(mail)).collect()
+}
+
+/// A check may take a millisecond on a busy machine.
+fn without_durations(mail: &str) -> String {
+    let mut parts = mail.split("check duration: ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + "check duration: N" + part.trim_start_matches(|letter: char| letter.is_ascii_digit())
+    })
 }
 
 #[test]
