@@ -19,9 +19,11 @@ const NEEDED: &[(&str, &str)] = &[
     ("ethtool", "ethtool"),
     ("ping", "iputils-ping"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("vtysh", "frr"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("promtool", "prometheus"),
+    ("wrk", "wrk"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

@@ -16,6 +16,7 @@ mod ids;
 pub mod log_format;
 mod pattern;
 mod place;
+mod refused;
 mod regex;
 mod scope;
 pub mod stick_table;

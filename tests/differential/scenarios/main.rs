@@ -2,6 +2,7 @@
 
 mod balance;
 mod bandwidth;
+mod binary_messages;
 mod browser;
 mod cache;
 mod commands;
