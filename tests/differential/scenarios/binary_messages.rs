@@ -158,8 +158,7 @@ fn headers_are_found_by_the_number_of_their_block() {
             %[internal.htx_blk.hdrname(2)]=%[internal.htx_blk.hdrval(2)] %[internal.htx_blk.type(3)] \
             %[internal.htx_blk.type(99)] (%[internal.htx_blk.hdrname(0)]) (%[internal.htx_blk.start_line(1)])\"\n";
         let proxy = program.http(text).start();
-        let body = proxy.client("web").ask(get("/x?y", &["X-Some: Value"])).body;
-        body
+        proxy.client("web").ask(get("/x?y", &["X-Some: Value"])).body
     });
     assert_eq!(
         body,
