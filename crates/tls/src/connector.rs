@@ -4,18 +4,16 @@ use crate::certificate::Fault;
 use crate::files::{Files, below};
 use crate::fixed::FixedClient;
 use crate::session::Session;
+use crate::sessions::Sessions;
 use crate::suites;
 use crate::verify::{KeepSecrets, ServerVerifier};
 use arc_swap::ArcSwap;
 use haproxy_config::model::{GlobalTls, ServerTls, TlsOptions, Verify};
-use rustls::client::{ClientSessionMemoryCache, Resumption, Tls12Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, Tls12Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
-
-/// Sessions kept for one server, by its names.
-const SESSIONS_MAX: usize = 256;
 
 /// Stands for the server where no name is sent; resumption needs one.
 const NAMELESS: &str = "nameless.invalid";
@@ -130,7 +128,7 @@ fn build(
             } else {
                 Tls12Resumption::SessionIdOrTickets
             };
-            Resumption::store(Arc::new(ClientSessionMemoryCache::new(SESSIONS_MAX))).tls12_resumption(tickets)
+            Resumption::store(Arc::new(Sessions::new())).tls12_resumption(tickets)
         };
         if settings.keylog {
             config.key_log = Arc::new(KeepSecrets);

@@ -220,6 +220,17 @@ fn is_ecdsa_suite(suite: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn protocols_are_compared_and_a_client_that_names_none_takes_any() {
+        let offered = [b"h2".to_vec(), b"http/1.1".to_vec()];
+        let naming = |protocols: &[u8]| Hello { protocols: Some(protocols.to_vec()), ..Hello::default() };
+        assert!(!Hello::default().names_none_of(&offered));
+        assert!(!naming(b"\x02h2").names_none_of(&offered));
+        assert!(!naming(b"\x03foo\x08http/1.1").names_none_of(&offered));
+        assert!(naming(b"\x03foo\x02h3").names_none_of(&offered));
+        assert!(naming(b"\xffh2").names_none_of(&offered), "a length beyond the list");
+    }
+
     /// A hello that names `example.org`, with TLS 1.3 and ECDSA.
     fn sample() -> Vec<u8> {
         let mut extensions = Vec::new();

@@ -16,6 +16,7 @@ mod ocsp_text;
 mod registry;
 mod runtime;
 mod session;
+mod sessions;
 pub mod suites;
 pub mod tickets;
 mod verify;

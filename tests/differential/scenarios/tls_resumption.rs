@@ -182,3 +182,30 @@ fn sessions_with_servers_are_resumed_unless_the_line_forbids() {
         assert_eq!(forbidden[..], ["0", "0", "0"]);
     }
 }
+
+#[test]
+fn a_burst_of_connections_to_a_server_resumes() {
+    const CLIENTS: usize = 30;
+    let counts = same(|program| {
+        let text = "listen web\n bind 127.0.0.1:$(web)\n http-reuse never\n server s1 127.0.0.1:$(far) ssl verify none\n\
+                    listen far\n bind 127.0.0.1:$(far) ssl crt $(lab)/a.pem\n http-request return status 200\n";
+        let proxy = start(program, text);
+        let burst = || {
+            let mut clients: Vec<_> = (0..CLIENTS).map(|_| proxy.client("web")).collect();
+            for client in &mut clients {
+                client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+            }
+            clients.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+        };
+        let resumed = || {
+            let text = proxy.cli("show stat typed");
+            let line = text.lines().find(|line| line.starts_with("S.") && line.contains("ssl_reused_sess"));
+            line.and_then(|line| line.rsplit(':').next()?.parse::<usize>().ok()).expect("a number")
+        };
+        burst();
+        let before = resumed();
+        burst();
+        resumed() - before
+    });
+    assert_eq!(counts, CLIENTS);
+}

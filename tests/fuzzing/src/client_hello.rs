@@ -11,7 +11,7 @@ pub fn client_hello(bytes: &[u8]) {
         let name = hello.server_name.as_deref().unwrap_or_default();
         assert!(name.is_ascii() && !name.bytes().any(|byte| byte.is_ascii_uppercase()));
         // What they answer is free; that they do is not.
-        let _ = (hello.takes_ecdsa(), hello.takes_rsa());
+        let _ = (hello.takes_ecdsa(), hello.takes_rsa(), hello.names_none_of(&[b"h2".to_vec()]));
     }
     let step = bytes.len() / PREFIXES_MAX + 1;
     for end in (0..bytes.len()).step_by(step) {
