@@ -396,10 +396,11 @@ impl Course {
         if let Some(head) = &self.forwarded {
             row("sent", head);
         }
-        let from =
-            if self.forwarded.is_some() { " (the server's 200 stands in for a real answer)" } else { "" };
         match &self.answer {
-            Some(head) => row("answer", &format!("{head}{from}")),
+            Some(head) if self.forwarded.is_some() => {
+                row("answer", &format!("{head}\n(the server's 200 stands in for a real answer)"));
+            }
+            Some(head) => row("answer", head),
             None if self.is_http => row("answer", "none: the connection is closed"),
             None => row("answer", "none: the server's bytes go to the client"),
         }
