@@ -1,8 +1,9 @@
 //! Settings of proxies and servers that differ, by name where they have one.
 
 use super::{Change, Kind, title, written};
+use balance::{Algorithm, HashMethod};
 use haproxy_config::Loaded;
-use haproxy_config::model::{Proxy, Server};
+use haproxy_config::model::{BalanceKey, Proxy, Server};
 use std::collections::BTreeMap;
 
 /// The differences of one proxy, its servers aside.
@@ -54,8 +55,34 @@ fn number(value: Option<u32>) -> String {
     value.map_or_else(|| "automatic".to_owned(), |value| value.to_string())
 }
 
+/// In the words of `balance` and `hash-type`.
 fn balance(proxy: &Proxy) -> String {
-    bare(&format!("{:?} by {:?}", proxy.balance.algorithm, proxy.balance.key))
+    let hash = match proxy.balance.algorithm {
+        Algorithm::RoundRobin => return "roundrobin".to_owned(),
+        Algorithm::StaticRoundRobin => return "static-rr".to_owned(),
+        Algorithm::LeastConn => return "leastconn".to_owned(),
+        Algorithm::First => return "first".to_owned(),
+        Algorithm::Random { draws, .. } => return format!("random({draws})"),
+        Algorithm::Hash(hash) => hash,
+    };
+    let key = match &proxy.balance.key {
+        BalanceKey::None => "nothing".to_owned(),
+        BalanceKey::Source => "source".to_owned(),
+        BalanceKey::Uri { len, depth, whole, path_only } => {
+            format!("uri len {len} depth {depth} whole {whole} path-only {path_only}")
+        }
+        BalanceKey::UrlParam { name, .. } => format!("url_param {name}"),
+        BalanceKey::Header { name, .. } => format!("hdr({name})"),
+        BalanceKey::RdpCookie { name } => format!("rdp-cookie({name})"),
+        BalanceKey::Expr(expression) => format!("hash {}", String::from_utf8_lossy(expression.source())),
+    };
+    let method = match hash.method {
+        HashMethod::MapBased => "map-based",
+        HashMethod::Consistent => "consistent",
+    };
+    let function = format!("{:?}", hash.function).to_lowercase();
+    let avalanche = if hash.avalanche { " avalanche" } else { "" };
+    format!("{key} ({method} {function}{avalanche}, factor {})", hash.balance_factor)
 }
 
 fn cookie(proxy: &Proxy) -> String {

@@ -50,6 +50,8 @@ pub struct Surroundings {
     pub server: SocketAddr,
     /// Takes the log.
     pub log: SocketAddr,
+    /// The name that a client of TLS asks for; `None`: the request is followed in the clear.
+    pub tls_name: Option<String>,
 }
 
 /// Which rule set a watcher goes into.
@@ -145,9 +147,13 @@ pub fn instrument(
     for (index, proxy) in model.proxies.iter_mut().enumerate() {
         watch(proxy, &mut watchers);
         isolate(proxy, surroundings);
-        proxy.binds = if index == frontend { vec![listener(proxy, surroundings)] } else { Vec::new() };
+        proxy.binds = if index == frontend { vec![listener(proxy, surroundings)?] } else { Vec::new() };
         proxy.log_targets = vec![log_target(surroundings)];
         proxy.log_format = Some(log_format(proxy.mode, watchers.watched.len().max(count))?);
+    }
+    if let Some(name) = &surroundings.tls_name {
+        let client = tls_client(model.proxies.len(), name, surroundings)?;
+        model.proxies.push(client);
     }
     calm(model);
     Ok(watchers.watched)
@@ -268,12 +274,43 @@ fn isolate(proxy: &mut Proxy, surroundings: &Surroundings) {
     proxy.timeouts.tarpit = Some(Duration::from_millis(1));
 }
 
-fn listener(proxy: &Proxy, surroundings: &Surroundings) -> Bind {
-    let mut bind = Bind::new(Address::Abstract(surroundings.listener.clone()), proxy.span);
+/// The frontend's only listener; with TLS it is behind a client of ours, which has the name that is connected to.
+fn listener(proxy: &Proxy, surroundings: &Surroundings) -> Result<Bind, String> {
+    let mut name = surroundings.listener.clone();
+    let mut tls = None;
+    if surroundings.tls_name.is_some() {
+        name.extend_from_slice(BEHIND_TLS.as_bytes());
+        let secure = proxy.binds.iter().find(|bind| bind.tls.as_ref().is_some_and(|tls| tls.enabled));
+        tls = secure.ok_or("the frontend has no listener with TLS")?.tls.clone();
+    }
+    let mut bind = Bind::new(Address::Abstract(name), proxy.span);
     bind.proxy = Some(proxy.id);
     bind.id = 1;
     bind.accept_proxy = true;
-    bind
+    bind.tls = tls;
+    Ok(bind)
+}
+
+/// What the name of the frontend's listener ends with when a client of TLS stands before it.
+const BEHIND_TLS: &str = "-tls";
+
+/// A proxy that speaks TLS in the client's place, and passes on who the client is.
+fn tls_client(index: usize, name: &str, surroundings: &Surroundings) -> Result<Proxy, String> {
+    let front = String::from_utf8_lossy(&surroundings.listener);
+    let text = format!(
+        "listen hawser-tls\n mode tcp\n timeout connect 2s\n timeout client 10s\n timeout server 10s\n \
+         bind abns@{front} accept-proxy\n server s abns@{front}{BEHIND_TLS} ssl verify none sni str({name}) send-proxy\n"
+    );
+    let loaded = load_text(&LoadOptions::new(Vec::new()), "tls.cfg", &text);
+    let Some(mut proxy) = loaded.model.and_then(|mut model| model.proxies.pop()) else {
+        return Err(diag::render(&loaded.report, &loaded.sources, diag::Severity::Alert));
+    };
+    let id = rules::ProxyId(u32::try_from(index).map_err(|error| error.to_string())?);
+    proxy.id = id;
+    proxy.binds.iter_mut().for_each(|bind| bind.proxy = Some(id));
+    // Of the whole program's numbers it takes one that nobody has.
+    proxy.uuid = u32::MAX;
+    Ok(proxy)
 }
 
 fn log_target(surroundings: &Surroundings) -> LogTarget {

@@ -69,12 +69,9 @@ pub fn follow(loaded: haproxy_config::Loaded, asked: &Asked) -> Result<Course, S
         put_down(&mut model, name)?;
     }
     let (index, destination) = frontend(&model, asked)?;
-    let front = &model.proxies[index];
     let mut remarks = Vec::new();
-    if is_tls(front.binds.first()) {
-        remarks
-            .push("the listener speaks TLS and the request is followed without: ssl_fc is false".to_owned());
-    }
+    let tls_name = tls_name(&model, index, asked, destination, &mut remarks);
+    let front = &model.proxies[index];
     let accepts =
         front.tcp_request_connection.iter().any(|rule| matches!(rule.action, rules::TcpAction::Accept));
     if accepts && !front.tcp_request_session.is_empty() {
@@ -89,6 +86,7 @@ pub fn follow(loaded: haproxy_config::Loaded, asked: &Asked) -> Result<Course, S
         listener: format!("hawser-explain-{}", std::process::id()).into_bytes(),
         server: stub.address,
         log: log.local_addr().map_err(|error| error.to_string())?,
+        tls_name,
     };
     let before = Before::of(&model);
     let watched = instrument::instrument(&mut model, index, &surroundings)?;
@@ -125,8 +123,41 @@ fn put_down(model: &mut Model, name: &str) -> Result<(), String> {
     found.map(|server| server.disabled = true).ok_or_else(|| format!("there is no server `{name}`"))
 }
 
-fn is_tls(bind: Option<&Bind>) -> bool {
-    bind.and_then(|bind| bind.tls.as_ref()).is_some_and(|tls| tls.enabled)
+/// The name that the client asks for, when it connects to a listener with TLS whose certificates can be read.
+fn tls_name(
+    model: &Model,
+    frontend: usize,
+    asked: &Asked,
+    destination: SocketAddr,
+    remarks: &mut Vec<String>,
+) -> Option<String> {
+    let is_tls = |bind: &Bind| bind.tls.as_ref().is_some_and(|tls| tls.enabled);
+    let is_meant = |bind: &&Bind| match bind.address {
+        Address::Inet { ip, port } => {
+            port == destination.port() && (ip.is_unspecified() || ip == destination.ip())
+        }
+        Address::Host { .. } | Address::Unix(_) | Address::Abstract(_) | Address::Fd(_) => false,
+    };
+    let binds = &model.proxies[frontend].binds;
+    let bind = binds.iter().find(is_meant).or(binds.first())?;
+    if !is_tls(bind) {
+        return None;
+    }
+    let (_, found) = proxy::Tls::load(model);
+    if found.iter().any(|diagnostic| diagnostic.severity == diag::Severity::Alert) {
+        let text = "the listener's certificates cannot be read: the request is followed in the clear, ssl_fc is false";
+        remarks.push(text.to_owned());
+        return None;
+    }
+    let host = asked.headers.iter().find_map(|header| {
+        let (name, value) = header.split_once(':')?;
+        name.trim().eq_ignore_ascii_case("host").then(|| value.trim().to_owned())
+    });
+    let host = host.unwrap_or_else(|| destination.ip().to_string());
+    let host = host.split(':').next().unwrap_or_default();
+    // It becomes a word of a configuration.
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    Some(if is_name && !host.is_empty() { host.to_owned() } else { "localhost".to_owned() })
 }
 
 /// The frontend that is meant, and where the client connects to.
@@ -396,10 +427,11 @@ impl Course {
         if let Some(head) = &self.forwarded {
             row("sent", head);
         }
-        let from =
-            if self.forwarded.is_some() { " (the server's 200 stands in for a real answer)" } else { "" };
         match &self.answer {
-            Some(head) => row("answer", &format!("{head}{from}")),
+            Some(head) if self.forwarded.is_some() => {
+                row("answer", &format!("{head}\n(the server's 200 stands in for a real answer)"));
+            }
+            Some(head) => row("answer", head),
             None if self.is_http => row("answer", "none: the connection is closed"),
             None => row("answer", "none: the server's bytes go to the client"),
         }

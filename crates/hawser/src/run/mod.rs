@@ -46,6 +46,8 @@ pub fn follow_supervisor() {
     if std::env::var_os(STRAND).is_some() && sys::environment::remove(STRAND).is_ok() {
         // Without it a killed supervisor leaves us behind, and its successor cannot bind.
         let _ = sys::process::die_with_parent(rustix::process::Signal::TERM);
+        // The supervisor reads its signals from a descriptor, and what it blocks its children block too.
+        let _ = sys::signals::unblock(&[Signal::TERM, Signal::INT]);
     }
 }
 

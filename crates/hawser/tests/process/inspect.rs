@@ -176,6 +176,44 @@ fn explain_follows_a_request_through_the_rules_to_its_server() {
 }
 
 #[test]
+fn explain_speaks_tls_where_the_client_would() {
+    let folder = Folder::new();
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=www.example"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(folder.path())
+        .output()
+        .expect("openssl is there");
+    assert!(made.status.success());
+    folder
+        .file("site.pem", &(folder.read("cert.pem").expect("made") + &folder.read("key.pem").expect("made")));
+    let text = "defaults
+    mode http
+    timeout connect 1s
+    timeout client 1s
+    timeout server 1s
+frontend web
+    bind 192.0.2.200:80
+    bind 192.0.2.200:443 ssl crt site.pem
+    http-request redirect scheme https unless { ssl_fc }
+    http-request set-header X-Name %[ssl_fc_sni] if { src 10.0.0.9 }
+    default_backend app
+backend app
+    server a1 10.2.0.1:80
+";
+    folder.file("web.cfg", text);
+    let common = ["--request", "/a", "--header", "Host: www.example", "--src", "10.0.0.9", "--to"];
+    let clear = course(&folder, &[&common[..], &["192.0.2.200:80"]].concat());
+    assert!(clear.contains("location: https://www.example/a"), "{clear}");
+    let secure = course(&folder, &[&common[..], &["192.0.2.200:443"]].concat());
+    assert!(secure.contains("X-Name: www.example") && !secure.contains("location:"), "{secure}");
+    assert!(secure.contains("\"name\":\"a1\""), "{secure}");
+    folder.file("web.cfg", &text.replace("192.0.2.200:443 ssl crt site.pem", "192.0.2.200:443"));
+    let plain = course(&folder, &[&common[..], &["192.0.2.200:443"]].concat());
+    assert!(plain.contains("location: https://www.example/a"), "{plain}");
+}
+
+#[test]
 fn explain_chooses_the_server_that_the_proxy_chooses() {
     // The same key, the same hash: followed here, and served by HAProxy before three servers.
     let folder = Folder::new();
@@ -288,6 +326,7 @@ fn diff_says_what_a_reload_would_change() {
         .replace("bind 192.0.2.200:80", "bind 192.0.2.200:80\n    bind 192.0.2.200:81")
         .replace("redirect location /b if { path /old }", "redirect location /c if { path /old }")
         .replace("timeout server 1s", "timeout server 2s")
+        .replace("balance uri", "balance source\n    hash-type consistent")
         + "backend more\n    server m1 10.3.0.1:80\n";
     folder.file("new.cfg", &new);
     let output = hawser(&folder, &["diff", "old.cfg", "new.cfg"]);
@@ -295,13 +334,12 @@ fn diff_says_what_a_reload_would_change() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in [
         "+ bind 192.0.2.200:81: of frontend web",
-        "~ backend app: timeout server 1000ms -> 2000ms",
+        "~ backend app: balance uri len 0 depth 0 whole false path-only false (map-based sdbm, factor 0) -> source (consistent sdbm avalanche, factor 0), timeout server 1000ms -> 2000ms",
         "- server app/a3: 10.2.0.3:80\n    its established connections go on to their end; clients with cookie a3 are balanced anew",
         "~ server app/a2: address 10.2.0.2:80 -> 10.2.0.2:8080, weight 1 -> 5",
         "- frontend web, rule: http-request redirect location /b if { path /old }",
         "+ frontend web, rule: http-request redirect location /c if { path /old }",
         "of all keys move to another server",
-        "`hash-type consistent` moves only the keys",
         "+ backend more: servers m1",
     ] {
         assert!(said.contains(part), "'{part}' is not in\n{said}");

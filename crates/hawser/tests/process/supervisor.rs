@@ -174,4 +174,13 @@ fn the_dashboard_comes_along_when_asked_for() {
         assert!(Instant::now() < end, "{said:.300}\n{}", run.log());
         std::thread::sleep(Duration::from_millis(100));
     }
+    // Nothing is left of it, however the supervisor ends.
+    let strands = run.children();
+    assert_eq!(strands.len(), 2, "{strands:?}");
+    drop(run);
+    let end = Instant::now() + Duration::from_secs(5);
+    while strands.iter().any(|pid| std::path::Path::new("/proc").join(pid).join("exe").exists()) {
+        assert!(Instant::now() < end, "{strands:?} are left");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
