@@ -361,7 +361,7 @@ fn accepted_one(
         upgraded: false,
         counted: false,
         trackers: None,
-        proxy_header: false,
+        proxy_header: None,
         tls: None,
         error: ConnectionError::default(),
         variables: None,

@@ -54,6 +54,12 @@ const PAGES: &[Page] = &[
         body: || usage(crate::explain::HELP),
     },
     Page {
+        name: "hawser-dashboard",
+        section: 8,
+        line: "one page and one /metrics for proxy, addresses and director",
+        body: || usage(crate::dashboard::arguments::HELP),
+    },
+    Page {
         name: "hawser-diff",
         section: 1,
         line: "what a reload would change for clients",
@@ -76,6 +82,12 @@ const PAGES: &[Page] = &[
         section: 8,
         line: "state of the virtual addresses",
         body: || usage(crate::vrrp_client::HELP),
+    },
+    Page {
+        name: "hawser-dashboard",
+        section: 8,
+        line: "one page and one /metrics about everything that runs",
+        body: || usage(crate::dashboard::arguments::HELP),
     },
     Page {
         name: "hawser-lab",
