@@ -6,3 +6,4 @@ mod directors;
 mod forwarding;
 mod ipvsadm;
 mod virtual_servers;
+mod xdp;

@@ -37,7 +37,6 @@ fn words_of(command: &str) -> Vec<String> {
         "doctor" => crate::doctor::arguments::HELP.to_owned(),
         "director" => crate::director::USAGE.to_owned(),
         "vrrp" => crate::vrrp_client::HELP.to_owned(),
-        "dashboard" => crate::dashboard::arguments::HELP.to_owned(),
         "lab" => crate::lab::HELP.to_owned(),
         _ => String::new(),
     };
