@@ -4,7 +4,7 @@
 //! ```text
 //!  runtime API ─┐
 //!  vrrp.sock ───┼─ every 2 s ─► Board: sample, history, events ─► /api/status ─► page
-//!  director.sock┘                                                 /metrics: asked anew for each scrape
+//!  director     ┘                                                 /metrics: asked anew for each scrape
 //! ```
 
 mod access;
