@@ -67,6 +67,7 @@ pub async fn listen(plane: Rc<RefCell<Xdp>>, path: &Path, log: Log) -> io::Resul
 async fn converse(mut stream: UnixStream, plane: &RefCell<Xdp>, log: &Log) -> io::Result<()> {
     let mut request = Vec::new();
     loop {
+        request.clear();
         request.resize(HEADER_LENGTH, 0);
         stream.read_exact(&mut request).await?;
         let length = u32::from_ne_bytes([request[0], request[1], request[2], request[3]]);

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 
 /// Names the socket; without it there is none.
-pub const SOCKET_VARIABLE: &str = "HAWSER_DIRECTOR_SOCKET";
+pub const SOCKET_VARIABLE: &str = "HAWSER_DIRECTOR_STATUS";
 /// A client that does not read its answer is left after this.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Rest after an accept that failed for want of descriptors.

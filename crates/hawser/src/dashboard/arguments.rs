@@ -11,7 +11,7 @@ three. Asks them over their sockets; those that do not answer are shown so.\n\n 
     --proxy SOCKET         a stats socket of the proxy\n  \
     --master SOCKET        or the socket of its master (/run/hawser/proxy.sock)\n  \
     --vrrp SOCKET          of the virtual addresses (/run/hawser/vrrp.sock)\n  \
-    --director SOCKET      of the director (/run/hawser/director.sock)\n  \
+    --director SOCKET      of the director (/run/hawser/director-status.sock)\n  \
     --token-file FILE      a token of 16 bytes or more: as Bearer, or as the password of any user\n  \
     --users FILE:LIST      or the users of a userlist of this haproxy.cfg\n  \
     --admin                who comes in may drain and enable servers; of a userlist, its group `admin`\n  \
@@ -54,7 +54,7 @@ impl Default for Arguments {
             listen: SocketAddr::from(([127, 0, 0, 1], 8405)),
             proxy: ProxySocket::Master("/run/hawser/proxy.sock".into()),
             vrrp: crate::vrrp_client::SOCKET.into(),
-            director: "/run/hawser/director.sock".into(),
+            director: "/run/hawser/director-status.sock".into(),
             credentials: Credentials::Generated,
             admin: false,
             hosts: Vec::new(),

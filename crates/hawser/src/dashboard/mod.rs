@@ -4,7 +4,7 @@
 //! ```text
 //!  runtime API ─┐
 //!  vrrp.sock ───┼─ every 2 s ─► Board: sample, history, events ─► /api/status ─► page
-//!  director.sock┘                                                 /metrics: asked anew for each scrape
+//!  director     ┘                                                 /metrics: asked anew for each scrape
 //! ```
 
 mod access;
@@ -25,6 +25,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use sys::signals::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the strands are asked.
@@ -64,6 +65,8 @@ pub fn run(words: &[OsString]) -> ExitCode {
 }
 
 fn serve(arguments: Arguments) -> Result<(), String> {
+    // A supervisor blocks them for itself, and what it starts begins so.
+    sys::signals::unblock(&[Signal::TERM, Signal::INT]).map_err(|error| format!("signals: {error}"))?;
     let (access, token) = Access::open(&arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;

@@ -105,14 +105,14 @@ impl Strand {
                 }
                 command.env("HAWSER_VRRP_SOCKET", self.arguments.vrrp_socket());
                 command.env(PROXIES, self.arguments.proxies_file());
-                command.env("HAWSER_DIRECTOR_SOCKET", directory.join("director.sock"));
+                command.env("HAWSER_DIRECTOR_STATUS", directory.join("director-status.sock"));
             }
             Kind::Dashboard => {
                 let listen = self.arguments.dashboard.map(|address| address.to_string());
                 command.args(["dashboard", "--listen"]).args(listen);
                 command.arg("--master").arg(self.arguments.master_socket());
                 command.arg("--vrrp").arg(self.arguments.vrrp_socket());
-                command.arg("--director").arg(directory.join("director.sock"));
+                command.arg("--director").arg(directory.join("director-status.sock"));
                 command.args(&self.arguments.dashboard_options);
             }
         }

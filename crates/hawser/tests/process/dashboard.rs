@@ -208,3 +208,31 @@ fn the_page_shows_it_in_a_browser() {
     assert!(complaints.is_empty(), "{complaints:?}");
     std::thread::sleep(Duration::from_millis(100));
 }
+
+#[test]
+fn the_supervisor_serves_it_and_ends_it() {
+    let folder = Folder::new();
+    let (web, page) = (free_port(), free_port());
+    folder.file("l.cfg", &configuration("", &format!("127.0.0.1:{web}"), greeter("hello")));
+    folder.file("token", TOKEN);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hawser"));
+    command
+        .args(["run", "-f", "l.cfg", "--run-directory", "run", "--dashboard", &format!("127.0.0.1:{page}")])
+        .args(["--dashboard-option", "--token-file=token"])
+        .current_dir(folder.path());
+    let mut running = Running::start(command);
+    let metrics = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", page)).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n{BASIC}\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    let up = "hawser_strand_up{strand=\"proxy\"} 1";
+    eventually("it tells of the proxy", || metrics().is_some_and(|text| text.contains(up)));
+    running.signal(rustix::process::Signal::TERM);
+    running.wait();
+    assert!(TcpStream::connect(("127.0.0.1", page)).is_err(), "it is gone");
+    assert!(!running.output().contains("killed"));
+}

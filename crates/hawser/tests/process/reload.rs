@@ -118,6 +118,18 @@ fn a_client_that_waits_gets_the_new_configuration_with_its_next_request() {
     eventually("nothing holds the former one", || proxy.generations() == 1);
     assert_eq!(proxy.stat("web", "FRONTEND", STOT), "3", "counters go on");
     assert_eq!(proxy.stat("web", "FRONTEND", SCUR), "2");
+    // Nor does somebody at the prompt, who sees the one in force.
+    let mut prompt = UnixStream::connect(proxy.folder.path().join("s.sock")).expect("connects");
+    prompt.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    prompt.write_all(b"prompt\n").expect("sends");
+    prompt.read_exact(&mut [0; 3]).expect("a prompt");
+    proxy.reload();
+    eventually("nothing holds it", || proxy.generations() == 1);
+    prompt.write_all(b"show generations\n").expect("sends");
+    let mut answer = [0; 200];
+    let length = prompt.read(&mut answer).expect("an answer");
+    assert!(String::from_utf8_lossy(&answer[..length]).contains("\n3 0s "), "{:?}", &answer[..length]);
+    drop(prompt);
     drop((client, silent));
     eventually("connections are counted down", || proxy.stat("web", "FRONTEND", SCUR) == "0");
 }

@@ -77,6 +77,8 @@ pub struct Api {
     control: RefCell<Rc<Control>>,
     room: RefCell<Arc<Semaphore>>,
     sockets: RefCell<Vec<Rc<Socket>>>,
+    /// Told when another configuration is in force.
+    changed: Notify,
 }
 
 /// A socket and its line in the current configuration.
@@ -89,7 +91,12 @@ struct Socket {
 impl Api {
     pub fn new(control: Rc<Control>) -> Rc<Api> {
         let room = RefCell::new(room(&control));
-        Rc::new(Api { control: RefCell::new(control), room, sockets: RefCell::default() })
+        Rc::new(Api {
+            control: RefCell::new(control),
+            room,
+            sockets: RefCell::default(),
+            changed: Notify::new(),
+        })
     }
 
     /// What commands are about now.
@@ -135,6 +142,7 @@ impl Api {
         });
         let tasks = super::begin(&control);
         *self.control.borrow_mut() = control;
+        self.changed.notify_waiters();
         self.listen(cli);
         tasks
     }
@@ -152,6 +160,13 @@ impl Api {
             tokio::task::spawn_local(converse_and_hand_over(session, stream));
         }
     }
+}
+
+/// The control of the next configuration; never ends for a client without a socket.
+async fn changed(api: Option<Rc<Api>>) -> Rc<Control> {
+    let Some(api) = api else { return std::future::pending().await };
+    api.changed.notified().await;
+    api.control()
 }
 
 fn room(control: &Control) -> Arc<Semaphore> {
@@ -258,7 +273,14 @@ async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite
             Next::PayloadLine => {}
             Next::TooLong => return stream.shutdown().await,
             Next::Incomplete => {
-                let received = tokio::time::timeout(session.timeout, stream.read(&mut buffer)).await??;
+                let received = tokio::select! {
+                    received = tokio::time::timeout(session.timeout, stream.read(&mut buffer)) => received??,
+                    // Who only waits keeps no former configuration in memory.
+                    control = changed(session.api.clone()) => {
+                        session.control = control;
+                        continue;
+                    }
+                };
                 if received == 0 {
                     return stream.shutdown().await;
                 }
