@@ -4,8 +4,6 @@
 /// Why a whole group of keywords has no effect.
 const NO_BUFFERS: &str = "sockets have the system's buffers";
 const NO_OPTION: &str = "the route is set without it";
-const NO_MARK: &str = "the rule is set without it";
-const NO_SELECTOR: &str = "the rule is left out: without it, it would take more packets than asked for";
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
@@ -87,12 +85,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
             "fastopen_no_cookie",
         ],
         NO_OPTION,
-    ),
-    ("rule line", &["realms"], NO_MARK),
-    (
-        "rule line",
-        &["suppress_ifgroup", "sup_group", "tunnel-id", "uidrange", "ipproto", "ip_proto", "sport", "dport"],
-        NO_SELECTOR,
     ),
 ];
 
