@@ -9,13 +9,6 @@ const NO_OPTION: &str = "the route is set without it";
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
-    ("the file", &["use_pid_dir"], "pid files are where the command line puts them"),
-    ("the file", &["child_wait_time"], "five seconds are waited"),
-    (
-        "global_defs",
-        &["startup_script", "startup_script_timeout", "shutdown_script", "shutdown_script_timeout"],
-        "no script is run around the daemon's life",
-    ),
     (
         "global_defs",
         &["max_auto_priority", "min_auto_priority_delay"],
@@ -23,8 +16,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ),
     ("global_defs", &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime"], "the system's settings hold"),
     ("global_defs", &["disable_local_igmp"], "IGMP is left alone"),
-    ("global_defs", &["fifo_write_vrrp_states_on_reload"], "states go to the pipes when they change"),
-    ("global_defs", &["vrrp_delay_after_boot"], "VRRP starts at once"),
     ("global_defs", &["vmac_addr_prefix"], "addresses elsewhere get no macvlan"),
     (
         "global_defs",
