@@ -7,6 +7,8 @@ const NO_OPTION: &str = "the route is set without it";
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
+    ("SSL", &["password"], "keys that are encrypted are not read"),
+    ("SSL", &["ca"], "certificates of servers are not verified, as by keepalived"),
     ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
     (
