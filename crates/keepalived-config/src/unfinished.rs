@@ -4,20 +4,13 @@
 /// Why a whole group of keywords has no effect.
 const NO_BUFFERS: &str = "sockets have the system's buffers";
 const NO_OPTION: &str = "the route is set without it";
-const NO_MARK: &str = "the rule is set without it";
-const NO_SELECTOR: &str = "the rule is left out: without it, it would take more packets than asked for";
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
+    ("SSL", &["password"], "keys that are encrypted are not read"),
+    ("SSL", &["ca"], "certificates of servers are not verified, as by keepalived"),
     ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
-    ("the file", &["use_pid_dir"], "pid files are where the command line puts them"),
-    ("the file", &["child_wait_time"], "five seconds are waited"),
-    (
-        "global_defs",
-        &["startup_script", "startup_script_timeout", "shutdown_script", "shutdown_script_timeout"],
-        "no script is run around the daemon's life",
-    ),
     (
         "global_defs",
         &["max_auto_priority", "min_auto_priority_delay"],
@@ -25,8 +18,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ),
     ("global_defs", &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime"], "the system's settings hold"),
     ("global_defs", &["disable_local_igmp"], "IGMP is left alone"),
-    ("global_defs", &["fifo_write_vrrp_states_on_reload"], "states go to the pipes when they change"),
-    ("global_defs", &["vrrp_delay_after_boot"], "VRRP starts at once"),
     ("global_defs", &["vmac_addr_prefix"], "addresses elsewhere get no macvlan"),
     (
         "global_defs",
@@ -87,12 +78,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
             "fastopen_no_cookie",
         ],
         NO_OPTION,
-    ),
-    ("rule line", &["realms"], NO_MARK),
-    (
-        "rule line",
-        &["suppress_ifgroup", "sup_group", "tunnel-id", "uidrange", "ipproto", "ip_proto", "sport", "dport"],
-        NO_SELECTOR,
     ),
 ];
 

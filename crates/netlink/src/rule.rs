@@ -1,6 +1,8 @@
 //! Policy rules: `fib_rule_hdr`.
 
-use crate::wire::{ACKNOWLEDGE, Attributes, CREATE, EXCLUSIVE, Malformed, Message, REQUEST, text, u32_at};
+use crate::wire::{
+    ACKNOWLEDGE, Attributes, CREATE, EXCLUSIVE, Malformed, Message, REQUEST, text, u16_at, u32_at,
+};
 use crate::{PROTOCOL_KEEPALIVED, address_from};
 use std::net::IpAddr;
 
@@ -13,11 +15,19 @@ const INPUT: u16 = 3;
 const GOTO: u16 = 4;
 const PRIORITY: u16 = 6;
 const MARK: u16 = 10;
+const REALMS: u16 = 11;
+const TUNNEL: u16 = 12;
+const SUPPRESS_GROUP: u16 = 13;
 const SUPPRESS_PREFIX: u16 = 14;
 const TABLE: u16 = 15;
 const MARK_MASK: u16 = 16;
 const OUTPUT: u16 = 17;
+const L3MDEV: u16 = 19;
+const USERS: u16 = 20;
 const PROTOCOL: u16 = 21;
+const IP_PROTOCOL: u16 = 22;
+const SOURCE_PORTS: u16 = 23;
+const DESTINATION_PORTS: u16 = 24;
 
 /// `FR_ACT_*`.
 pub mod action {
@@ -50,6 +60,17 @@ pub struct Rule {
     pub action: u8,
     pub goto: Option<u32>,
     pub suppress_prefix_length: Option<u32>,
+    pub suppress_group: Option<u32>,
+    pub realms: Option<u32>,
+    /// To the table of the VRF that the packet belongs to; `table` is 0.
+    pub l3mdev: bool,
+    pub tunnel: Option<u64>,
+    /// First and last.
+    pub users: Option<(u32, u32)>,
+    pub ip_protocol: Option<u8>,
+    /// First and last.
+    pub source_ports: Option<(u16, u16)>,
+    pub destination_ports: Option<(u16, u16)>,
     pub inverted: bool,
 }
 
@@ -70,6 +91,14 @@ impl Rule {
             action: action::TO_TABLE,
             goto: None,
             suppress_prefix_length: None,
+            suppress_group: None,
+            realms: None,
+            l3mdev: false,
+            tunnel: None,
+            users: None,
+            ip_protocol: None,
+            source_ports: None,
+            destination_ports: None,
             inverted: false,
         }
     }
@@ -91,6 +120,11 @@ impl Rule {
             && self.mark == other.mark
             && self.input == other.input
             && self.output == other.output
+            && self.tunnel == other.tunnel
+            && self.users == other.users
+            && self.ip_protocol == other.ip_protocol
+            && self.source_ports == other.source_ports
+            && self.destination_ports == other.destination_ports
             && (self.priority.is_none() || self.priority == other.priority)
     }
 
@@ -125,6 +159,8 @@ impl Rule {
             (MARK_MASK, self.mark_mask),
             (GOTO, self.goto),
             (SUPPRESS_PREFIX, self.suppress_prefix_length),
+            (SUPPRESS_GROUP, self.suppress_group),
+            (REALMS, self.realms),
         ];
         for (kind, number) in numbers {
             if let Some(number) = number {
@@ -134,6 +170,24 @@ impl Rule {
         for (kind, name) in [(INPUT, &self.input), (OUTPUT, &self.output)] {
             if let Some(name) = name {
                 message.attribute_text(kind, name);
+            }
+        }
+        if self.l3mdev {
+            message.attribute_u8(L3MDEV, 1);
+        }
+        if let Some(tunnel) = self.tunnel {
+            message.attribute(TUNNEL, &tunnel.to_be_bytes());
+        }
+        if let Some((first, last)) = self.users {
+            message.attribute(USERS, &[first.to_ne_bytes(), last.to_ne_bytes()].concat());
+        }
+        if let Some(protocol) = self.ip_protocol {
+            message.attribute_u8(IP_PROTOCOL, protocol);
+        }
+        for (kind, ports) in [(SOURCE_PORTS, self.source_ports), (DESTINATION_PORTS, self.destination_ports)]
+        {
+            if let Some((first, last)) = ports {
+                message.attribute(kind, &[first.to_ne_bytes(), last.to_ne_bytes()].concat());
             }
         }
         message.finish()
@@ -158,6 +212,19 @@ impl Rule {
                 (GOTO, value) => rule.goto = Some(u32_at(value, 0)?),
                 (INPUT, value) => rule.input = Some(text(value)),
                 (OUTPUT, value) => rule.output = Some(text(value)),
+                (SUPPRESS_PREFIX, value) => rule.suppress_prefix_length = Some(u32_at(value, 0)?),
+                (SUPPRESS_GROUP, value) => rule.suppress_group = Some(u32_at(value, 0)?),
+                (REALMS, value) => rule.realms = Some(u32_at(value, 0)?),
+                (TUNNEL, value) => {
+                    rule.tunnel = Some(u64::from_be_bytes(value.try_into().map_err(|_| Malformed)?));
+                }
+                (L3MDEV, value) => rule.l3mdev = value.first() == Some(&1),
+                (USERS, value) => rule.users = Some((u32_at(value, 0)?, u32_at(value, 4)?)),
+                (IP_PROTOCOL, value) => rule.ip_protocol = Some(*value.first().ok_or(Malformed)?),
+                (SOURCE_PORTS, value) => rule.source_ports = Some((u16_at(value, 0)?, u16_at(value, 2)?)),
+                (DESTINATION_PORTS, value) => {
+                    rule.destination_ports = Some((u16_at(value, 0)?, u16_at(value, 2)?));
+                }
                 _ => {}
             }
         }
@@ -176,6 +243,14 @@ mod tests {
         rule.priority = Some(200);
         rule.mark = Some(7);
         rule.input = Some("eth0".to_owned());
+        rule.suppress_prefix_length = Some(8);
+        rule.suppress_group = Some(3);
+        rule.realms = Some(0x0001_0002);
+        rule.tunnel = Some(77);
+        rule.users = Some((1000, 1999));
+        rule.ip_protocol = Some(6);
+        rule.source_ports = Some((1024, 65_535));
+        rule.destination_ports = Some((80, 80));
         let read = Rule::read(&rule.add(1)[16..]).expect("whole");
         assert_eq!(read, rule);
         assert!(rule.is_same(&read));

@@ -184,7 +184,7 @@ fn point_05_ipv6_adverts_have_the_checksum_of_the_kernel() {
     }
 }
 
-// Points 2, 31 and 32.
+// Points 2 and 31.
 #[test]
 fn point_31_neighbours_are_told_in_keepaliveds_frames() {
     let physical = [2, 0, 0, 0, 0, 1];
@@ -193,16 +193,22 @@ fn point_31_neighbours_are_told_in_keepaliveds_frames() {
     let request = |mac| gratuitous_arp(ArpKind::Request, mac, address).to_vec();
     assert_eq!(request(physical), frame("arp"));
     assert_eq!(request(virtual_mac(Family::V4, vrid)), frame("arp vmac"));
+    let reply = gratuitous_arp(ArpKind::Reply, physical, address);
+    assert_eq!(reply[21], 2);
+}
+
+#[test]
+fn point_32_neighbours_of_ipv6_are_told_with_the_override_flag_and_the_router_flag_of_a_forwarder() {
+    let physical = [2, 0, 0, 0, 0, 1];
+    let vrid = Vrid::new(52).expect("not 0");
     let link_local = "fe80::101".parse().expect("an address");
     let global = "fd09::101".parse().expect("an address");
     let tell = |mac, address| neighbour_advertisement(mac, address, false).to_vec();
     assert_eq!(tell([2, 0, 0, 0, 0, 2], link_local), frame("na link-local"));
     assert_eq!(tell(virtual_mac(Family::V6, vrid), global), frame("na global vmac"));
-
     let router = neighbour_advertisement(physical, global, true);
     assert_eq!(router[58], 0xa0, "the flags of a router that overrides");
-    let reply = gratuitous_arp(ArpKind::Reply, physical, address);
-    assert_eq!(reply[21], 2);
+    assert_eq!(&router[..6], [0x33, 0x33, 0, 0, 0, 1], "to all nodes");
 }
 
 // Point 6: both readings of RFC 5798 are right, whichever we send.

@@ -88,8 +88,7 @@ impl Holdings {
                 holdings.routes.push((resolved, route.track));
             }
         }
-        let resolved = |rule: &model::Rule| Some((kernel_rule(rule)?, rule.track));
-        holdings.rules = rules.iter().filter_map(resolved).collect();
+        holdings.rules = rules.iter().map(|rule| (kernel_rule(rule), rule.track)).collect();
         (holdings, missing)
     }
 
@@ -320,19 +319,8 @@ pub fn kernel_route(
     Some(result)
 }
 
-/// A rule of the configuration. `None`: it selects by what we cannot tell the kernel, and without that it would take more
-/// packets than asked for (the configuration's remarks name it).
-pub fn kernel_rule(rule: &model::Rule) -> Option<Rule> {
-    let selects_more = rule.tunnel_id.is_some()
-        || rule.user_range.is_some()
-        || rule.ip_protocol.is_some()
-        || rule.source_ports.is_some()
-        || rule.destination_ports.is_some()
-        || rule.suppress_interface_group.is_some()
-        || rule.action == model::RuleAction::L3mdev;
-    if selects_more {
-        return None;
-    }
+/// A rule of the configuration.
+pub fn kernel_rule(rule: &model::Rule) -> Rule {
     let (code, table, goto) = match rule.action {
         model::RuleAction::Lookup(table) => (action::TO_TABLE, table, None),
         model::RuleAction::L3mdev => (action::TO_TABLE, 0, None),
@@ -356,23 +344,13 @@ pub fn kernel_rule(rule: &model::Rule) -> Option<Rule> {
     result.inverted = rule.not;
     result.suppress_prefix_length =
         rule.suppress_prefix_length.filter(|length| *length >= 0).map(i32::cast_unsigned);
-    Some(result)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules(lines: &str) -> Vec<Option<Rule>> {
-        let text = format!("static_rules {{\n{lines}\n}}\n");
-        let loaded = keepalived_config::load_text(&keepalived_config::MemoryHost::default(), "k.conf", &text);
-        let model = loaded.model.expect("valid");
-        model.static_rules.iter().map(kernel_rule).collect()
-    }
-
-    #[test]
-    fn a_rule_that_selects_by_what_cannot_be_set_is_left_out() {
-        let found = rules("from 192.0.2.0/24 table 7\nfrom 192.0.2.0/24 dport 80 table 7");
-        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
-    }
+    result.suppress_group = rule.suppress_interface_group;
+    result.realms = rule.realms;
+    result.tunnel = rule.tunnel_id;
+    result.users = rule.user_range;
+    result.ip_protocol = rule.ip_protocol;
+    result.source_ports = rule.source_ports;
+    result.destination_ports = rule.destination_ports;
+    result.l3mdev = rule.action == model::RuleAction::L3mdev;
+    result
 }

@@ -1,6 +1,7 @@
 //! keepalived's command line: one row per option in [`OPTIONS`], which parsing and the usage text read. It parses words;
 //! it opens and starts nothing.
 
+use super::process;
 use failover::log::{FACILITY_DAEMON, FACILITY_LOCAL0, Wanted};
 use failover::office::signal;
 use std::ffi::OsString;
@@ -62,9 +63,9 @@ impl Default for Arguments {
                 file: None,
                 name: "Keepalived".to_owned(),
             },
-            pid_file: PathBuf::from("/run/keepalived.pid"),
-            vrrp_pid_file: PathBuf::from("/run/vrrp.pid"),
-            checkers_pid_file: PathBuf::from("/run/checkers.pid"),
+            pid_file: PathBuf::from(process::PID_FILE),
+            vrrp_pid_file: PathBuf::from(process::VRRP_PID_FILE),
+            checkers_pid_file: PathBuf::from(process::CHECKERS_PID_FILE),
             vrrp: false,
             checkers: false,
             all: false,

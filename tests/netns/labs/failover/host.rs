@@ -34,6 +34,32 @@ fn addresses_carry_label_scope_broadcast_and_device_as_keepalived_sets_them() {
 }
 
 #[test]
+fn rules_select_by_all_that_keepalived_s_select_by() {
+    lab("failover::host::rules_select_by_all_that_keepalived_s_select_by", || {
+        let seen = same(|program| {
+            let net = Net::new(&["a"]);
+            let lines = " version 3\n advert_int 0.1\n virtual_rules {\n \
+                         from 192.0.2.0/24 ipproto tcp dport 80-90 table 7 priority 101\n \
+                         from 192.0.2.0/24 ipproto udp sport 1000-2000 table 7 priority 102\n \
+                         uidrange 1000-1999 table 7 priority 103\n \
+                         to 192.0.3.0/24 table 8 suppress_prefixlength 8 suppress_ifgroup 3 priority 104\n \
+                         tunnel-id 77 table 8 priority 105\n \
+                         from 192.0.4.0/24 realms 3/4 table 8 priority 106\n }";
+            let mut a = net.start(program, "a", &configuration(100, VIP, lines));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            std::thread::sleep(Duration::from_millis(300));
+            let held = net.on("a", "ip rule");
+            a.stop();
+            (held, net.on("a", "ip rule"))
+        });
+        for part in ["dport 80-90", "sport 1000-2000", "uidrange 1000-1999", "ipproto tcp", "tun_id 77"] {
+            assert!(seen.0.contains(part), "{part}: {}", seen.0);
+        }
+        assert!(!seen.1.contains("10"), "{}", seen.1);
+    });
+}
+
+#[test]
 fn routes_and_rules_move_with_the_state_as_keepalived_sets_them() {
     lab("failover::host::routes_and_rules_move_with_the_state_as_keepalived_sets_them", || {
         let seen = same(|program| {

@@ -459,6 +459,40 @@ fn a_pipe_hears_every_change_and_stays_open_over_a_reload() {
     });
 }
 
+#[test]
+fn scripts_run_around_the_daemon_and_pipes_hear_the_states_after_a_reload() {
+    lab("failover::life::scripts_run_around_the_daemon_and_pipes_hear_the_states_after_a_reload", || {
+        same(|program| {
+            let net = Net::new(&["a"]);
+            std::fs::write("/tmp/say.sh", "#!/bin/sh\necho \"$@\" >> /tmp/said\n").expect("written");
+            netns::run("chmod +x /tmp/say.sh; rm -f /tmp/said");
+            // keepalived closes its pipe at a reload: the reader opens it anew.
+            let read = "echo $$ > /tmp/reader; while :; do cat /tmp/pipe >> /tmp/heard; done";
+            netns::run(&format!("mkfifo /tmp/pipe; sh -c '{read}' > /dev/null 2>&1 &"));
+            let text = |priority| {
+                let globals = "global_defs {\n startup_script \"/tmp/say.sh up\"\n \
+                               shutdown_script \"/tmp/say.sh down\"\n vrrp_notify_fifo /tmp/pipe\n \
+                               fifo_write_vrrp_states_on_reload";
+                configuration(priority, VIP, FAST).replace("global_defs {", globals)
+            };
+            let mut a = net.start(program, "a", &text(150));
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            a.configure(&text(160));
+            a.signal("HUP");
+            a.wait_for("Reload complete");
+            std::thread::sleep(Duration::from_millis(500));
+            let heard = std::fs::read_to_string("/tmp/heard").expect("heard");
+            a.stop();
+            // The next one has a pipe of its own.
+            netns::run("kill $(cat /tmp/reader); pkill -x cat; rm -f /tmp/pipe /tmp/heard");
+            if program == Vrrp::Hawser {
+                assert_eq!(heard.lines().last(), Some("INSTANCE \"VI_1\" MASTER 160"), "{heard}");
+            }
+            std::fs::read_to_string("/tmp/said").expect("said")
+        });
+    });
+}
+
 // row: 259
 #[test]
 fn the_pair_of_the_case_has_one_master_that_stays() {

@@ -6,6 +6,7 @@ mod host;
 mod interop;
 mod life;
 mod outage;
+mod points;
 mod scale;
 
 use netns::hosts::Vrrp;

@@ -112,6 +112,8 @@ enum Owner {
 enum Wish {
     Dump(Dump),
     Answer(usize, Request),
+    /// The pipes, after a reload.
+    Pipes,
 }
 
 struct Office {
@@ -525,6 +527,26 @@ impl Office {
                 self.control.answer(client, &text);
             }
             Wish::Answer(..) => {}
+            Wish::Pipes => self.tell_pipes(snapshot),
+        }
+    }
+
+    /// `fifo_write_vrrp_states_on_reload`: everybody's state, though nothing has changed.
+    fn tell_pipes(&mut self, snapshot: &Snapshot) {
+        let instances = snapshot
+            .instances
+            .iter()
+            .map(|one| (Subject::Instance(one.name.clone()), one.state, one.priority));
+        let groups = snapshot.groups.iter().map(|(name, state)| (Subject::Group(name.clone()), *state, 0));
+        for (subject, state, priority) in instances.chain(groups) {
+            let what = match state {
+                vrrp::State::Master => notify::Happening::Master,
+                vrrp::State::Backup => notify::Happening::Backup,
+                vrrp::State::Fault => notify::Happening::Fault,
+                vrrp::State::Initialize => continue,
+            };
+            let line = Told { subject, what, priority }.line();
+            self.fifos.iter_mut().for_each(|fifo| fifo.line(&line));
         }
     }
 

@@ -1,6 +1,6 @@
 //! SIGHUP: another configuration takes the place of this one, or changes nothing.
 
-use super::{Office, Owner, Say, courses, forwards_ipv6, say_macvlans};
+use super::{Office, Owner, Say, Wish, courses, forwards_ipv6, say_macvlans};
 use crate::channel::Order;
 use crate::engine::holdings::Holdings;
 use crate::log::Level;
@@ -84,6 +84,9 @@ impl Office {
         self.apply_beside_instances();
         self.configure_witnesses();
         self.tell_all_tracked();
+        if self.options.model.global.fifo_states_on_reload {
+            self.wish(Wish::Pipes);
+        }
         (self.options.say)(Say::Ready);
     }
 

@@ -30,7 +30,8 @@ pub(super) const PERMANENT: u8 = 3;
 
 pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let was_restarted = super::was_restarted()?;
-    let Child { signals, mut channel, model } = enter(settings, &mut load, &settings.checkers_pid_file)?;
+    let Child { signals, mut channel, model, pid_file } =
+        enter(settings, &mut load, &settings.checkers_pid_file)?;
     let mut log = settings.log.clone();
     let name = model.global.checker_process.name.clone();
     log.name = name.unwrap_or_else(|| "Keepalived_healthcheckers".to_owned());
@@ -42,7 +43,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
             let line = format!("IPVS: {error}: the virtual servers do not run");
             log.borrow_mut().line(Level::Error, &line);
             channel.say(Word::Ready);
-            let _ = std::fs::remove_file(&settings.checkers_pid_file);
+            let _ = std::fs::remove_file(&pid_file);
             return Ok(ExitCode::from(PERMANENT));
         }
     };
@@ -64,7 +65,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     runtime.shutdown_background();
     loop_.services.stop(&loop_.model, &mut loop_.log.borrow_mut());
     loop_.notices.borrow_mut().stop();
-    let _ = std::fs::remove_file(&settings.checkers_pid_file);
+    let _ = std::fs::remove_file(&pid_file);
     result.map(|()| ExitCode::SUCCESS)
 }
 

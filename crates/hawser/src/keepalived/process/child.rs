@@ -19,6 +19,7 @@ pub(super) struct Child {
     pub signals: SignalReader,
     pub channel: Channel,
     pub model: Model,
+    pub pid_file: PathBuf,
 }
 
 /// What a child tells its parent, one byte each.
@@ -63,6 +64,7 @@ pub(super) fn enter(settings: &Settings, load: &mut Load, pid_file: &Path) -> io
             File::open(&path).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
     }
+    let pid_file = &settings.place(pid_file, &model);
     write_pid_file(pid_file).map_err(|error| io::Error::other(format!("{}: {error}", pid_file.display())))?;
-    Ok(Child { signals, channel: Channel(UnixStream::from(channel)), model })
+    Ok(Child { signals, channel: Channel(UnixStream::from(channel)), model, pid_file: pid_file.clone() })
 }

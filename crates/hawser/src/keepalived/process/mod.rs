@@ -51,6 +51,26 @@ pub struct Settings {
     pub words: Vec<OsString>,
 }
 
+impl Settings {
+    /// Where a pid file is: as the command line says, else with `use_pid_dir` in the folder of its own.
+    fn place(&self, file: &std::path::Path, model: &Model) -> PathBuf {
+        match file.strip_prefix("/run") {
+            Ok(name) if model.global.use_pid_directory && DEFAULT_PID_FILES.contains(&file.to_str()) => {
+                std::path::Path::new(PID_DIRECTORY).join(name)
+            }
+            Ok(_) | Err(_) => file.to_owned(),
+        }
+    }
+}
+
+/// What the command line says when it says nothing.
+pub(super) const PID_FILE: &str = "/run/keepalived.pid";
+pub(super) const VRRP_PID_FILE: &str = "/run/vrrp.pid";
+pub(super) const CHECKERS_PID_FILE: &str = "/run/checkers.pid";
+const DEFAULT_PID_FILES: [Option<&str>; 3] = [Some(PID_FILE), Some(VRRP_PID_FILE), Some(CHECKERS_PID_FILE)];
+/// `use_pid_dir`
+const PID_DIRECTORY: &str = "/run/keepalived";
+
 /// Which children may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {

@@ -3,8 +3,10 @@
 use super::child::Word;
 use super::{CHECKERS, Load, RESTARTED, Settings, VRRP, again, version_text, write_pid_file};
 use failover::log::{Level, Log};
+use failover::office::programs::{Ended, Programs};
 use failover::office::signal;
 use keepalived_config::Model;
+use keepalived_config::model::Command;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, Read};
@@ -16,6 +18,8 @@ use std::process::{Child, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const SIGNAL_CHILD: i32 = 17;
+/// How often a script that is waited for is looked at.
+const SCRIPT_LOOK: Duration = Duration::from_millis(10);
 /// A child that lives shorter than this failed to start; then the next one waits.
 const LIFE_MIN: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
@@ -108,6 +112,7 @@ struct Parent<'a> {
     phase: Phase,
     child_wait_time: Duration,
     reload_check_log: Option<PathBuf>,
+    shutdown_script: Option<(Command, Duration)>,
 }
 
 pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
@@ -128,8 +133,9 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    write_pid_file(&settings.pid_file)
-        .map_err(|error| io::Error::other(format!("{}: {error}", settings.pid_file.display())))?;
+    let pid_file = settings.place(&settings.pid_file, &model);
+    write_pid_file(&pid_file)
+        .map_err(|error| io::Error::other(format!("{}: {error}", pid_file.display())))?;
     let slots =
         Kind::ALL.map(|kind| Slot { kind, is_wanted: false, has_run: false, running: None, start_at: None });
     let mut parent = Parent {
@@ -141,14 +147,19 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         phase: Phase::Starting,
         child_wait_time: Duration::ZERO,
         reload_check_log: None,
+        shutdown_script: None,
     };
     parent.adopt(&model);
+    let (script, limit) = (model.global.startup_script.clone(), model.global.startup_script_timeout);
     drop(model);
     sys::allocator::give_back();
+    parent.run_script("startup_script", script.as_ref(), limit);
     parent.start_missing()?;
     parent.work()?;
+    let (script, limit) = parent.shutdown_script.take().unzip();
+    parent.run_script("shutdown_script", script.as_ref(), limit.unwrap_or_default());
     // It may be gone, or belong to a successor's directory.
-    let _ = std::fs::remove_file(&settings.pid_file);
+    let _ = std::fs::remove_file(&pid_file);
     parent.log.line(Level::Info, &format!("Stopped {}", version_text()));
     Ok(ExitCode::SUCCESS)
 }
@@ -161,6 +172,8 @@ impl Parent<'_> {
         }
         self.child_wait_time = model.global.child_wait_time;
         self.reload_check_log.clone_from(&model.global.reload_check_log);
+        let script = model.global.shutdown_script.clone();
+        self.shutdown_script = script.map(|script| (script, model.global.shutdown_script_timeout));
     }
 
     fn work(&mut self) -> io::Result<()> {
@@ -183,6 +196,29 @@ impl Parent<'_> {
             } else {
                 self.start_missing()?;
             }
+        }
+    }
+
+    /// Before the children start, or after they have ended: waits for the script, but not longer than its limit.
+    fn run_script(&mut self, name: &str, script: Option<&Command>, limit: Duration) {
+        let Some(script) = script else { return };
+        let mut programs = Programs::default();
+        if let Err(error) = programs.start((), script, &[], Some(limit), Instant::now()) {
+            self.log.line(Level::Error, &format!("{name}: {error}"));
+            return;
+        }
+        loop {
+            std::thread::sleep(SCRIPT_LOOK);
+            programs.handle_timeout(Instant::now());
+            let Some((_, how)) = programs.reap().into_iter().next() else { continue };
+            let what = match how {
+                Ended::Exited(0) => return,
+                Ended::Exited(code) => format!("exited with status {code}"),
+                Ended::Signalled(number) => format!("ended by signal {number}"),
+                Ended::TimedOut => "took too long, and was stopped".to_owned(),
+            };
+            self.log.line(Level::Error, &format!("{name} {what}"));
+            return;
         }
     }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Where what survives a crash is kept, and the runtime socket.
 const RUN_DIRECTORY: &str = "/run/hawser";
@@ -17,7 +18,13 @@ const RUN_DIRECTORY: &str = "/run/hawser";
 pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     // What it left is found in the kernel.
     super::was_restarted()?;
-    let Child { signals, mut channel, model } = enter(settings, &mut load, &settings.vrrp_pid_file)?;
+    let Child { signals, mut channel, mut model, pid_file } =
+        enter(settings, &mut load, &settings.vrrp_pid_file)?;
+    // Only at the start: whoever reloads has booted.
+    let booted = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let booted = Duration::from_secs(u64::try_from(booted.tv_sec).unwrap_or(0));
+    let left = model.global.vrrp_delay_after_boot.saturating_sub(booted);
+    model.global.vrrp_startup_delay = model.global.vrrp_startup_delay.max(left);
     let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let instance = model.global.instance.clone();
     let mut log = settings.log.clone();
@@ -62,6 +69,6 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         dump_at_start: settings.dump,
         proxies: std::env::var_os(crate::run::PROXIES).map(PathBuf::from),
     });
-    let _ = std::fs::remove_file(&settings.vrrp_pid_file);
+    let _ = std::fs::remove_file(&pid_file);
     result.map(|()| ExitCode::SUCCESS)
 }
