@@ -2,6 +2,7 @@
 
 mod director_flows;
 mod director_packets;
+mod director_plane;
 mod director_traffic;
 mod failover;
 mod privileges;
