@@ -1,6 +1,7 @@
 //! Labs of one host.
 
 mod director_flows;
+mod director_fuzz;
 mod director_packets;
 mod director_plane;
 mod director_traffic;
