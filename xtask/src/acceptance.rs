@@ -137,4 +137,23 @@ mod tests {
         let text = fs::read_to_string(root().join("docs/acceptance.md")).expect("it is there");
         assert_eq!(rows(&text).into_keys().collect::<Vec<_>>(), (1..=330).collect::<Vec<u16>>());
     }
+
+    /// Names after the word `test` in docs/threat-model.md.
+    #[test]
+    fn tests_that_the_threat_model_names_are_there() {
+        let text = fs::read_to_string(root().join("docs/threat-model.md")).expect("it is there");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let named: BTreeSet<&str> = words
+            .windows(2)
+            .filter(|pair| pair[0] == "test")
+            .filter_map(|pair| pair[1].strip_prefix('`')?.split('`').next())
+            .collect();
+        assert!(named.len() > 30, "{}", named.len());
+        let sources: Vec<String> =
+            sources(&root()).iter().map(|path| fs::read_to_string(path).expect("a source")).collect();
+        for name in named {
+            let function = format!("fn {name}(");
+            assert!(sources.iter().any(|source| source.contains(&function)), "there is no test {name}");
+        }
+    }
 }

@@ -14,15 +14,19 @@ mod load;
 mod memory;
 mod proxies;
 mod report;
+mod rules;
+mod sessions;
 mod wire;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::command::{cargo, is_installed, must, root};
 use load::{Load, Measured};
 use proxies::{Mode, Program, Proxy, Setup};
+use rules::Rules;
 use wire::Security;
 
 /// One comparison.
@@ -42,8 +46,8 @@ enum Kind {
     Streams { path: &'static str, connections: usize, streams: usize, setup: Setup },
     /// User memory of idle connections.
     Memory { setup: Setup },
-    /// Time of `-c` on a configuration of this many backends.
-    LoadTime { backends: usize },
+    /// Time of `-c` on a configuration, which may need files in the folder.
+    LoadTime { file: fn(&Path) -> Result<String, String> },
 }
 
 const HTTP: Setup = Setup {
@@ -53,6 +57,7 @@ const HTTP: Setup = Setup {
     balance: "roundrobin",
     compress: false,
     security: Security::Plain,
+    rules: Rules::None,
 };
 const TLS: Setup = Setup { security: Security::Full, ..HTTP };
 const TCP: Setup = Setup { mode: Mode::Tcp, ..HTTP };
@@ -112,6 +117,30 @@ const WORKLOADS: &[Workload] = &[
         Setup { servers: 500, balance: "leastconn", ..HTTP },
         None,
     ),
+    traffic(
+        "rules-100",
+        "HTTP keep-alive, 128 B, 100 typical rules of which 10 match",
+        "/app/page?id=7&lang=en",
+        64,
+        Setup { rules: Rules::Hundred, ..HTTP },
+        Some(0.8),
+    ),
+    traffic(
+        "table-updates",
+        "20 updates of a stick table of 100,000 entries, and an answer of our own",
+        "/",
+        64,
+        Setup { rules: Rules::Table, ..HTTP },
+        Some(1.0),
+    ),
+    traffic(
+        "map-1m",
+        "20 look-ups in a map of 1,000,000 IP addresses, and an answer of our own",
+        "/",
+        64,
+        Setup { rules: Rules::Map, ..HTTP },
+        Some(1.0),
+    ),
     Workload {
         name: "http2-16x8",
         meaning: "HTTP/2 to clients, 16 connections of 8 streams, 128 B",
@@ -156,9 +185,15 @@ const WORKLOADS: &[Workload] = &[
         target: Some(0.45),
     },
     Workload {
+        name: "load-10k-rules",
+        meaning: "check of a configuration of 10,000 rules and a map of 100,000 entries",
+        kind: Kind::LoadTime { file: rules::large },
+        target: Some(2.0),
+    },
+    Workload {
         name: "load-10k-backends",
         meaning: "check of a configuration of 10,000 backends",
-        kind: Kind::LoadTime { backends: 10_000 },
+        kind: Kind::LoadTime { file: rules::many_backends },
         target: Some(2.0),
     },
 ];
@@ -372,8 +407,8 @@ fn measure(workload: &Workload, programs: &[Program], options: &Options) -> Resu
             let is_relative = setup.security != Security::Plain;
             Ok(report::scalar(workload, &rows, "KB per connection", is_relative))
         }
-        Kind::LoadTime { backends } => {
-            let rows = proxies::load_times(programs, *backends, options.rounds)?;
+        Kind::LoadTime { file } => {
+            let rows = proxies::load_times(programs, *file, options.rounds)?;
             Ok(report::scalar(workload, &rows, "s", false))
         }
     }

@@ -4,7 +4,9 @@
 
 mod acceptance;
 mod bench;
+mod bench_failover;
 mod command;
+mod deb;
 mod director;
 mod fuzz;
 mod parity;
@@ -23,6 +25,12 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("acceptance", "the rows of docs/acceptance.md that no test proves yet", acceptance::run),
     ("parity", "our keywords against haproxy's and keepalived's; writes docs/compat", parity::run),
     ("bench", "hawser beside haproxy and nginx; `bench --help` tells its options", bench::run),
+    (
+        "bench-failover",
+        "how long clients miss an address: keepalived beside hawser; `--help` tells its options",
+        bench_failover::run,
+    ),
+    ("deb", "the Debian package, into target/deb", deb::run),
     ("fuzz", "runs the fuzz targets, 200 s each; `fuzz --help` tells its options", fuzz::run),
     ("soak-reload", "1,000 reloads under load: no request fails, memory stays", soak::reload),
     ("testssl", "testssl.sh against a listener with defaults and a hardened one: no weakness", testssl::run),

@@ -13,13 +13,17 @@ const NEEDED: &[(&str, &str)] = &[
     ("socat", "socat"),
     ("curl", "curl"),
     ("openssl", "openssl"),
+    ("h2load", "nghttp2-client"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),
     ("ping", "iputils-ping"),
     ("qemu-system-x86_64", "qemu-system-x86"),
+    ("vtysh", "frr"),
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
+    ("promtool", "prometheus"),
+    ("wrk", "wrk"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

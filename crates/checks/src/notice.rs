@@ -10,12 +10,27 @@ use std::time::Duration;
 pub const LEVEL_EMERGENCY: u8 = 0;
 pub const LEVEL_ALERT: u8 = 1;
 pub const LEVEL_NOTICE: u8 = 5;
+/// The level of mails about single checks.
+const LEVEL_INFO: u8 = 6;
 
 /// One line for the logs of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     pub level: u8,
     pub text: String,
+    /// The level of the mail that says it too (`email-alert`); `None`: no mail does.
+    pub mail_level: Option<u8>,
+}
+
+impl Notice {
+    fn new(level: u8, text: String) -> Notice {
+        Notice { level, text, mail_level: None }
+    }
+
+    /// A mail says it too.
+    pub(crate) fn mailed(self) -> Notice {
+        Notice { mail_level: Some(self.level), ..self }
+    }
 }
 
 /// Whom a notice is about.
@@ -120,12 +135,12 @@ pub fn check_notice(subject: Subject<'_>, is_agent: bool, report: Report<'_>, co
     );
     write_report(&mut text, report);
     let _ = write!(text, ", status: {counter}.");
-    Notice { level: LEVEL_NOTICE, text }
+    Notice { mail_level: Some(LEVEL_INFO), ..Notice::new(LEVEL_NOTICE, text) }
 }
 
 /// `backend web has no server available!`; `kind` is `backend`, or `proxy` for a `listen` section.
 pub fn no_server_notice(kind: &str, backend: &str) -> Notice {
-    Notice { level: LEVEL_EMERGENCY, text: format!("{kind} {backend} has no server available!") }
+    Notice::new(LEVEL_EMERGENCY, format!("{kind} {backend} has no server available!"))
 }
 
 /// A server's state after some event: `is` says what it now is or does.
@@ -142,7 +157,7 @@ pub(crate) fn state_notice(
         write_counts(&mut text, counts, is_down);
     }
     text.push('.');
-    Notice { level, text }
+    Notice::new(level, text)
 }
 
 fn write_counts(out: &mut String, counts: Counts, is_down: bool) {

@@ -247,7 +247,7 @@ impl Change {
                 state_notice(subject, LEVEL_NOTICE, "is UP", cause, Some((counts, false)))
             }
         };
-        notices.push(notice);
+        notices.push(notice.mailed());
     }
 
     // A server that was already leaving is no alert.
@@ -311,7 +311,8 @@ impl Change {
         match (before.is_drain(), after.is_drain()) {
             (false, true) => {
                 let counts = Some((counts, is_down));
-                notices.push(state_notice(subject, LEVEL_NOTICE, "enters drain state", cause, counts));
+                notices
+                    .push(state_notice(subject, LEVEL_NOTICE, "enters drain state", cause, counts).mailed());
             }
             (true, true) if forced(before) && !forced(after) => {
                 let text = "is leaving forced drain but remains in drain mode";

@@ -219,6 +219,11 @@ impl Pool {
         self.has_quorum
     }
 
+    /// Whether the sorry server serves in place of the others.
+    pub fn is_sorry(&self) -> bool {
+        self.is_sorry
+    }
+
     /// `[10.1.0.1]:tcp:80`.
     pub fn server_name(&self, server: usize) -> String {
         let address = self.server.real_servers[server].address;

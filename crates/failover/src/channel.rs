@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use vrrp::TrackerId;
 use vrrp::tracking::Status;
+use vrrp::{TrackerId, Witness};
 
 /// Notices that wait for the office: a flap of all of 255 instances with their log lines.
 const NOTICES_MAX: usize = 16 * 1024;
@@ -59,10 +59,10 @@ pub enum Order {
         instance: String,
         priority: Option<u8>,
     },
-    /// Whether a witness answers.
+    /// What the witness of these says.
     Witness {
-        instance: String,
-        answers: bool,
+        instances: Vec<String>,
+        witness: Witness,
     },
     /// Stops everything; without `release`, addresses stay (`-V`).
     Stop {
@@ -92,11 +92,18 @@ impl Bell {
 }
 
 /// The end that puts in.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sending<T> {
     queue: SyncSender<T>,
     bell: Bell,
     lost: Arc<AtomicU64>,
+}
+
+/// Of anything, whether that can be copied or not.
+impl<T> Clone for Sending<T> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone(), bell: self.bell.clone(), lost: Arc::clone(&self.lost) }
+    }
 }
 
 /// The end that takes out.

@@ -5,6 +5,7 @@ mod balance;
 mod basics;
 mod checks;
 mod cookie;
+mod email_alert;
 mod error_file;
 pub(crate) mod errors;
 mod filters;

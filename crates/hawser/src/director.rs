@@ -13,7 +13,7 @@ use std::rc::Rc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-const USAGE: &str = "\
+pub const USAGE: &str = "\
 Usage: hawser director [-f FILE] [--plane auto|ipvs|xdp] [options of the XDP plane]
 
 Runs the virtual_server blocks of a keepalived.conf until SIGTERM or SIGINT, and logs to standard output. Packets are

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod dashboard;
 mod demo;
 mod diff;
 mod director;
@@ -12,6 +13,7 @@ mod inspect;
 mod ipvsadm;
 mod keepalived;
 mod lab;
+mod manual;
 mod personality;
 mod run;
 mod version;
@@ -21,7 +23,6 @@ use personality::Personality;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Small allocations of short life are what HTTP/2 and TLS are made of: less than half the instructions of the C library's.
 #[global_allocator]
 static ALLOCATOR: sys::allocator::Allocator = sys::allocator::Allocator;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Personality::Keepalived) => keepalived::run(&program, &arguments),
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
+        Ok(Personality::Dashboard) => dashboard::run(&arguments),
         Ok(Personality::Check) => check::run(&arguments),
         Ok(Personality::Explain) => explain::run(&arguments),
         Ok(Personality::Demo) => demo::run(),
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
         Ok(Personality::Director) => director::run(&arguments),
         Ok(Personality::Doctor) => doctor::run(&arguments),
         Ok(Personality::Lab) => lab::run(&arguments),
+        Ok(Personality::Manual) => manual::run(&arguments),
+        Ok(Personality::Completions) => manual::completions::run(&arguments),
         Ok(Personality::Run) => run::run(&arguments),
         Ok(Personality::Help) => {
             print!("{}", personality::help());

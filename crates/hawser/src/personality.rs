@@ -10,12 +10,15 @@ pub enum Personality {
     Keepalived,
     Vrrp,
     Check,
+    Dashboard,
     Demo,
     Diff,
     Director,
     Doctor,
     Explain,
     Lab,
+    Manual,
+    Completions,
     Run,
     Help,
     Version,
@@ -56,6 +59,11 @@ const NAMES: &[Name] = &[
         help: "every mistake of configurations and scripts, and between them",
     },
     Name {
+        name: "dashboard",
+        personality: Personality::Dashboard,
+        help: "a web page about everything, and /metrics",
+    },
+    Name {
         name: "demo",
         personality: Personality::Demo,
         help: "three backends and the proxy before them, on loopback, to try",
@@ -84,6 +92,16 @@ const NAMES: &[Name] = &[
         name: "lab",
         personality: Personality::Lab,
         help: "two directors, two real servers and a client on this machine, to try failover",
+    },
+    Name {
+        name: "manual",
+        personality: Personality::Manual,
+        help: "manual pages, made from the tables that parsing reads",
+    },
+    Name {
+        name: "completions",
+        personality: Personality::Completions,
+        help: "completions for bash, zsh or fish",
     },
     Name {
         name: "run",
@@ -120,6 +138,11 @@ pub fn choose(program: &OsStr, arguments: &mut Vec<OsString>) -> Result<Personal
         Some(row) => Ok(row.personality),
         None => Err(format!("hawser: unknown command '{word}'\n\n{}", help())),
     }
+}
+
+/// The words after `hawser`, each with its line of help.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    NAMES.iter().map(|row| (row.name, row.help)).filter(|(name, _)| !name.starts_with('-'))
 }
 
 /// `hawser --help`.

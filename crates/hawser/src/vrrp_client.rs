@@ -12,7 +12,7 @@ pub const SOCKET: &str = "/run/hawser/vrrp.sock";
 /// An answer that does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const HELP: &str = "Usage: hawser vrrp [-S SOCKET] COMMAND\n\n  \
+pub const HELP: &str = "Usage: hawser vrrp [-S SOCKET] COMMAND\n\n  \
     status [json]                    every virtual router, its state and its master\n  \
     metrics                          the same for Prometheus\n  \
     handover INSTANCE                a master leaves to the next one, and does not come back by itself\n  \

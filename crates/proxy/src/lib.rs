@@ -14,6 +14,7 @@ mod health;
 mod http2;
 mod listen;
 mod logs;
+mod mails;
 mod net;
 mod peers;
 mod plan;

@@ -12,6 +12,7 @@ use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::mails::Mails;
 use crate::net::{Namespaces, pipe};
 use crate::plan::Plan;
 use crate::process_variables;
@@ -151,6 +152,7 @@ pub fn prepare(old: &Arc<Shared>, replacement: Replacement) -> Result<Next, Vec<
         resolve: Resolve::new(&model),
         caches,
         peers: Arc::clone(&old.peers),
+        mails: Mails::new(&model),
         logs,
         handover,
         tls,

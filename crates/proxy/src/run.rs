@@ -6,6 +6,7 @@ use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
 use crate::logs::Logs;
+use crate::mails::Mails;
 use crate::net::{Namespaces, clock, pipe};
 use crate::peers;
 use crate::plan::Plan;
@@ -188,6 +189,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let health = Health::new(&state);
     let resolve = Resolve::new(&model);
     let caches = Caches::new(&model.caches);
+    let mails = Mails::new(&model);
     let shared = Arc::new(Shared {
         plan: Plan::new(model),
         state,
@@ -196,6 +198,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         resolve,
         caches,
         peers: Arc::default(),
+        mails,
         handover,
         tls,
         namespaces,

@@ -71,6 +71,18 @@ pub fn forbid_new_privileges() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
+/// No transparent huge pages for this process, and what it starts: a heap then takes the pages that are touched, not two
+/// megabytes for each thread's first.
+///
+/// # Errors
+/// What `prctl(2)` says.
+pub fn keep_pages_small() -> io::Result<()> {
+    let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
+    // SAFETY: takes integers only.
+    let status = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, on, unused, unused, unused) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Has the program that `command` starts end by `signal` when the thread that starts it ends, however that ends.
 pub fn tie_to_this_thread(command: &mut std::process::Command, signal: rustix::process::Signal) {
     use std::os::unix::process::CommandExt;

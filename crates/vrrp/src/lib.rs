@@ -30,7 +30,7 @@ pub use node::{
     TrackerConfig, TrackerId,
 };
 pub use packet::{Advert, Authentication, Datagram, Discard, Wire, WireConfig};
-pub use router::{Action, InitialState, Notice, Preempt, Router, RouterConfig, Start, State};
+pub use router::{Action, InitialState, Notice, Preempt, Router, RouterConfig, Start, State, Witness};
 pub use statistics::{Counter, Statistics};
 pub use types::{
     Family, Interval, PRIORITY_OWNER, PRIORITY_RESIGN, Version, Vrid, WallTime, master_down_interval,

@@ -77,6 +77,35 @@ impl Counter {
         Counter::Stalls,
     ];
 
+    /// What it counts, in a few words.
+    pub fn description(self) -> &'static str {
+        match self {
+            Counter::AdvertsReceived => "Adverts taken as valid",
+            Counter::AdvertsSent => "Adverts sent",
+            Counter::BecameMaster => "Times it became master",
+            Counter::ReleasedMaster => "Times it ceased to be master",
+            Counter::LengthErrors => "Packets of a wrong length",
+            Counter::IntervalErrors => "Adverts of version 2 with another interval, or with none",
+            Counter::TtlErrors => "Packets that came through a router",
+            Counter::TypeErrors => "Packets that are no adverts",
+            Counter::AddressListErrors => "Adverts with other addresses",
+            Counter::AuthTypeErrors => "Adverts with an unknown kind of authentication",
+            Counter::AuthTypeMismatches => "Adverts with another kind of authentication than ours",
+            Counter::AuthFailures => "Adverts with a wrong password or signature",
+            Counter::PriorityZeroReceived => "Adverts of priority 0 received",
+            Counter::PriorityZeroSent => "Adverts of priority 0 sent",
+            Counter::ChecksumErrors => "Packets with a wrong checksum",
+            Counter::VersionErrors => "Packets of the other version",
+            Counter::VridErrors => "Packets of another virtual router",
+            Counter::SourceErrors => {
+                "Packets from no peer of ours, or by unicast instead of multicast and the reverse"
+            }
+            Counter::SplitBrains => "Times another master was heard while we were an established one",
+            Counter::AddressesRestored => "Addresses put back after someone else took them away",
+            Counter::Stalls => "Times the process slept through its timers",
+        }
+    }
+
     /// The name in keepalived's JSON dump; our own words for what it does not count.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 mod client_hello;
 mod config;
 mod keepalived_config;
+mod peers_session;
 mod proxy_header;
 mod rule_text;
 mod runtime_api;
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("keepalived_config", keepalived_config::keepalived_config),
     ("log_format", rule_text::log_format),
     ("patterns", rule_text::patterns),
+    ("peers", peers_session::peers),
     ("proxy_header", proxy_header::proxy_header),
     ("virtual_router", virtual_router::virtual_router),
 ];

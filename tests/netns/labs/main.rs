@@ -8,4 +8,5 @@ mod director_plane;
 mod director_traffic;
 mod failover;
 mod privileges;
+mod system;
 mod tutorial;

@@ -9,6 +9,7 @@
 
 pub mod hosts;
 pub mod packet;
+pub mod site;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod dataplane;
+mod directors;
 mod forwarding;
 mod ipvsadm;
 mod virtual_servers;

@@ -180,6 +180,9 @@ struct Generator {
     latencies: Latencies,
     errors: u64,
     bytes: u64,
+    /// Answers over connections whose handshake was short.
+    resumed: u64,
+    security: Security,
 }
 
 enum Step {
@@ -213,6 +216,8 @@ impl Generator {
             latencies,
             errors: 0,
             bytes: 0,
+            resumed: 0,
+            security,
         })
     }
 
@@ -251,6 +256,7 @@ impl Generator {
                 match connection.advance(&mut buffer, &mut self.bytes) {
                     Step::Waits => {}
                     Step::Answered if self.close => {
+                        self.resumed += u64::from(connection.stream.is_resumed());
                         self.latencies.add(connection.sent.elapsed());
                         // The proxy was asked to close: the end of the stream follows.
                     }
@@ -267,6 +273,10 @@ impl Generator {
                     }
                 }
             }
+        }
+        let answered = self.latencies.count;
+        if self.security == Security::Resumed && self.resumed * 10 < answered * 9 {
+            return Err(format!("{} of {answered} handshakes were resumed", self.resumed));
         }
         let seconds = start.elapsed().as_secs_f64();
         let (p50, p99) = (self.latencies.quantile(0.50), self.latencies.quantile(0.99));

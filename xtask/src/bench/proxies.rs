@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::load::use_cubic;
+use super::rules::Rules;
 use super::wire::Security;
 
 /// The proxy under load has this CPU to itself, where there are two.
@@ -46,6 +47,7 @@ pub struct Setup {
     pub balance: &'static str,
     pub compress: bool,
     pub security: Security,
+    pub rules: Rules,
 }
 
 /// A program to compare.
@@ -59,7 +61,10 @@ impl Program {
     /// Debian's nginx-light has neither TCP proxying nor a reason to balance over one address 500 times.
     pub fn can(&self, setup: &Setup) -> bool {
         self.name != "nginx"
-            || (setup.mode == Mode::Http && setup.servers == 1 && setup.security == Security::Plain)
+            || (setup.mode == Mode::Http
+                && setup.servers == 1
+                && setup.security == Security::Plain
+                && setup.rules == Rules::None)
     }
 
     fn command(&self, config: &Path) -> Command {
@@ -125,6 +130,7 @@ impl Proxy {
                 backend.port,
                 sink,
                 certificate(setup, &folder)?.as_deref(),
+                &setup.rules.lines(&folder)?,
             ),
         };
         let config = folder.join("bench.cfg");
@@ -230,6 +236,7 @@ fn haproxy_configuration(
     backend: u16,
     sink: u16,
     certificate: Option<&Path>,
+    rules: &str,
 ) -> String {
     let tls = certificate.map_or_else(String::new, |path| format!(" ssl crt {}", path.display()));
     let mode = if setup.mode == Mode::Http { "http" } else { "tcp" };
@@ -244,6 +251,7 @@ fn haproxy_configuration(
     if setup.mode == Mode::Http {
         text.push_str(" http-reuse always\n");
     }
+    text.push_str(rules);
     if setup.compress {
         text.push_str(" compression algo gzip\n compression type text/html\n");
     }
@@ -273,25 +281,16 @@ fn nginx_configuration(folder: &Path, port: u16, backend: u16, sink: u16) -> Str
     )
 }
 
-/// Seconds of `-c` on so many backends, by program, the median of the rounds.
+/// Seconds of `-c` on a configuration, by program, the median of the rounds.
 pub fn load_times(
     programs: &[Program],
-    backends: usize,
+    file: fn(&Path) -> Result<String, String>,
     rounds: usize,
 ) -> Result<Vec<(&'static str, f64)>, String> {
-    let mut text = "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n\
-                    frontend f\n bind 127.0.0.1:1\n default_backend b0\n"
-        .to_owned();
-    for number in 0..backends {
-        let (high, low) = (number / 250, number % 250);
-        let _ = writeln!(
-            text,
-            "backend b{number}\n balance roundrobin\n option httpchk\n server s1 10.0.{high}.{low}:80 check\n \
-             server s2 10.1.{high}.{low}:80 check backup"
-        );
-    }
-    let config = std::env::temp_dir().join(format!("hawser-bench-{}.cfg", std::process::id()));
-    fs::write(&config, text).map_err(|error| error.to_string())?;
+    let folder = std::env::temp_dir().join(format!("hawser-bench-{}-load", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let config = folder.join("bench.cfg");
+    fs::write(&config, file(&folder)?).map_err(|error| error.to_string())?;
     let mut rows = Vec::new();
     for program in programs.iter().filter(|program| program.name != "nginx") {
         let mut times = Vec::new();
@@ -308,6 +307,6 @@ pub fn load_times(
             rows.push((program.name, super::report::median(&mut times)));
         }
     }
-    let _ = fs::remove_file(&config);
+    let _ = fs::remove_dir_all(&folder);
     Ok(rows)
 }

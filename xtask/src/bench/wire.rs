@@ -5,11 +5,14 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use rustls::HandshakeKind;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+
+use super::sessions::Sessions;
 
 /// How the generator speaks to the proxy.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,9 +56,10 @@ impl Security {
                 .with_custom_certificate_verifier(Arc::new(TrustAll))
                 .with_no_client_auth(),
         };
-        if self == Security::Full {
-            config.resumption = Resumption::disabled();
-        }
+        config.resumption = match self {
+            Security::Resumed => Resumption::store(Arc::new(Sessions::default())),
+            Security::Plain | Security::Full => Resumption::disabled(),
+        };
         Some(Arc::new(config))
     }
 }
@@ -74,6 +78,14 @@ impl Wire {
         let connection =
             ClientConnection::new(Arc::clone(config), name).map_err(|error| error.to_string())?;
         Ok(Wire::Tls(Box::new(StreamOwned::new(connection, stream))))
+    }
+
+    /// Whether its handshake was short.
+    pub fn is_resumed(&self) -> bool {
+        match self {
+            Wire::Plain(_) => false,
+            Wire::Tls(tls) => tls.conn.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
     }
 
     pub fn socket(&self) -> &TcpStream {

@@ -12,6 +12,7 @@ mod probe;
 mod program;
 mod reload;
 mod secure;
+mod status;
 
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
@@ -132,6 +133,8 @@ impl Director {
         self.settle();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         let mut checkers = self.start_checkers(&sender, &[]);
+        let (door, refusal) = status::Door::from_environment();
+        refusal.iter().for_each(|line| (self.listener)(News::Line(line)));
         // Outside of the loop: events must not put it off.
         let mut counting = tokio::time::interval(DRAIN_INTERVAL);
         counting.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -151,6 +154,7 @@ impl Director {
                     Some(control) => self.handle_control(control),
                 },
                 _ = counting.tick(), if is_draining => self.count_connections(),
+                client = door.next() => self.tell_status(client),
             }
             self.settle();
         };
@@ -269,6 +273,12 @@ impl Director {
             // The loop's own.
             Control::Reload(_) | Control::Stop(_) => {}
         }
+    }
+
+    /// A plane that cannot be asked now has no counters.
+    fn tell_status(&mut self, client: tokio::net::UnixStream) {
+        let table = self.plane.read().unwrap_or_default();
+        status::answer(client, status::document(&self.pools, &table));
     }
 
     /// Looks how many connections draining real servers have left.

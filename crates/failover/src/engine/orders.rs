@@ -52,8 +52,10 @@ impl Engine {
             Order::Priority { instance, priority } => {
                 self.of(&instance, |engine, id| engine.node.set_priority(now, id, priority));
             }
-            Order::Witness { instance, answers } => {
-                self.of(&instance, |engine, id| engine.node.set_promotion_allowed(id, answers));
+            Order::Witness { instances, witness } => {
+                for instance in instances {
+                    self.of(&instance, |engine, id| engine.node.set_witness(now, id, witness));
+                }
             }
             Order::Stop { release } => self.stop(now, release),
         }

@@ -2,30 +2,23 @@
 //! nothing else. keepalived's texts; STARTTLS and AUTH, which it lacks.
 
 use super::notify::{Happening, Subject};
-use keepalived_config::model::Smtp;
+use keepalived_config::model::{Smtp, SmtpSecurity};
 use lettre::Transport;
 use lettre::address::{Address, Envelope};
 use lettre::transport::smtp::SmtpTransport;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
+use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 /// Mails that wait for the relay; further ones are thrown away and counted.
 const QUEUE_LENGTH_MAX: usize = 256;
 const PORT_DEFAULT: u16 = 25;
+/// Of `smtp_tls`.
+const PORT_TLS: u16 = 465;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-
-/// How the conversation is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Security {
-    /// Plain, as keepalived.
-    #[default]
-    None,
-    /// STARTTLS, or no mail.
-    StartTls,
-}
 
 /// The relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +27,9 @@ pub struct Relay {
     pub port: u16,
     pub helo_name: String,
     pub timeout: Duration,
-    pub security: Security,
+    pub security: SmtpSecurity,
+    /// Authorities beside the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
     /// User and password.
     pub credentials: Option<(String, String)>,
 }
@@ -45,13 +40,18 @@ impl Relay {
         if smtp.to.is_empty() {
             return None;
         }
+        let default = match smtp.security {
+            SmtpSecurity::None | SmtpSecurity::StartTls => PORT_DEFAULT,
+            SmtpSecurity::Tls => PORT_TLS,
+        };
         Some(Self {
             host: smtp.server.clone()?,
-            port: smtp.port.unwrap_or(PORT_DEFAULT),
+            port: smtp.port.unwrap_or(default),
             helo_name: smtp.helo_name.clone().unwrap_or_else(|| host_name.to_owned()),
             timeout: smtp.connect_timeout.unwrap_or(TIMEOUT_DEFAULT),
-            security: Security::None,
-            credentials: None,
+            security: smtp.security,
+            ca_file: smtp.ca_file.clone(),
+            credentials: smtp.credentials.clone(),
         })
     }
 }
@@ -158,8 +158,9 @@ fn send(mail: &Mail) -> Result<(), Box<dyn std::error::Error>> {
         .hello_name(ClientId::Domain(relay.helo_name.clone()))
         .timeout(Some(relay.timeout));
     builder = match relay.security {
-        Security::None => builder.tls(Tls::None),
-        Security::StartTls => builder.tls(Tls::Required(TlsParameters::new(relay.host.clone())?)),
+        SmtpSecurity::None => builder.tls(Tls::None),
+        SmtpSecurity::StartTls => builder.tls(Tls::Required(tls_of(relay)?)),
+        SmtpSecurity::Tls => builder.tls(Tls::Wrapper(tls_of(relay)?)),
     };
     if let Some((user, password)) = &relay.credentials {
         builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
@@ -168,6 +169,16 @@ fn send(mail: &Mail) -> Result<(), Box<dyn std::error::Error>> {
     let envelope = Envelope::new(Some(mail.from.parse()?), to)?;
     builder.build().send_raw(&envelope, mail.message.as_bytes())?;
     Ok(())
+}
+
+/// The relay's certificate is verified, for a password may follow.
+fn tls_of(relay: &Relay) -> Result<TlsParameters, Box<dyn std::error::Error>> {
+    let mut parameters = TlsParameters::builder(relay.host.clone());
+    if let Some(path) = &relay.ca_file {
+        let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        parameters = parameters.add_root_certificate(Certificate::from_pem(&pem)?);
+    }
+    Ok(parameters.build()?)
 }
 
 /// `Sun, 22 Nov 2026 21:06:00 +0000`: RFC 5322 §3.3.
@@ -196,6 +207,7 @@ mod tests {
     use super::*;
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
+    use std::sync::Arc;
 
     fn smtp() -> Smtp {
         Smtp {
@@ -282,6 +294,126 @@ mod tests {
         let said = relay.join().expect("no panic");
         assert!(said.iter().any(|line| line.starts_with("AUTH PLAIN ")), "{said:?}");
         assert!(said.iter().any(|line| line == "=> All VRRP group instances are now in FAULT state <="));
+    }
+
+    /// A relay that speaks STARTTLS with a certificate of its own authority; what the client said, and over what.
+    fn secure_relay_once(listener: TcpListener, config: Arc<rustls::ServerConfig>) -> Vec<String> {
+        fn serve(stream: &mut (impl BufRead + Write), is_secure: bool, said: &mut Vec<String>) -> bool {
+            let mut in_data = false;
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+                let text = line.trim_end().to_owned();
+                line.clear();
+                said.push(format!("{}{text}", if is_secure { "secure: " } else { "" }));
+                let reply = match (in_data, text.as_str()) {
+                    (true, ".") => {
+                        in_data = false;
+                        "250 ok\r\n"
+                    }
+                    (true, _) => continue,
+                    (false, "DATA") => {
+                        in_data = true;
+                        "354 go\r\n"
+                    }
+                    (false, "STARTTLS") => {
+                        stream.write_all(b"220 go\r\n").expect("writes");
+                        return true;
+                    }
+                    (false, text) if text.starts_with("EHLO") && is_secure => {
+                        "250-relay\r\n250 AUTH PLAIN LOGIN\r\n"
+                    }
+                    (false, text) if text.starts_with("EHLO") => "250-relay\r\n250 STARTTLS\r\n",
+                    (false, text) if text.starts_with("AUTH") => "235 welcome\r\n",
+                    (false, "QUIT") => return false,
+                    (false, _) => "250 ok\r\n",
+                };
+                stream.write_all(reply.as_bytes()).expect("writes");
+                stream.flush().expect("writes");
+            }
+            false
+        }
+        /// Reads by lines, writes at once.
+        struct Both<S: std::io::Read + Write>(BufReader<S>);
+        impl<S: std::io::Read + Write> std::io::Read for Both<S> {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(buffer)
+            }
+        }
+        impl<S: std::io::Read + Write> BufRead for Both<S> {
+            fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+                self.0.fill_buf()
+            }
+            fn consume(&mut self, amount: usize) {
+                self.0.consume(amount);
+            }
+        }
+        impl<S: std::io::Read + Write> Write for Both<S> {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.get_mut().write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                self.0.get_mut().flush()
+            }
+        }
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.write_all(b"220 hi ESMTP\r\n").expect("writes");
+        let mut said = Vec::new();
+        let mut plain = Both(BufReader::new(stream));
+        if serve(&mut plain, false, &mut said) {
+            let session = rustls::ServerConnection::new(config).expect("a session");
+            let stream = rustls::StreamOwned::new(session, plain.0.into_inner());
+            serve(&mut Both(BufReader::new(stream)), true, &mut said);
+        }
+        said
+    }
+
+    fn try_secure_relay(trust: bool) -> (Result<(), String>, Vec<String>) {
+        let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key.into())
+            .expect("they fit");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let port = listener.local_addr().expect("bound").port();
+        let ca_file = std::env::temp_dir().join(format!("hawser-mail-ca-{}-{trust}", std::process::id()));
+        std::fs::write(&ca_file, own.cert.pem()).expect("written");
+        let smtp = Smtp {
+            server: Some("localhost".to_owned()),
+            port: Some(port),
+            credentials: Some(("ops".to_owned(), "secret".to_owned())),
+            security: SmtpSecurity::StartTls,
+            ca_file: trust.then(|| ca_file.clone()),
+            ..smtp()
+        };
+        let relay = Relay::of(&smtp, "ha1").expect("a relay");
+        let subject = Subject::Instance("VI_1".to_owned());
+        let mail = compose(&smtp, relay, "ha1", "DATE", &subject, Happening::Master).expect("a mail");
+        let server = std::thread::spawn(move || secure_relay_once(listener, Arc::new(config)));
+        let sent = send(&mail).map_err(|error| error.to_string());
+        std::fs::remove_file(ca_file).expect("removed");
+        (sent, server.join().expect("no panic"))
+    }
+
+    // row: 246
+    #[test]
+    fn name_and_mail_go_over_tls_where_that_is_asked_for() {
+        let (sent, said) = try_secure_relay(true);
+        assert_eq!(sent, Ok(()), "{said:?}");
+        let first_secure = said.iter().position(|line| line.starts_with("secure: ")).expect("TLS");
+        assert!(said[..first_secure].iter().all(|line| line.starts_with("EHLO") || line == "STARTTLS"));
+        assert!(said.iter().any(|line| line.starts_with("secure: AUTH PLAIN ")), "{said:?}");
+        assert!(said.iter().any(|line| line.starts_with("secure: MAIL FROM:")), "{said:?}");
+    }
+
+    #[test]
+    fn a_relay_that_nobody_vouches_for_gets_no_name() {
+        let (sent, said) = try_secure_relay(false);
+        assert!(sent.is_err());
+        assert!(!said.iter().any(|line| line.contains("AUTH") || line.contains("MAIL")), "{said:?}");
     }
 
     #[test]

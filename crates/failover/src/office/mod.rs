@@ -11,5 +11,6 @@ pub mod processes;
 pub mod programs;
 mod run;
 pub mod scripts;
+pub mod witness;
 
 pub use run::{Options, Say, run, signal};

@@ -6,9 +6,9 @@ use super::table::Side::{Backend, Both, Frontend};
 use super::table::{ProxyKeyword, entry};
 use crate::address::{self, Wanted};
 use crate::bind;
-use crate::keywords::Status::{NoEffect, Old, ParsedOnly, Works};
+use crate::keywords::Status::{NoEffect, Old, Works};
 use crate::keywords::{assign, read};
-use crate::model::{EmailAlert, HttpReuse, LoadServerState, Mode};
+use crate::model::{HttpReuse, LoadServerState, Mode};
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
 use crate::server;
 
@@ -45,14 +45,6 @@ pub(super) static KEYWORDS: &[ProxyKeyword] = &[
     entry("description", Both, No, Works, description, "text on the statistics page"),
     entry("disabled", Both, Yes, Works, assign!(proxy.disabled = true), "neither listen nor connect"),
     entry("dispatch", Backend, No, Works, dispatch, "one address instead of servers"),
-    entry(
-        "email-alert",
-        Both,
-        Yes,
-        ParsedOnly("no mail is sent"),
-        email_alert,
-        "mail about changes of servers",
-    ),
     entry("enabled", Both, Yes, Works, assign!(proxy.disabled = false), "undo `disabled` of a default"),
     entry(
         "fullconn",
@@ -199,29 +191,6 @@ fn dispatch(draft: &mut Draft, arguments: Words<'_, '_>, context: &mut Context<'
         Wanted { port_required: true, port_range: false, port_offset: false, datagram: false, stream: true };
     let word = arguments.expect("an address and port")?;
     draft.proxy.dispatch = Some(address::endpoint(word, context.environment, wanted)?.address);
-    Ok(())
-}
-
-fn email_alert(draft: &mut Draft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    let word = arguments.expect("from, to, mailers, level or myhostname")?;
-    let alert = draft.proxy.email_alert.get_or_insert_with(|| EmailAlert {
-        mailers: String::new(),
-        from: String::new(),
-        to: String::new(),
-        level: 1,
-        myhostname: None,
-    });
-    match word.value.as_str() {
-        "from" => alert.from = arguments.string()?,
-        "to" => alert.to = arguments.string()?,
-        "mailers" => alert.mailers = arguments.string()?,
-        "myhostname" => alert.myhostname = Some(arguments.string()?),
-        "level" => alert.level = crate::log::level(arguments.expect("a log level")?)?,
-        _ => {
-            let known = ["from", "to", "mailers", "level", "myhostname"];
-            return Err(crate::keywords::unknown("word", word, "after `email-alert`", known));
-        }
-    }
     Ok(())
 }
 

@@ -61,6 +61,7 @@ fn finish_one(mut draft: Draft, model: &Model, context: &mut Context<'_>) -> Pro
     log_targets(&mut draft, &model.global);
     if is_backend {
         super::checks::settle_external(&mut draft, &model.global, context);
+        super::email_alert::settle(&mut draft, context);
     }
     limit_cookie_capture(&mut draft, &model.global, context);
     only_http(&mut draft, context);

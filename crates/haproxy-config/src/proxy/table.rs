@@ -1,8 +1,8 @@
 //! The table of all keywords of proxy sections, and which sections each belongs to.
 
 use super::{
-    Draft, balance, basics, checks, cookie, errors, filters, legacy, logs, options, rules, rulesets, stats,
-    timeouts,
+    Draft, balance, basics, checks, cookie, email_alert, errors, filters, legacy, logs, options, rules,
+    rulesets, stats, timeouts,
 };
 use crate::keywords::{Keyword, Parse, Status};
 use crate::language::Word;
@@ -132,6 +132,7 @@ pub(crate) fn rows() -> impl Iterator<Item = &'static ProxyKeyword> {
         .chain(balance::KEYWORDS)
         .chain(checks::KEYWORDS)
         .chain(cookie::KEYWORDS)
+        .chain(email_alert::KEYWORDS)
         .chain(filters::KEYWORDS)
         .chain(errors::KEYWORDS)
         .chain(logs::KEYWORDS)

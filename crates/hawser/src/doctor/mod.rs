@@ -1,7 +1,7 @@
 //! `hawser doctor`: looks at the machine, says what is not as a load balancer needs it and why. Changes nothing unless told
 //! `--apply`, and then only sysctls.
 
-mod arguments;
+pub mod arguments;
 pub(crate) mod files;
 mod finding;
 mod firewall;

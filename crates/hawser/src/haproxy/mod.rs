@@ -7,7 +7,7 @@
 //! ```
 //! Processes are always started by exec, never by a bare fork: see docs/decisions/0001-processes-by-exec.md.
 
-mod arguments;
+pub mod arguments;
 mod check;
 mod configuration;
 mod control;
@@ -46,6 +46,7 @@ const SIGNALS: &[Signal] = &[
 
 /// Runs as HAProxy. `words` are the arguments after the program's name.
 pub fn run(program: &OsStr, words: &[OsString]) -> ExitCode {
+    sys::allocator::prefer_speed();
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
         Err(ArgumentError::Usage) => return print_usage(program),

@@ -5,7 +5,7 @@ mod arguments;
 mod check;
 mod command;
 mod connections;
-mod help;
+pub mod help;
 mod kernel_text;
 mod list;
 mod names;

@@ -1,6 +1,6 @@
 //! keepalived's place: its command line over `keepalived-config` and `failover`.
 
-mod arguments;
+pub mod arguments;
 mod process;
 
 use arguments::{Arguments, Asked};

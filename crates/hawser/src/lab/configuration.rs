@@ -54,6 +54,7 @@ vrrp_instance VI_1 {{
     virtual_router_id 51
     priority {priority}
     {timers}
+    higher_prio_send_advert
     track_proxy {{
         frontend web
         backend nginx

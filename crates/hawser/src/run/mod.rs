@@ -9,7 +9,7 @@
 //! A strand that ends is started again, after a pause that doubles up to a bound; the other one goes on. Both end with the
 //! supervisor, however that ends.
 
-mod arguments;
+pub mod arguments;
 mod health;
 mod strand;
 
@@ -110,6 +110,9 @@ fn supervise(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     if arguments.keepalived.is_some() {
         strands.push(Strand::new(Kind::Failover, arguments));
+    }
+    if arguments.dashboard.is_some() {
+        strands.push(Strand::new(Kind::Dashboard, arguments));
     }
     let mut supervisor =
         Supervisor { arguments, strands, ending: Ending::No, deadline: None, announced: false, health: None };
@@ -306,15 +309,19 @@ impl Supervisor<'_> {
 
     fn end_proxy(&mut self) {
         let signal = if self.ending == Ending::Soft { Signal::USR1 } else { Signal::TERM };
-        for strand in self.strands.iter_mut().filter(|strand| strand.kind == Kind::Proxy) {
-            strand.end(signal);
+        for strand in &mut self.strands {
+            match strand.kind {
+                Kind::Proxy => strand.end(signal),
+                Kind::Dashboard => strand.end(Signal::TERM),
+                Kind::Failover => {}
+            }
         }
     }
 
     /// `true`: everything has ended.
     fn step_to_the_end(&mut self) -> bool {
         let is_late = self.deadline.is_some_and(|deadline| Instant::now() > deadline);
-        let kills = |kind: Kind| is_late && (kind == Kind::Failover || self.ending == Ending::Hard);
+        let kills = |kind: Kind| is_late && (kind != Kind::Proxy || self.ending == Ending::Hard);
         for index in 0..self.strands.len() {
             let kind = self.strands[index].kind;
             if kills(kind) && !self.strands[index].is_gone() {

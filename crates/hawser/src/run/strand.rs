@@ -25,6 +25,7 @@ const MESSAGE_LENGTH_MAX: usize = 4096;
 pub enum Kind {
     Proxy,
     Failover,
+    Dashboard,
 }
 
 impl Kind {
@@ -32,6 +33,7 @@ impl Kind {
         match self {
             Kind::Proxy => "proxy",
             Kind::Failover => "failover",
+            Kind::Dashboard => "dashboard",
         }
     }
 }
@@ -99,9 +101,19 @@ impl Strand {
                     // Several on one machine, in namespaces: each has its own.
                     command.arg("-p").arg(directory.join("keepalived.pid"));
                     command.arg("-r").arg(directory.join("vrrp.pid"));
+                    command.arg("-c").arg(directory.join("checkers.pid"));
                 }
                 command.env("HAWSER_VRRP_SOCKET", self.arguments.vrrp_socket());
                 command.env(PROXIES, self.arguments.proxies_file());
+                command.env("HAWSER_DIRECTOR_SOCKET", directory.join("director.sock"));
+            }
+            Kind::Dashboard => {
+                let listen = self.arguments.dashboard.map(|address| address.to_string());
+                command.args(["dashboard", "--listen"]).args(listen);
+                command.arg("--master").arg(self.arguments.master_socket());
+                command.arg("--vrrp").arg(self.arguments.vrrp_socket());
+                command.arg("--director").arg(directory.join("director.sock"));
+                command.args(&self.arguments.dashboard_options);
             }
         }
         command.env(STRAND, "1").env("NOTIFY_SOCKET", name_of(&self.inbox_name)).stdin(Stdio::null());
@@ -178,10 +190,12 @@ impl Strand {
     }
 
     pub fn reload(&mut self) {
-        self.signal(match self.kind {
-            Kind::Proxy => Signal::USR2,
-            Kind::Failover => Signal::HUP,
-        });
+        match self.kind {
+            Kind::Proxy => self.signal(Signal::USR2),
+            Kind::Failover => self.signal(Signal::HUP),
+            // It has no file.
+            Kind::Dashboard => {}
+        }
     }
 
     pub fn as_fd(&self) -> BorrowedFd<'_> {

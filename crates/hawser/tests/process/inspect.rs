@@ -28,7 +28,7 @@ fn explained(files: &[&str]) -> String {
     text(&command.output().expect("it starts"))
 }
 
-// row: 330
+// row: 285, 330
 #[test]
 fn explain_names_every_mistake_of_the_tutorial() {
     let literal = explained(&[
@@ -308,4 +308,91 @@ fn diff_says_what_a_reload_would_change() {
     }
     folder.file("wrong.cfg", "listen l\n  bogus\n");
     assert_eq!(hawser(&folder, &["diff", "old.cfg", "wrong.cfg"]).status.code(), Some(2));
+}
+
+/// The blocks of the tutorial's snippets, each a configuration of its own; names, files and hosts that a test machine has.
+fn snippets(folder: &Folder) -> Vec<String> {
+    let text =
+        std::fs::read_to_string(root().join("tests/vectors/tutorial/snippets.cfg")).expect("it is there");
+    let (blocks, lines) = text.split_once("# lines of their own\n").expect("both parts");
+    let pem = folder.path().join("servername.pem").display().to_string();
+    let fit = |text: &str| {
+        text.replace("/etc/ssl/certs/servername.pem", &pem)
+            .replace("blogs.studylinux.net", "127.0.0.1")
+            .replace("/usr/local/haproxy/html/500.html", "page.html")
+    };
+    // Without these every proxy is warned of, in every version.
+    const TIMES: &str = "defaults\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n";
+    let mut all: Vec<String> = Vec::new();
+    for block in blocks.split("\n\n").filter(|block| block.contains("bind")) {
+        all.push(format!("{TIMES}{}\n", fit(block)));
+    }
+    for line in lines.lines().map(|line| line.trim_start_matches('#').trim()).filter(|line| !line.is_empty())
+    {
+        let line = fit(line);
+        all.push(format!(
+            "{TIMES}    mode http\nlisten web\n    bind 127.0.0.1:1\n    {line}\n    server a 127.0.0.1:2\n"
+        ));
+    }
+    all
+}
+
+// row: 326
+#[test]
+fn literal_configurations_of_every_version_are_accepted() {
+    let folder = Folder::new();
+    folder.file("page.html", "<html><body>Sorry.</body></html>\n");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=servername"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(folder.path())
+        .output()
+        .expect("openssl is there");
+    assert!(made.status.success());
+    let pem = folder.read("cert.pem").expect("made") + &folder.read("key.pem").expect("made");
+    folder.file("servername.pem", &pem);
+    let mut all = snippets(&folder);
+    assert!(all.len() > 12, "{}", all.len());
+    all.push(
+        std::fs::read_to_string(root().join("tests/vectors/tutorial/haproxy.cfg")).expect("it is there"),
+    );
+    // Forms that one version alone takes: 1.8, 2.6, 3.x.
+    const TIMES: &str =
+        "    mode http\n    timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n";
+    for line in [
+        "option forceclose",
+        "option http-tunnel",
+        "reqadd X-A:\\ b",
+        "rspadd X-A:\\ b",
+        "reqidel ^x-b:",
+        "block if { path /a }",
+        "monitor-net 10.0.0.0/8",
+        "redispatch",
+        "contimeout 5000",
+        "http-request return status 200",
+        "http-request set-var-fmt(txn.a) %[src]",
+        "http-after-response set-header a b",
+        "option accept-unsafe-violations-in-http-request",
+        "filter compression",
+    ] {
+        all.push(format!("listen web\n{TIMES}    bind 127.0.0.1:1\n    {line}\n    server a 127.0.0.1:2\n"));
+    }
+    for (number, text) in all.iter().enumerate() {
+        let name = format!("{number}.cfg");
+        folder.file(&name, text);
+        let output = hawser(&folder, &["haproxy", "-c", "-f", &name]);
+        assert_eq!(output.status.code(), Some(0), "{text}\n{}", self::text(&output));
+    }
+    // The directors' files: accepted, and what is odd in them is told.
+    for (file, remark) in [
+        ("keepalived-haproxy.conf", "under nopreempt"),
+        ("keepalived-lvs-1.conf", "`nb_get_retry` is taken for `retry` here"),
+        ("keepalived-multicast.conf", "strict mode has no authentication"),
+    ] {
+        let path = root().join("tests/vectors/tutorial").join(file);
+        folder.file(file, &std::fs::read_to_string(path).expect("it is there"));
+        let output = hawser(&folder, &["keepalived", "-t", "-f", file]);
+        let said = text(&output);
+        assert!(said.contains(remark) && !said.contains("error:"), "{file}: {said}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The contract with shells, supervisors and test tools: the same scenario against HAProxy and against hawser.
 
+mod dashboard;
 mod demo;
 mod exit_codes;
 mod inspect;
@@ -9,3 +10,5 @@ mod master;
 mod program;
 mod reload;
 mod storm;
+mod supervisor;
+mod threats;

@@ -6,7 +6,7 @@ use crate::command::{command_and_user, find_user};
 use crate::context::{Context, Outcome, fail};
 use crate::keywords::Status::{NoEffect, Old, ParsedOnly, Works};
 use crate::keywords::{Keyword, Status, assign, block, line, read};
-use crate::model::{Fifo, LvsFlush, ProcessTuning, SyncDaemon};
+use crate::model::{Fifo, LvsFlush, ProcessTuning, SmtpSecurity, SyncDaemon};
 use std::time::Duration;
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
@@ -38,6 +38,20 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
         read!(global.smtp.helo_name = Some(string("a name"))),
         "name given in HELO",
     ),
+    line("smtp_auth", Works, smtp_auth, "user and password for the mail relay"),
+    line(
+        "smtp_starttls",
+        Works,
+        assign!(global.smtp.security = SmtpSecurity::StartTls),
+        "STARTTLS before mails, or none are sent",
+    ),
+    line(
+        "smtp_tls",
+        Works,
+        assign!(global.smtp.security = SmtpSecurity::Tls),
+        "TLS from the first byte, as on port 465",
+    ),
+    line("smtp_ca_file", Works, smtp_ca_file, "authorities for the relay's certificate (the system's)"),
     line("smtp_connect_timeout", Works, smtp_connect_timeout, "longest wait for the mail relay (30 s)"),
     line("smtp_alert", Works, read!(global.smtp.alert = Some(switch())), "default of mail alerts everywhere"),
     line(
@@ -452,6 +466,20 @@ fn notification_email(
 fn smtp_server(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
     draft.global.smtp.server = Some(arguments.string("the name or address of a mail relay")?);
     draft.global.smtp.port = if arguments.peek().is_some() { Some(arguments.port()?) } else { None };
+    Ok(())
+}
+
+fn smtp_auth(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let words = arguments.quoted_rest()?;
+    let [user, password] = &words[..] else {
+        return fail(arguments.end(), "`smtp_auth` needs a user and a password");
+    };
+    draft.global.smtp.credentials = Some((user.value.clone(), password.value.clone()));
+    Ok(())
+}
+
+fn smtp_ca_file(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    draft.global.smtp.ca_file = Some(arguments.string("a file")?.into());
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::GlobalDraft;
 use crate::arguments::Arguments;
 use crate::context::{Context, Outcome, fail};
 use crate::keywords::Status::{NoEffect, Old, ParsedOnly, Works};
-use crate::keywords::{Keyword, Status, assign, line, read};
+use crate::keywords::{Keyword, Status, assign, block, line, read};
 use crate::model::{ExtraInterface, Nftables, Version};
 use diag::Diagnostic;
 use std::net::IpAddr;
@@ -20,6 +20,15 @@ pub(super) static VRRP: &[Keyword<GlobalDraft>] = &[
         Works,
         assign!(global.disable_local_igmp = true),
         "no IGMP reports for 224.0.0.0/24",
+    ),
+    block(
+        "vrrp_witness",
+        Works,
+        |draft, arguments, context| {
+            draft.global.witness = Some(crate::vrrp::read_witness(arguments, context)?);
+            Ok(())
+        },
+        "witness of instances without one of their own",
     ),
     line("vrrp_mcast_group4", Works, group4, "IPv4 group of adverts (224.0.0.18)"),
     line("vrrp_mcast_group6", Works, group6, "IPv6 group of adverts (ff02::12)"),

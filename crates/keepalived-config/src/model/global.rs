@@ -1,6 +1,6 @@
 //! `global_defs` and the other blocks that concern the whole daemon.
 
-use super::{Command, Garp, RunAs, Version};
+use super::{Command, Garp, RunAs, Version, Witness};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,22 @@ pub struct Smtp {
     pub alert_checker: Option<bool>,
     pub no_faults: bool,
     pub no_checker_emails: bool,
+    /// `smtp_auth`: user and password. Ours.
+    pub credentials: Option<(String, String)>,
+    pub security: SmtpSecurity,
+    /// `smtp_ca_file`: authorities beside the system's. Ours.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How the conversation with the mail relay is protected. Ours; keepalived's is plain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SmtpSecurity {
+    #[default]
+    None,
+    /// `smtp_starttls`: STARTTLS, or no mail.
+    StartTls,
+    /// `smtp_tls`: TLS from the first byte (port 465).
+    Tls,
 }
 
 /// A named pipe for events.
@@ -222,6 +238,8 @@ pub struct Global {
     pub reload_repeat: bool,
     /// `reload_file`: there while configuration is read. Empty path: the default one.
     pub reload_file: Option<PathBuf>,
+    /// `vrrp_witness`: of instances without one of their own.
+    pub witness: Option<Witness>,
     pub snmp_vrrp: bool,
     pub snmp_checker: bool,
     pub dbus: bool,
@@ -300,6 +318,7 @@ impl Default for Global {
             reload_time_file: None,
             reload_repeat: false,
             reload_file: None,
+            witness: None,
             snmp_vrrp: false,
             snmp_checker: false,
             dbus: false,

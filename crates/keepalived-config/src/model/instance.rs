@@ -170,6 +170,28 @@ impl Default for Garp {
     }
 }
 
+/// Third parties that a node must reach before it becomes master. Ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// At least one.
+    pub targets: Vec<WitnessTarget>,
+    /// How many must answer; 1..=targets.
+    pub quorum: usize,
+    pub interval: Duration,
+    pub timeout: Duration,
+}
+
+/// What is asked, and what counts as an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WitnessTarget {
+    /// An echo reply.
+    Ping(IpAddr),
+    /// A connection.
+    Tcp(std::net::SocketAddr),
+    /// A status of 200 to 399.
+    Http { socket: std::net::SocketAddr, path: String },
+}
+
 /// One virtual router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -231,6 +253,8 @@ pub struct Instance {
     pub notify: InstanceNotify,
     /// Bytes.
     pub receive_buffer: Option<u32>,
+    /// Its own, or that of all.
+    pub witness: Option<Witness>,
     /// `lvs_sync_daemon_interface`
     pub sync_daemon_interface: Option<String>,
     pub sync_group: Option<SyncGroupId>,

@@ -15,11 +15,11 @@ pub use address::{
 };
 pub use global::{
     ExtraInterface, Fifo, GarpGroup, Global, InterfaceDelay, LvsFlush, LvsTimeouts, Nftables, ProcessTuning,
-    ReceiveBuffers, Smtp, SyncDaemon,
+    ReceiveBuffers, Smtp, SmtpSecurity, SyncDaemon,
 };
 pub use instance::{
     Accept, AntiReplay, Authentication, Garp, HmacKey, HmacMode, Instance, IpvlanMode, OwnInterface, Peer,
-    SyncGroup, Transport, UnicastChecksum, Version, WantedState,
+    SyncGroup, Transport, UnicastChecksum, Version, WantedState, Witness, WitnessTarget,
 };
 pub use notify::{Command, InstanceNotify, RunAs};
 pub use track::{

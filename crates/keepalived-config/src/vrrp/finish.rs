@@ -285,6 +285,7 @@ fn instance(
         tracking,
         notify: notify(draft.notify, global, false),
         receive_buffer: draft.receive_buffer,
+        witness: draft.witness.or_else(|| global.witness.clone()),
         sync_daemon_interface: draft.sync_daemon_interface,
         sync_group: None,
         interface,

@@ -65,6 +65,7 @@ pub(crate) struct InstanceDraft {
     pub priority: Option<(u8, Span)>,
     pub advert_interval: Option<(Duration, Span)>,
     pub authentication: Option<(Authentication, Span)>,
+    pub witness: Option<crate::model::Witness>,
     pub addresses: Vec<Entry<Address>>,
     pub excluded: Vec<Entry<Address>>,
     pub no_addresses: bool,
@@ -300,6 +301,15 @@ pub(crate) static INSTANCE: &[Keyword<InstanceDraft>] = &[
             Ok(())
         },
         "signature of adverts",
+    ),
+    block(
+        "witness",
+        Works,
+        |draft, arguments, context| {
+            draft.witness = Some(super::read_witness(arguments, context)?);
+            Ok(())
+        },
+        "third parties to reach before a takeover",
     ),
     block(
         "virtual_ipaddress",
@@ -623,6 +633,7 @@ pub(crate) fn read_instance(arguments: Args<'_, '_>, context: &mut Context<'_>) 
         priority: None,
         advert_interval: None,
         authentication: None,
+        witness: None,
         addresses: Vec::new(),
         excluded: Vec::new(),
         no_addresses: false,

@@ -7,12 +7,14 @@ mod instance;
 mod lint;
 mod notify;
 mod travel;
+mod witness;
 
 pub(crate) use finish::finish;
 pub(crate) use group::{GroupDraft, SYNC_GROUP, read_group};
 pub(crate) use instance::{INSTANCE, InstanceDraft, read_instance};
 pub use lint::compare_nodes;
 pub(crate) use lint::lint;
+pub(crate) use witness::read as read_witness;
 
 use crate::keywords::{Listed, list};
 use crate::model::ProxyTrack;
@@ -34,5 +36,6 @@ pub(crate) fn listed() -> impl Iterator<Item = Listed> {
     list("vrrp_instance", INSTANCE)
         .chain(list("vrrp_instance", authentication::AUTHENTICATION))
         .chain(list("vrrp_instance", authentication::HMAC))
+        .chain(list("witness", witness::WITNESS))
         .chain(list("vrrp_sync_group", SYNC_GROUP))
 }

@@ -7,7 +7,7 @@ use super::outcome::Probe;
 use crate::net::{ConnectOptions, SocketTuning, Stream, TlsStream, connect};
 use crate::proxy_protocol::{Announcement, Endpoints, write_v1, write_v2};
 use crate::state::{Running, ServerState, Target};
-use crate::worker::Shared;
+use crate::worker::{Shared, TlsSlot};
 use checks::{Action, ConnectTo, Conversation, Outcome, Recipe, Settings};
 use haproxy_config::model::{Protocol, ProxyProtocol};
 use rules::Peer;
@@ -38,7 +38,7 @@ enum Wire {
 
 /// Runs one check of `server` to its end. `interval` is the one in force.
 pub(super) async fn probe(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     server: &ServerState,
     probe: Probe,
     recipe: Arc<Recipe>,
@@ -81,7 +81,7 @@ pub(super) async fn probe(
 }
 
 async fn open(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     server: &ServerState,
     probe: Probe,
     to: &ConnectTo,
@@ -124,7 +124,7 @@ async fn open(
                 .flatten();
             if let Some(connector) = connector {
                 conversation.handle_handshaking(Instant::now());
-                match bounded(conversation, handshake(stream, server, to, &connector)).await {
+                match bounded(conversation, handshake(shared, stream, server, to, &connector)).await {
                     Some(Ok(secured)) => stream = secured,
                     Some(Err(error)) => {
                         conversation.handle_error(Instant::now(), &error);
@@ -275,6 +275,7 @@ fn speaks_http2(server: &ServerState, probe: Probe, to: &ConnectTo, stream: &Str
 
 /// Does the handshake of a check; the error is HAProxy's word for it.
 async fn handshake(
+    shared: &Arc<Shared>,
     stream: Stream,
     server: &ServerState,
     to: &ConnectTo,
@@ -288,6 +289,7 @@ async fn handshake(
     let session =
         connector.connect(name, Some(&alpn.unwrap_or_default())).map_err(|error| error.to_string())?;
     let mut secured = TlsStream::new(stream);
+    secured.hold(TlsSlot::take(shared).ok_or("Too many SSL connections")?);
     secured.begin(session, &[]);
     match poll_fn(|context| secured.poll_handshake(context)).await {
         Ok(()) => Ok(Stream::Tls(Box::new(secured))),

@@ -251,6 +251,9 @@ impl Shared {
     pub(crate) fn log_notice(&self, id: ServerId, notice: &checks::Notice) {
         let wall = self.state.clock.wall(Instant::now());
         self.logs.event(Some(id.proxy), notice.level, &notice.text, wall);
+        if let Some(level) = notice.mail_level {
+            self.mails.send(id.proxy, level, &notice.text, wall, &self.logs.zone);
+        }
     }
 
     pub(super) fn subject<'a>(&'a self, server: &'a ServerState) -> Subject<'a> {

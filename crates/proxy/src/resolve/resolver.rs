@@ -500,7 +500,7 @@ impl Resolver {
     }
 
     fn notice(&self, id: ServerId, text: String) {
-        self.shared.log_notice(id, &Notice { level: LEVEL_NOTICE, text });
+        self.shared.log_notice(id, &Notice { level: LEVEL_NOTICE, text, mail_level: None });
     }
 }
 

@@ -180,9 +180,12 @@ fn count(client: &Client, transaction: &mut Transaction, now: Instant) {
     live.response_time.add(response);
 }
 
-/// Logs a connection that failed before it became a stream.
+/// Logs a connection that failed before it became a stream; nothing where only connections are logged that were accepted.
 pub fn connection_error(client: &mut Client, settings: &Proxy, reason: &str) {
     let worker = std::rc::Rc::clone(&client.worker);
+    if settings.log_format.is_none() && settings.error_log_format.is_none() {
+        return;
+    }
     let Some(targets) = worker.shared.logs.of(client.frontend) else { return };
     let level = if settings.options.log_separate_errors { ERROR } else { INFO };
     if !targets.wants(level) {

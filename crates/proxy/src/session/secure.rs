@@ -67,8 +67,12 @@ pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listen
     let counters = worker.frontend_counters(client.frontend);
     match result {
         Ok(facts) => {
-            counters.tls_sessions.add(1);
-            counters.tls_resumed.add(u64::from(facts.is_resumed));
+            // A session is counted once, however often it is resumed.
+            if facts.is_resumed {
+                counters.tls_resumed.add(1)
+            } else {
+                counters.tls_sessions.add(1)
+            }
             worker.counters.tls_connections.add(1);
             process.tls_rate.add(worker.millis(now));
             if !facts.is_resumed {
@@ -102,7 +106,10 @@ async fn handshake(client: &mut Client, listener: &Arc<Listener>) -> Result<TlsF
         });
     }
     let own = entry.as_ref().map(|entry| Arc::clone(&entry.certificate.chain));
-    let config = entry.map(|entry| Arc::clone(&entry.config)).or_else(|| listener.any());
+    let config = match (&entry, &hello) {
+        (Some(entry), Some(hello)) => Some(entry.config_for(hello)),
+        _ => listener.any(),
+    };
     let session = match config.map(Session::server) {
         Some(Ok(session)) => session,
         Some(Err(_)) | None => return Err(FAILURE.into()),

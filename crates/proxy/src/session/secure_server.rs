@@ -6,6 +6,7 @@ use super::exchange::{Failure, Stage};
 use super::transaction::Transaction;
 use crate::net::{Stream, TlsStream};
 use crate::state::ServerState;
+use crate::worker::TlsSlot;
 use rules::tls::{TlsError, TlsFacts};
 use rules::{ConnectionError, Direction};
 use std::future::poll_fn;
@@ -13,6 +14,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 use tls::Connector;
 
 /// Longest host name (RFC 1035 §2.3.4).
@@ -21,6 +23,7 @@ const NAME_MAX: usize = 255;
 /// Failures as HAProxy numbers and words them.
 const CLOSED: ConnectionError = ConnectionError { code: 24, text: "Connection closed during SSL handshake" };
 const BROKEN: ConnectionError = ConnectionError { code: 25, text: "Connection error during SSL handshake" };
+const TOO_MANY: ConnectionError = ConnectionError { code: 27, text: "Too many SSL connections" };
 const MISMATCH: ConnectionError =
     ConnectionError { code: 33, text: "Server presented an SSL certificate different from the expected one" };
 const FAILURE: ConnectionError = ConnectionError { code: 34, text: "SSL handshake failure" };
@@ -59,7 +62,15 @@ pub async fn connect(
 ) -> Result<(Stream, TlsFacts), Failure> {
     let failed = Failure::Server(Stage::Connect { timed_out: false });
     let Ok(session) = connector.connect(name, alpn) else { return Err(failed) };
+    let worker = Rc::clone(&client.worker);
     let mut tls = TlsStream::new(stream);
+    match TlsSlot::take(&worker.shared) {
+        Some(slot) => tls.hold(slot),
+        None => {
+            transaction.facts.server_error = TOO_MANY;
+            return Err(Failure::Abort(Abort { status: Some(500), cause: b'I', phase: b'C' }));
+        }
+    }
     let mut begin = Some(session);
     let mut sent = 0;
     let result = poll_fn(|context| {
@@ -86,13 +97,23 @@ pub async fn connect(
     .await?;
     let mut facts = tls.take_facts();
     facts.server_name = name.map(Into::into);
-    let worker = Rc::clone(&client.worker);
-    let slot = transaction.facts.server.map(|server| worker.state().server(server).slot);
+    let counted = transaction.facts.server.map(|server| {
+        (worker.server_counters(worker.state().server(server).slot), worker.backend_counters(server.proxy))
+    });
     match result {
         Ok(()) => {
-            if let Some(slot) = slot {
-                worker.server_counters(slot).tls_sessions.add(1);
-                worker.server_counters(slot).tls_resumed.add(u64::from(facts.is_resumed));
+            worker.counters.tls_connections.add(1);
+            if !facts.is_resumed {
+                worker.state().process.tls_server_keys_rate.add(worker.millis(Instant::now()));
+            }
+            if let Some((server, backend)) = counted {
+                if facts.is_resumed {
+                    server.tls_resumed.add(1);
+                    backend.tls_resumed.add(1);
+                } else {
+                    server.tls_sessions.add(1);
+                    backend.tls_sessions.add(1);
+                }
             }
             Ok((Stream::Tls(Box::new(tls)), facts))
         }
@@ -107,8 +128,9 @@ pub async fn connect(
                 (_, None) => BROKEN,
             };
             transaction.facts.server_tls = Some(Arc::new(facts));
-            if let Some(slot) = slot {
-                worker.server_counters(slot).tls_failed.add(1);
+            if let Some((server, backend)) = counted {
+                server.tls_failed.add(1);
+                backend.tls_failed.add(1);
             }
             Err(failed)
         }

@@ -143,6 +143,7 @@ pub struct ProcessState {
     /// Handshakes, and those that were not resumed.
     pub tls_rate: Rate,
     pub tls_keys_rate: Rate,
+    pub tls_server_keys_rate: Rate,
     /// Bytes into the compressors and out of them.
     pub compressed_in_rate: Rate,
     pub compressed_out_rate: Rate,
@@ -191,6 +192,7 @@ impl ProcessState {
             max_tls_connections: AtomicU32::new(0),
             tls_rate: Rate::default(),
             tls_keys_rate: Rate::default(),
+            tls_server_keys_rate: Rate::default(),
             sessions_rate: Rate::default(),
             compressed_in_rate: Rate::default(),
             compressed_out_rate: Rate::default(),

@@ -54,6 +54,30 @@ fn render(seconds: i64) -> [u8; DATE_LEN] {
     text
 }
 
+/// A date as mails have it (RFC 5322 §3.3), in local time: `Mon, 23 Nov 2026 00:21:42 +0000 (UTC)`. The zone has a name
+/// only where it is UTC.
+pub fn internet_date(wall: WallTime, zone: &Zone) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let second = wall.0.as_secs() as i64;
+    let offset = zone.offset(second);
+    let local = second + i64::from(offset);
+    let weekday = WEEKDAYS[local.div_euclid(86_400).rem_euclid(7) as usize];
+    let text = render(local);
+    let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&text[range]).into_owned();
+    let sign = if offset < 0 { '-' } else { '+' };
+    let minutes = offset.unsigned_abs() / 60;
+    let name = if offset == 0 { " (UTC)" } else { "" };
+    format!(
+        "{weekday}, {} {} {} {} {sign}{:02}{:02}{name}",
+        part(0..2),
+        part(3..6),
+        part(7..11),
+        part(12..20),
+        minutes / 60,
+        minutes % 60
+    )
+}
+
 /// One rendered second.
 #[derive(Debug, Clone)]
 struct Second {

@@ -12,7 +12,7 @@ mod zone;
 
 pub use alias::{ALIASES, Alias, Stage};
 pub use builtin::{BuiltIn, put_default_line, put_error_line};
-pub use date::DateCache;
+pub use date::{DateCache, internet_date};
 pub use size::{CHUNKED_END, counted_size};
 pub use zone::Zone;
 

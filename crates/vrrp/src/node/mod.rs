@@ -12,7 +12,7 @@ pub use group::GroupNotice;
 pub use reload::{Gone, Reloaded};
 
 use crate::packet::Advert;
-use crate::router::{Action, Notification, Router, RouterConfig, Start, State};
+use crate::router::{Action, Notification, Router, RouterConfig, Start, State, Witness};
 use crate::tracking::{Effect, Outcome, Status, effective_priority};
 use group::Group;
 use std::collections::VecDeque;
@@ -240,9 +240,9 @@ impl Node {
         self.members[id.0].router.set_source(source);
     }
 
-    /// Whether the witness of that virtual router answers.
-    pub fn set_promotion_allowed(&mut self, id: RouterId, is_allowed: bool) {
-        self.members[id.0].router.set_promotion_allowed(is_allowed);
+    /// What the witness of that virtual router says.
+    pub fn set_witness(&mut self, now: Instant, id: RouterId, witness: Witness) {
+        self.members[id.0].router.set_witness(now, witness);
     }
 
     /// Someone took addresses of that virtual router away.

@@ -49,6 +49,7 @@ impl Router {
         if !is_second {
             self.log(Notice::BackupPriorityZero);
             self.resigned = Some(advert.source);
+            self.silent_from = None;
             self.down_at = Some(now + self.skew());
         }
     }

@@ -22,7 +22,7 @@ mod state;
 
 pub use action::{Action, Notice, Notification, NotifyEvent};
 pub use config::{AnnounceConfig, InitialState, Preempt, RouterConfig};
-pub use state::State;
+pub use state::{State, Witness};
 
 use crate::statistics::{Counter, Statistics};
 use crate::types::{Interval, PRIORITY_RESIGN, Version, master_down_interval, skew_time};
@@ -74,7 +74,12 @@ pub struct Router {
     in_group: bool,
     /// In a group: the timer ran out, only the group keeps it from being master.
     is_ready: bool,
-    promotion_allowed: bool,
+    witness: Witness,
+    /// As backup: when the next advert is overdue. A witness that was asked before proves nothing: the link may have gone
+    /// since, and the adverts with it. `None`: the master said that it leaves.
+    silent_from: Option<Instant>,
+    /// The timer ran out and the witness had not been asked since.
+    awaits_witness: bool,
     /// It handed over: lesser masters are left alone until it is master again.
     has_yielded: bool,
     /// As master: silent until the next advert is due, because others may have taken over.
@@ -115,7 +120,9 @@ impl Router {
             at_fault: false,
             in_group: false,
             is_ready: false,
-            promotion_allowed: true,
+            witness: Witness::None,
+            silent_from: None,
+            awaits_witness: false,
             has_yielded: false,
             is_listening: false,
             was_late: false,
@@ -276,9 +283,21 @@ impl Router {
         self.config.source = source;
     }
 
-    /// Whether the witness answers: without it nothing is taken over, and what is held is kept.
-    pub fn set_promotion_allowed(&mut self, is_allowed: bool) {
-        self.promotion_allowed = is_allowed;
+    /// What the witness says: without it nothing is taken over, and what is held is kept.
+    pub fn set_witness(&mut self, now: Instant, witness: Witness) {
+        self.witness = witness;
+        if self.awaits_witness && self.is_vouched_for() && self.down_at.is_some() {
+            self.down_at = Some(now);
+        }
+    }
+
+    /// Whether the witness has heard us since the master fell silent.
+    fn is_vouched_for(&self) -> bool {
+        match self.witness {
+            Witness::None => true,
+            Witness::Silent => false,
+            Witness::Answers { asked } => self.silent_from.is_none_or(|from| asked >= from),
+        }
     }
 
     /// A master leaves by order of its operator, and does not come back by itself while a lesser one works.
@@ -576,11 +595,15 @@ impl Router {
             self.down_at = Some(now + self.master_interval.duration() + self.skew());
             return;
         }
-        if !self.promotion_allowed {
-            self.log(Notice::PromotionRefused);
+        if !self.is_vouched_for() {
+            if self.witness == Witness::Silent {
+                self.log(Notice::PromotionRefused);
+            }
+            self.awaits_witness = true;
             self.down_at = Some(now + self.master_interval.duration());
             return;
         }
+        self.awaits_witness = false;
         self.log(Notice::AdvertTimeout);
         if self.in_group {
             self.is_ready = true;
@@ -600,6 +623,8 @@ impl Router {
         let RouterConfig { version, down_timer_adverts, .. } = self.config;
         let wait = master_down_interval(version, self.priority, self.master_interval, down_timer_adverts);
         self.down_at = Some(now + wait);
+        self.silent_from = Some(now + self.master_interval.duration());
+        self.awaits_witness = false;
         self.resigned = None;
         self.is_ready = false;
         self.was_late = false;

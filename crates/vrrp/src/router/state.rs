@@ -1,4 +1,17 @@
-//! The states, by their names and numbers.
+//! The states, by their names and numbers, and what a witness says.
+
+use std::time::Instant;
+
+/// What a third party says about our own link, so that a node that is cut off takes nothing over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// Nobody is asked.
+    None,
+    /// It does not answer, or has not yet.
+    Silent,
+    /// It answered what was asked then.
+    Answers { asked: Instant },
+}
 
 /// State of a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

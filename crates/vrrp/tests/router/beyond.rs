@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::time::Duration;
 use vrrp::router::NotifyEvent;
-use vrrp::{Counter, Interval, Notice, Preempt, Router, RouterConfig, Start, State, Version};
+use vrrp::{Counter, Interval, Notice, Preempt, Router, RouterConfig, Start, State, Version, Witness};
 
 // Hand-over without skew: docs/decisions/0010.
 #[test]
@@ -210,16 +210,34 @@ fn addresses_that_someone_takes_away_come_back_at_once_but_not_without_end() {
 #[test]
 fn without_its_witness_a_backup_takes_nothing_over_and_a_master_keeps_what_it_has() {
     let mut router = backup(v2());
-    router.set_promotion_allowed(false);
+    router.set_witness(at(0), Witness::Silent);
     router.handle_timeout(at(3_609_375));
     assert_eq!(said(&mut router), ["not taking over: the witness does not answer"]);
     assert_eq!((router.state(), router.poll_timeout()), (State::Backup, Some(at(4_609_375))));
-    router.set_promotion_allowed(true);
-    router.handle_timeout(at(4_609_375));
+    router.set_witness(at(4_000_000), Witness::Answers { asked: at(3_990_000) });
+    assert_eq!(router.poll_timeout(), Some(at(4_000_000)), "it was only waiting for that");
+    router.handle_timeout(at(4_000_000));
     assert_eq!(router.state(), State::Master);
-    router.set_promotion_allowed(false);
+    router.set_witness(at(4_500_000), Witness::Silent);
     router.handle_timeout(at(5_609_375));
     assert_eq!(router.state(), State::Master);
+}
+
+#[test]
+fn a_witness_that_was_asked_before_the_silence_proves_nothing() {
+    // The link may have gone between its answer and the first advert that did not come.
+    let mut router = backup(v2());
+    router.set_witness(at(500_000), Witness::Answers { asked: at(499_000) });
+    router.handle_timeout(at(3_609_375));
+    assert_eq!((router.state(), router.poll_timeout()), (State::Backup, Some(at(4_609_375))));
+    assert_eq!(said(&mut router), Vec::<String>::new());
+    router.set_witness(at(3_700_000), Witness::Silent);
+    router.handle_timeout(at(4_609_375));
+    assert_eq!(said(&mut router), ["not taking over: the witness does not answer"]);
+    let mut router = backup(v2());
+    router.set_witness(at(1_200_000), Witness::Answers { asked: at(1_100_000) });
+    router.handle_timeout(at(3_609_375));
+    assert_eq!(router.state(), State::Master, "asked when an advert was overdue");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use netns::hosts::{Daemon, Net, Vrrp};
 use netns::{lab, wait_until};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const VIP: &str = "10.9.0.100";
@@ -282,6 +284,65 @@ fn a_split_brain_is_told_and_healed() {
         });
         a.wait_for("split brain ended");
         assert_eq!(a.log().matches("Entering BACKUP").count(), 1, "{}", a.log());
+    });
+}
+
+const WITNESS: &str = " witness {\n ping 10.9.0.3\n tcp 10.9.0.3 8080\n http 10.9.0.3 8081 /health\n \
+                       quorum 2\n interval 0.1\n timeout 0.3\n }";
+
+/// Answers on the client's ports: any connection on 8080, HTTP on 8081 as well as it is.
+fn be_witness(host: &str) -> Arc<AtomicBool> {
+    let is_well = Arc::new(AtomicBool::new(true));
+    for port in [8080, 8081] {
+        let is_well = Arc::clone(&is_well);
+        // They live as long as the lab's process.
+        drop(netns::hosts::thread_on(host, move || {
+            let listener = std::net::TcpListener::bind(("0.0.0.0", port)).expect("the port is free");
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                if port == 8081 {
+                    let mut request = [0; 512];
+                    let _ = stream.read(&mut request);
+                    let status = if is_well.load(Ordering::Relaxed) { "200 OK" } else { "503 Sick" };
+                    let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+                }
+            }
+        }));
+    }
+    is_well
+}
+
+// row: 262
+#[test]
+fn who_cannot_reach_the_witness_takes_nothing_over() {
+    lab("failover::life::who_cannot_reach_the_witness_takes_nothing_over", || {
+        let net = Net::new(&["a", "b", "c"]);
+        let is_well = be_witness("c");
+        let text = |priority| configuration(priority, VIP, &format!("{FAST}\n{WITNESS}"));
+        let mut a = net.start(Vrrp::Hawser, "a", &text(200));
+        a.wait_for("(VI_1) witness answers");
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        let b = net.start(Vrrp::Hawser, "b", &text(100));
+        b.wait_for("(VI_1) witness answers");
+        b.wait_for("(VI_1) Entering BACKUP STATE (init)");
+        // b is cut off from both: without a witness it would be a second master.
+        net.on("sw", "ip link set pb nomaster");
+        b.wait_for("(VI_1) witness is out of reach: nothing is taken over");
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(!net.has("b", VIP), "{}", b.log());
+        assert!(net.has("a", VIP));
+        // One of three targets is not enough either.
+        net.on("sw", "ip link set pb master br0");
+        b.wait_for_times("(VI_1) witness answers", 2);
+        is_well.store(false, Ordering::Relaxed);
+        net.on("c", "sysctl -qw net.ipv4.icmp_echo_ignore_all=1");
+        b.wait_for_times("(VI_1) witness is out of reach", 2);
+        a.kill();
+        std::thread::sleep(Duration::from_secs(2));
+        assert!(!net.has("b", VIP), "{}", b.log());
+        // The master is gone, and the witness is back: now it may.
+        is_well.store(true, Ordering::Relaxed);
+        has_soon(&net, "b");
     });
 }
 

@@ -134,16 +134,25 @@ fn a_lost_node_is_missed_for_three_intervals_and_the_skew() {
     });
 }
 
-/// Median of what was measured, in milliseconds.
-fn median(mut outages: Vec<Duration>) -> f64 {
-    outages.sort_unstable();
-    outages[outages.len() / 2].as_secs_f64() * 1000.0
+/// What a client saw of one run.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    outage: Duration,
+    lost: usize,
 }
 
-/// Runs of each, interleaved.
-const RUNS: usize = 10;
+/// Medians: of the outages in milliseconds, of the probes without an answer.
+fn medians(mut runs: Vec<Run>) -> (f64, usize) {
+    runs.sort_unstable_by_key(|run| run.outage);
+    let outage = runs[runs.len() / 2].outage.as_secs_f64() * 1000.0;
+    runs.sort_unstable_by_key(|run| run.lost);
+    (outage, runs[runs.len() / 2].lost)
+}
 
-/// The figures side by side: `cargo nextest run -p netns --run-ignored only -E 'test(side_by_side)' --no-capture`.
+/// Runs of each, interleaved, unless `HAWSER_ROUNDS` says otherwise.
+const ROUNDS: usize = 10;
+
+/// The figures side by side: `cargo xtask bench-failover`.
 #[test]
 #[ignore = "takes minutes; prints a table"]
 fn outages_side_by_side() {
@@ -151,29 +160,29 @@ fn outages_side_by_side() {
         ("nothing (noise), v3 0.01 s", FAST, Event::Nothing),
         ("node loss, v3 0.01 s", FAST, Event::LinkDown),
         ("clean stop, v2 1 s", SLOW, Event::CleanStop),
+        ("clean stop, v3 0.01 s", FAST, Event::CleanStop),
         ("kill -9 all + restart, v2 1 s", SLOW, Event::KillAllAndRestart),
         ("kill -9 VRRP child, v2 1 s", SLOW, Event::KillChild),
-        ("clean stop, v3 0.01 s", FAST, Event::CleanStop),
     ];
-    let mut text = String::from("| event | keepalived 2.2.7 | hawser | (median ms of 10, client's view)\n");
+    let rounds = std::env::var("HAWSER_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    println!("Client's view, median of {rounds}: milliseconds without an answer, probes lost.\n");
+    println!("| event | keepalived 2.2.7 | lost | hawser | lost |\n|---|---|---|---|---|");
     for (name, lines, event) in rows {
-        let mut outages = [Vec::new(), Vec::new()];
-        for run in 0..RUNS {
+        let mut runs = [Vec::new(), Vec::new()];
+        for round in 0..rounds {
             for (place, program) in [Vrrp::Keepalived, Vrrp::Hawser].into_iter().enumerate() {
-                outages[place].push(measured_in_a_lab(program, lines, event, run));
+                runs[place].push(measured_in_a_lab(program, lines, event, round));
             }
         }
-        let [keepalived, hawser] = outages.map(median);
-        text.push_str(&format!("| {name} | {keepalived:.1} | {hawser:.1} |\n"));
-        eprintln!("{}", text.lines().last().unwrap_or_default());
+        let [(keepalived, keepalived_lost), (hawser, hawser_lost)] = runs.map(medians);
+        println!("| {name} | {keepalived:.1} | {keepalived_lost} | {hawser:.1} | {hawser_lost} |");
     }
-    println!("{text}");
 }
 
 /// One run, each in a lab of its own, by the test below.
-fn measured_in_a_lab(program: Vrrp, lines: &str, event: Event, run: usize) -> Duration {
+fn measured_in_a_lab(program: Vrrp, lines: &str, event: Event, round: usize) -> Run {
     let test = std::env::current_exe().expect("the test's binary");
-    let path = std::env::temp_dir().join(format!("hawser-outage-{}-{run}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("hawser-outage-{}-{round}", std::process::id()));
     let request = format!("{program:?}|{}|{event:?}|{}", lines == FAST, path.display());
     let status = std::process::Command::new(test)
         .args(["--exact", "failover::outage::one_run_of_the_table", "--ignored"])
@@ -184,7 +193,9 @@ fn measured_in_a_lab(program: Vrrp, lines: &str, event: Event, run: usize) -> Du
     assert!(status.is_ok_and(|status| status.success()), "a run of {program:?} {event:?} failed");
     let text = std::fs::read_to_string(&path).expect("its result");
     std::fs::remove_file(path).expect("removed");
-    Duration::from_micros(text.trim().parse().expect("a number"))
+    let mut numbers = text.split_whitespace().map(|word| word.parse().expect("a number"));
+    let outage = Duration::from_micros(numbers.next().expect("the outage"));
+    Run { outage, lost: numbers.next().expect("the probes lost") as usize }
 }
 
 #[test]
@@ -208,6 +219,6 @@ fn one_run_of_the_table() {
             Event::Nothing | Event::KillAllAndRestart | Event::KillChild => None,
         };
         let outage = outage.unwrap_or_else(|| seen.probes.outage());
-        writeln!(&result, "{}", outage.as_micros()).expect("written");
+        writeln!(&result, "{} {}", outage.as_micros(), seen.probes.lost()).expect("written");
     });
 }

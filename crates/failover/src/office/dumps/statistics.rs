@@ -89,7 +89,8 @@ pub fn metrics(model: &Model, snapshot: &Snapshot) -> String {
         &mut std::iter::once((String::new(), snapshot.lateness_max.as_secs_f64())),
     );
     for counter in Counter::ALL {
-        let name = counter.name();
+        let (name, help) = (counter.name(), counter.description());
+        let _ = writeln!(text, "# HELP hawser_vrrp_{name}_total {help}");
         let _ = writeln!(text, "# TYPE hawser_vrrp_{name}_total counter");
         for (model, one) in instances() {
             let value = Statistics::get(&one.statistics, counter);
@@ -100,6 +101,7 @@ pub fn metrics(model: &Model, snapshot: &Snapshot) -> String {
             );
         }
     }
+    let _ = writeln!(text, "# HELP hawser_vrrp_send_errors_total Packets that could not be sent");
     let _ = writeln!(text, "# TYPE hawser_vrrp_send_errors_total counter");
     let _ = writeln!(text, "hawser_vrrp_send_errors_total {}", snapshot.send_errors);
     text

@@ -14,6 +14,7 @@ use super::notify::{self, Queue, Subject, Told};
 use super::processes::Tracked;
 use super::programs::Programs;
 use super::scripts::Course;
+use super::witness::Witnesses;
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
 use crate::engine::holdings::Holdings;
@@ -86,7 +87,7 @@ pub enum Say {
     Reloading,
     /// A reload changed nothing.
     Refused,
-    /// The runtime socket was asked to reload; whoever supervises does it, with a signal.
+    /// The runtime socket was asked to reload: what runs beside us is to follow.
     WantsReload,
     /// An instance is master, or is none.
     State {
@@ -136,6 +137,7 @@ struct Office {
     /// Addresses, routes and rules that do not move.
     statics: Holdings,
     control: Control,
+    witnesses: Witnesses,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
     /// Told to stop: by then it ends, whatever still runs.
@@ -214,6 +216,7 @@ impl Office {
             macvlans,
             statics: Holdings::default(),
             control,
+            witnesses: Witnesses::new()?,
             reloading: None,
             stopped: None,
             engine_stopped: false,
@@ -225,6 +228,10 @@ impl Office {
         office.apply_beside_instances();
         office.tell_all_tracked();
         let tuning = office.options.model.global.vrrp_process.clone();
+        // What reading the configuration took; memory that is locked, as it will be, cannot be given back.
+        sys::allocator::give_back();
+        // Before the engine runs: what is not allowed must not happen first.
+        office.configure_witnesses();
         let engine = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
             become_punctual(&tuning);
             let confined = confine::confine();
@@ -249,6 +256,7 @@ impl Office {
             self.run_due(now);
             self.look_at_processes(now);
             self.read_control();
+            self.read_witnesses();
             for fifo in &mut self.fifos {
                 fifo.flush();
             }
@@ -285,6 +293,7 @@ impl Office {
             self.notices.as_fd(),
             self.mail_reports.as_fd(),
             self.files.as_fd(),
+            self.witnesses.as_fd(),
         ];
         for descriptor in readable.into_iter().chain(self.programs.descriptors()) {
             waited.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
@@ -463,6 +472,7 @@ impl Office {
                 Request::Status { .. } | Request::Metrics => self.wish(Wish::Answer(client, request)),
                 Request::Reload => {
                     (self.options.say)(Say::WantsReload);
+                    self.reload();
                     self.control.answer(client, "reloading\n");
                 }
                 Request::HandOver { instance } => {
@@ -544,6 +554,7 @@ impl Office {
         let now = Instant::now();
         self.read_notices(now);
         (self.options.say)(Say::Stopped);
+        self.witnesses.stop();
         self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);
         if !self.options.keep_addresses {
             // The interfaces may have changed since the start.

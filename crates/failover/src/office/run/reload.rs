@@ -82,6 +82,7 @@ impl Office {
         self.queues.retain(|_, queue| !queue.is_idle());
         self.open_fifos();
         self.apply_beside_instances();
+        self.configure_witnesses();
         self.tell_all_tracked();
         (self.options.say)(Say::Ready);
     }

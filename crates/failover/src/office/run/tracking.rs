@@ -7,9 +7,41 @@ use crate::office::processes;
 use crate::office::programs::Ended;
 use crate::office::scripts::{Change, Standing};
 use std::time::Instant;
+use vrrp::Witness;
 use vrrp::tracking::Status;
 
 impl Office {
+    /// Takeovers of instances with a witness wait for it.
+    pub(super) fn configure_witnesses(&mut self) {
+        let (held, free, started) = self.witnesses.configure(&self.options.model);
+        for (instances, witness) in [(held, Witness::Silent), (free, Witness::None)] {
+            if !instances.is_empty() {
+                self.orders.send(Order::Witness { instances, witness });
+            }
+        }
+        if let Err(error) = started {
+            self.log.line(Level::Error, &format!("witness: {error}"));
+        }
+        self.read_witnesses();
+    }
+
+    pub(super) fn read_witnesses(&mut self) {
+        for verdict in self.witnesses.verdicts() {
+            let (count, targets, quorum) = (verdict.count, verdict.targets, verdict.quorum);
+            let (level, what, witness) = match verdict.asked {
+                Some(asked) => (Level::Info, "witness answers", Witness::Answers { asked }),
+                None => (Level::Error, "witness is out of reach: nothing is taken over", Witness::Silent),
+            };
+            if verdict.is_new {
+                for instance in &verdict.instances {
+                    let line = format!("({instance}) {what} ({count} of {targets} answer, {quorum} must)");
+                    self.log.line(level, &line);
+                }
+            }
+            self.orders.send(Order::Witness { instances: verdict.instances, witness });
+        }
+    }
+
     pub(super) fn script_ended(&mut self, index: usize, how: Ended) {
         let Some(course) = self.courses.get_mut(index) else { return };
         let name = course.script.name.clone();

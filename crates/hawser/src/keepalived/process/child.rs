@@ -30,7 +30,7 @@ pub(super) enum Word {
     /// The configuration stays as it was.
     Refused = b'F',
     Stopping = b'S',
-    /// Somebody asked for a reload over the runtime socket.
+    /// Somebody asked for a reload over the runtime socket: the others are to follow.
     WantsReload = b'W',
 }
 

@@ -83,6 +83,8 @@ pub fn run(settings: Settings, mut load: Load) -> ExitCode {
     {
         return fail(&format!("{VARIABLE}: {error}"));
     }
+    // Without it everything works, only larger.
+    let _ = sys::process::keep_pages_small();
     let result = match role.as_deref() {
         Some(VRRP) => vrrp::run(&settings, load),
         Some(CHECKERS) => checkers::run(&settings, load),

@@ -144,6 +144,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     };
     parent.adopt(&model);
     drop(model);
+    sys::allocator::give_back();
     parent.start_missing()?;
     parent.work()?;
     // It may be gone, or belong to a successor's directory.
@@ -211,10 +212,13 @@ impl Parent<'_> {
         }
         self.log.line(Level::Info, "Reloading ...");
         crate::haproxy::notify::reloading();
-        let model = match (self.load)() {
+        match (self.load)() {
             Ok((model, remarks)) => {
                 remarks.lines().for_each(|line| self.log.line(Level::Warning, line));
-                model
+                self.pass_reload_on(&model, None)?;
+                drop(model);
+                sys::allocator::give_back();
+                Ok(())
             }
             Err(report) => {
                 report.lines().for_each(|line| self.log.line(Level::Error, line));
@@ -224,14 +228,28 @@ impl Parent<'_> {
                     let _ = std::fs::write(path, report);
                 }
                 crate::haproxy::notify::ready();
-                return Ok(());
+                Ok(())
             }
-        };
-        self.adopt(&model);
-        drop(model);
+        }
+    }
+
+    /// A child was asked to reload over its socket, and does so by itself: the others follow.
+    fn reload_others(&mut self, asked: Kind) -> io::Result<()> {
+        if matches!(self.phase, Phase::Stopping { .. }) {
+            return Ok(());
+        }
+        match (self.load)() {
+            Ok((model, _)) => self.pass_reload_on(&model, Some(asked)),
+            // That child says what is wrong.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn pass_reload_on(&mut self, model: &Model, except: Option<Kind>) -> io::Result<()> {
+        self.adopt(model);
         self.phase = Phase::Reloading { refused: false };
         for slot in &mut self.slots {
-            let Some(running) = &mut slot.running else { continue };
+            let Some(running) = slot.running.as_mut().filter(|_| Some(slot.kind) != except) else { continue };
             running.is_reloading = slot.is_wanted;
             send(running, if slot.is_wanted { signal::RELOAD } else { signal::STOP });
         }
@@ -255,9 +273,9 @@ impl Parent<'_> {
         let Some(running) = &mut self.slots[slot].running else { return Ok(()) };
         let mut bytes = [0; 64];
         let Ok(length) = running.channel.read(&mut bytes) else { return Ok(()) };
-        let mut wants_reload = false;
         let words = bytes[..length].iter();
         for word in words.filter_map(|byte| Word::ALL.into_iter().find(|word| *word as u8 == *byte)) {
+            let Some(running) = &mut self.slots[slot].running else { return Ok(()) };
             match word {
                 Word::Ready => (running.is_starting, running.is_reloading) = (false, false),
                 Word::Refused => {
@@ -274,10 +292,11 @@ impl Parent<'_> {
                 }
                 // Everybody is told when the parent stops; a child that ends alone is started again.
                 Word::Stopping => {}
-                Word::WantsReload => wants_reload = true,
+                Word::WantsReload => self.reload_others(self.slots[slot].kind)?,
             }
+            self.settle();
         }
-        if wants_reload { self.reload() } else { Ok(()) }
+        Ok(())
     }
 
     /// Says that all are there, once they are.

@@ -2,8 +2,8 @@
 
 use super::session::{Outcome, Reply, Session, word};
 use crate::state::State;
-use crate::stats::json_schema;
 use crate::stats::{ObjectKind, Row, RowOptions, csv_header, proxy_rows, write_csv, write_json, write_typed};
+use crate::stats::{json_schema, prometheus};
 use haproxy_config::model::Level;
 use std::time::Instant;
 
@@ -120,6 +120,11 @@ impl Wanted {
             ObjectKind::Frontend | ObjectKind::Backend => true,
         }
     }
+}
+
+/// `show metrics`: what the `prometheus-exporter` gives, for those who unite it with others.
+pub fn show_metrics(session: &mut Session, _: &[&str]) -> Outcome {
+    Ok(Reply::Dump(prometheus::write(session.state(), prometheus::Wanted::ALL)))
 }
 
 pub fn show_schema(_: &mut Session, _: &[&str]) -> Outcome {

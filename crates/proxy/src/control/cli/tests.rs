@@ -51,6 +51,7 @@ fn session(level: Level) -> Session {
     let shared = Shared {
         caches: crate::cache::Caches::default(),
         peers: Arc::default(),
+        mails: crate::mails::Mails::new(&model),
         logs: Logs::open(&model).expect("nothing to open"),
         health: Health::new(&state),
         resolve: Resolve::new(&model),

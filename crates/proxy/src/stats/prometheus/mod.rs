@@ -25,7 +25,8 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    const ALL: Wanted = Wanted {
+    /// Everything there is.
+    pub const ALL: Wanted = Wanted {
         process: true,
         frontends: true,
         listeners: true,
