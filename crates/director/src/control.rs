@@ -67,7 +67,8 @@ pub async fn listen(plane: Rc<RefCell<Xdp>>, path: &Path, log: Log) -> io::Resul
 async fn converse(mut stream: UnixStream, plane: &RefCell<Xdp>, log: &Log) -> io::Result<()> {
     let mut request = Vec::new();
     loop {
-        request.resize(HEADER_LENGTH, 0);
+        request.clear();
+        request.extend_from_slice(&[0; HEADER_LENGTH]);
         stream.read_exact(&mut request).await?;
         let length = u32::from_ne_bytes([request[0], request[1], request[2], request[3]]);
         let length = usize::try_from(length).unwrap_or(usize::MAX).next_multiple_of(4);
