@@ -84,8 +84,11 @@ fn takes_more(number: u32, real: &Real) -> bool {
         if all >= u64::from(real.upper) {
             (*load).overloaded = 1;
         } else if (*load).overloaded != 0 {
-            let is_below =
-                if real.lower != 0 { all < u64::from(real.lower) } else { all * 4 < u64::from(real.upper) * 3 };
+            let is_below = if real.lower != 0 {
+                all < u64::from(real.lower)
+            } else {
+                all * 4 < u64::from(real.upper) * 3
+            };
             if is_below {
                 (*load).overloaded = 0;
             }

@@ -56,7 +56,8 @@ pub trait Family {
     /// An address in one word, for hashes.
     fn word(address: Self::Address) -> u32;
     /// Rewrites one end in the header at `at`; `hops`: what is left of them, where they change.
-    fn rewrite(context: &XdpContext, at: usize, end: End, new: Self::Address, hops: Option<u8>) -> Option<()>;
+    fn rewrite(context: &XdpContext, at: usize, end: End, new: Self::Address, hops: Option<u8>)
+    -> Option<()>;
     /// The sum over a plain header that is as it should be.
     fn header_sum(head: &Head<Self::Address>) -> u64;
     /// Asks for the way between two addresses.

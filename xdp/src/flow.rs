@@ -2,15 +2,17 @@
 
 use crate::choose::{choose, serves};
 use crate::family::{Family, Head, V4, V6, segment};
-use crate::maps::{LOADS, REALS, RECORDS, SCRATCH, SERVICES, SETTINGS, STATISTICS, TEMPLATES, add, count, now};
+use crate::maps::{
+    LOADS, REALS, RECORDS, SCRATCH, SERVICES, SETTINGS, STATISTICS, TEMPLATES, add, count, now,
+};
 use crate::packet::{ETHERNET_LENGTH, Ports, header, tcp_flags};
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use xdp_abi::state::{self, ACK, ESTABLISHED, FIN, RST, SYN, Sender, is_over, next};
 use xdp_abi::{
-    Address, Flow, FlowKey, NO_REAL, Real, Service, ServiceKey, TCP, Template, TemplateKey, choice, counter, direction, elapsed,
-    forward, service_flag, ticks,
+    Address, Flow, FlowKey, NO_REAL, Real, Service, ServiceKey, TCP, Template, TemplateKey, choice, counter,
+    direction, elapsed, forward, service_flag, ticks,
 };
 
 /// A number from here on is what becomes of the packet, below the number of a real server.
@@ -210,13 +212,7 @@ pub fn key_of<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Optio
 }
 
 #[inline(always)]
-fn remember<F: Family>(
-    service: &Service,
-    key: &FlowKey<F::Address>,
-    number: u32,
-    real: &Real,
-    state: u8,
-) {
+fn remember<F: Family>(service: &Service, key: &FlowKey<F::Address>, number: u32, real: &Real, state: u8) {
     let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
     // SAFETY: the value is this processor's, and one packet at a time uses it.
     let (flow, other) = F::scratch(unsafe { &mut *scratch });

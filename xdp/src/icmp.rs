@@ -45,7 +45,8 @@ pub fn handle<F: Family>(ctx: *mut xdp_md) -> Option<u32> {
     }
     let within = at + HEADER_LENGTH;
     let Ok(about) = F::read(&context, within)? else { return foreign() };
-    if about.protocol != TCP && about.protocol != UDP {
+    // An error goes to whoever sent the packet that it is about.
+    if about.source != head.destination || about.protocol != TCP && about.protocol != UDP {
         return foreign();
     }
     let ports: *mut Ports = header(&context, within + F::LENGTH)?;

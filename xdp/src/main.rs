@@ -202,11 +202,7 @@ fn decide<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Option<De
 
 /// Sends a client's packet to the real server.
 #[inline(always)]
-fn deliver<F: Family>(
-    context: &XdpContext,
-    head: &Head<F::Address>,
-    real: &Real,
-) -> Option<u32> {
+fn deliver<F: Family>(context: &XdpContext, head: &Head<F::Address>, real: &Real) -> Option<u32> {
     match real.forward {
         forward::ROUTE => {
             routed::<F, false>(context, head.source, F::Address::narrow(real.address), 0, Otherwise::Drop)

@@ -5,8 +5,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use xdp_abi::{
-    FLOWS_MAX, Flow, FlowKey, Load, REALS_MAX, RECORDS_MAX, Real, SERVICES_MAX, SLOTS_MAX, Service, ServiceKey,
-    Settings, Statistics, TEMPLATES_MAX, TICK_SHIFT, Template, TemplateKey, counter,
+    FLOWS_MAX, Flow, FlowKey, Load, REALS_MAX, RECORDS_MAX, Real, SERVICES_MAX, SLOTS_MAX, Service,
+    ServiceKey, Settings, Statistics, TEMPLATES_MAX, TICK_SHIFT, Template, TemplateKey, counter,
 };
 
 #[map]

@@ -189,7 +189,8 @@ impl Outer for V4 {
     ) -> Option<()> {
         let outer: *mut Ipv4 = header(context, ETHERNET_LENGTH)?;
         let (length, fragment) = (length.to_be(), DO_NOT_FRAGMENT.to_be());
-        let words = pair(PLAIN_HEADER, class) + u64::from(length) + u64::from(fragment) + pair(HOPS, protocol);
+        let words =
+            pair(PLAIN_HEADER, class) + u64::from(length) + u64::from(fragment) + pair(HOPS, protocol);
         let ip = Ipv4 {
             version: PLAIN_HEADER,
             class,

@@ -68,7 +68,7 @@ async fn converse(mut stream: UnixStream, plane: &RefCell<Xdp>, log: &Log) -> io
     let mut request = Vec::new();
     loop {
         request.clear();
-        request.resize(HEADER_LENGTH, 0);
+        request.extend_from_slice(&[0; HEADER_LENGTH]);
         stream.read_exact(&mut request).await?;
         let length = u32::from_ne_bytes([request[0], request[1], request[2], request[3]]);
         let length = usize::try_from(length).unwrap_or(usize::MAX).next_multiple_of(4);

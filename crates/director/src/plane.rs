@@ -7,6 +7,7 @@ use crate::kernel::Refusal;
 use crate::table::{Change, Table};
 use crate::xdp::{Options, Xdp, XdpMode};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -150,6 +151,7 @@ impl Tended {
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut neighbours = Instant::now();
+        let mut known = BTreeSet::new();
         let mut told = String::new();
         loop {
             interval.tick().await;
@@ -162,12 +164,13 @@ impl Tended {
                     told = text;
                 }
             }
+            let next_hops = self.plane.borrow().next_hops();
             if now >= neighbours {
                 neighbours = now + NEIGHBOURS;
-                for address in self.plane.borrow().next_hops() {
-                    remind(address);
-                }
+                known.clear();
             }
+            next_hops.difference(&known).copied().for_each(remind);
+            known = next_hops;
         }
     }
 

@@ -28,9 +28,12 @@ fn key(protocol: u16, service: SocketAddr) -> Key {
     Key::Address { protocol, address: service.ip(), port: service.port() }
 }
 
-/// Adds a service with real servers and their weights.
+/// Adds a service with real servers and their weights, instead of the one that may be there.
 fn serve(plane: &mut Xdp, service: Service, forward: Forward, servers: &[(&str, u32)]) {
     let key = service.key;
+    if plane.read().expect("readable").0.contains_key(&key) {
+        plane.apply(&Change::DeleteService(key)).expect("removed");
+    }
     plane.apply(&Change::AddService(service)).expect("added");
     for (server, weight) in servers {
         let at = address(server);
@@ -57,6 +60,7 @@ const V6: &str = "[fd00:1::64]:80";
 fn both_families_are_translated_routed_and_tunnelled() {
     lab("director_flows::both_families_are_translated_routed_and_tunnelled", || {
         let lan = network();
+        let mut plane = load();
         for (service, from, real, other) in [
             (V4, "10.1.0.2:4000", "10.1.0.11:8080", "[fd00:1::c]:80"),
             (V6, "[fd00:1::2]:4000", "[fd00:1::b]:8080", "10.1.0.12:80"),
@@ -66,7 +70,6 @@ fn both_families_are_translated_routed_and_tunnelled() {
                 [(TCP_SERVICE, tcp(SYN, from, service)), (UDP_SERVICE, udp(from, service))]
             {
                 let key = key(protocol, service);
-                let mut plane = load();
                 serve(&mut plane, Service::new(key, "rr"), Forward::Masquerade, &[(&real.to_string(), 1)]);
                 let sent = through(&mut plane, lan, &request).sent();
                 assert_eq!((sent.ends(), sent.hops), ((from, real), 63));
@@ -86,7 +89,6 @@ fn both_families_are_translated_routed_and_tunnelled() {
                 for (server, tunnel) in
                     tunnels.iter().flat_map(|tunnel| [(routed, *tunnel), (address(other), *tunnel)])
                 {
-                    let mut plane = load();
                     let forward = Forward::Tunnel(tunnel);
                     serve(&mut plane, Service::new(key, "rr"), forward, &[(&server.to_string(), 1)]);
                     let outer = through(&mut plane, lan, &request).sent();
@@ -97,7 +99,6 @@ fn both_families_are_translated_routed_and_tunnelled() {
                     assert_eq!(inner, request[14..], "{tunnel:?} to {server}");
                 }
 
-                let mut plane = load();
                 serve(&mut plane, Service::new(key, "rr"), Forward::Route, &[(&routed.to_string(), 1)]);
                 let out = through(&mut plane, lan, &request);
                 assert_eq!((out.link(), &out.frame[14..]), (11, &request[14..]));

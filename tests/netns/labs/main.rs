@@ -1,7 +1,10 @@
 //! Labs of one host.
 
+mod director_disruption;
 mod director_flows;
+mod director_fuzz;
 mod director_packets;
+mod director_plane;
 mod director_traffic;
 mod failover;
 mod privileges;

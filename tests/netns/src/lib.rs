@@ -75,6 +75,24 @@ impl Nginx {
     /// Listens at `address` (with its port) and answers `body` to everything.
     #[track_caller]
     pub fn start(folder: &Path, address: &str, body: &str) -> Self {
+        let nginx = Self::spawn(Command::new("/usr/sbin/nginx"), folder, address, body);
+        differential::wait_until("nginx", || std::net::TcpStream::connect(address).is_ok());
+        nginx
+    }
+
+    /// Within a namespace of the lab.
+    #[track_caller]
+    pub fn start_in(namespace: &str, folder: &Path, address: &str, body: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, "/usr/sbin/nginx"]);
+        let nginx = Self::spawn(command, folder, address, body);
+        let listens = format!("ip netns exec {namespace} ss -Hltn | grep -q {address}");
+        wait_until(Duration::from_secs(10), "nginx", || run_quietly(&listens));
+        nginx
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command, folder: &Path, address: &str, body: &str) -> Self {
         let folder = folder.join(address);
         std::fs::create_dir_all(&folder).expect("a folder");
         let directory = folder.display();
@@ -86,10 +104,8 @@ impl Nginx {
              server {{ listen {address}; location / {{ return 200 {body}; }} location /empty {{ return 204; }} }} }}\n"
         );
         std::fs::write(folder.join("conf"), text).expect("its configuration");
-        let child = Command::new("/usr/sbin/nginx").arg("-c").arg(folder.join("conf")).spawn();
-        let nginx = Self { child: child.expect("nginx is installed") };
-        differential::wait_until("nginx", || std::net::TcpStream::connect(address).is_ok());
-        nginx
+        let child = command.arg("-c").arg(folder.join("conf")).spawn();
+        Self { child: child.expect("nginx is installed") }
     }
 
     /// SIGKILL: no connection is closed in an orderly way.
