@@ -4,34 +4,43 @@
 
 #![no_std]
 #![no_main]
-// This target's library has no atomic additions, though the machine has: see `turn`.
+// This target's library has no atomic additions, though the machine has: see `maps::add`.
 #![feature(core_intrinsics)]
 #![allow(internal_features)]
 
+mod choose;
+mod family;
+mod flow;
+mod icmp;
 mod maps;
 mod packet;
+mod translate;
 mod transmit;
+mod tunnel;
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
-use maps::{FLOWS, REALS, REPLIES, SERVICES, SLOTS, TURNS, count};
-use packet::{
-    ETHERNET_LENGTH, Ethernet, IP_LENGTH, IPV4, Ip, PLAIN_HEADER, Ports, TCP, UDP, address_change, change,
-    checksum_at, header, updated,
-};
-use xdp_abi::{Flow, FlowKey, NO_REAL, Real, Reply, Service, ServiceKey, choice, counter, forward};
-
-/// The offset of a fragment and the flag that more follow.
-const FRAGMENT_BITS: u16 = 0x3fff;
+use family::{End, Family, Head, V4, V6, segment};
+use flow::{VERDICT, account, advance, first_4, first_6, hash, key_of, known};
+use maps::{REALS, count, now};
+use packet::{ETHERNET_LENGTH, Ethernet, Ports, header, tcp_flags};
+use translate::translate;
+use transmit::{Otherwise, routed};
+use tunnel::{inner, tunnelled};
+use xdp_abi::state::{Sender, next};
+use xdp_abi::{Address, Flow, FlowKey, Real, TCP, UDP, counter, direction, forward};
 
 #[xdp]
 pub fn director(context: XdpContext) -> u32 {
-    handle(&context).unwrap_or_else(|| {
-        count(counter::MALFORMED);
-        XDP_PASS
-    })
+    handle(&context).unwrap_or_else(malformed)
+}
+
+#[inline(always)]
+fn malformed() -> u32 {
+    count(counter::MALFORMED);
+    XDP_PASS
 }
 
 /// `None`: the packet ends too early.
@@ -39,220 +48,234 @@ pub fn director(context: XdpContext) -> u32 {
 fn handle(context: &XdpContext) -> Option<u32> {
     let ethernet: *mut Ethernet = header(context, 0)?;
     // SAFETY: `header` checked that the packet holds it; so below.
-    if unsafe { (*ethernet).kind } != IPV4 {
-        count(counter::FOREIGN);
-        return Some(XDP_PASS);
+    match unsafe { (*ethernet).kind } {
+        V4::KIND => handle_4(context),
+        V6::KIND => handle_6(context),
+        _ => {
+            count(counter::FOREIGN);
+            Some(XDP_PASS)
+        }
     }
-    let ip: *mut Ip = header(context, ETHERNET_LENGTH)?;
-    // SAFETY: as above.
-    let head = unsafe { *ip };
-    if head.version != PLAIN_HEADER {
-        count(if head.version >> 4 == 4 { counter::OPTIONS } else { counter::MALFORMED });
-        return Some(XDP_PASS);
+}
+
+#[inline(always)]
+fn handle_4(context: &XdpContext) -> Option<u32> {
+    let head = match V4::read(context, ETHERNET_LENGTH)? {
+        Ok(head) => head,
+        Err(reason) => return Some(passed(reason)),
+    };
+    if head.protocol == V4::ICMP {
+        let found = error_4(context.ctx);
+        if found >= VERDICT {
+            return Some(found - VERDICT);
+        }
+        return deliver::<V4>(context, &head, REALS.get(found)?);
     }
+    match decide::<V4>(context, &head)? {
+        Decision::Real(_, real) => deliver::<V4>(context, &head, real),
+        Decision::Answer(flow) => answer::<V4>(context, &head, flow),
+        Decision::Verdict(verdict) => Some(verdict),
+        Decision::Miss(is_stray) => {
+            let found = first_4(context.ctx, is_stray);
+            if found >= VERDICT {
+                return Some(found - VERDICT);
+            }
+            deliver::<V4>(context, &head, REALS.get(found)?)
+        }
+    }
+}
+
+/// Of IPv6: where the protocol is.
+const NEXT_HEADER: usize = 6;
+/// What [`decide_6`] says of answers.
+const ANSWER: u32 = VERDICT - 1;
+/// What [`decide_6`] says where no flow is; one less: one whose real server has gone.
+const MISS: u32 = VERDICT - 2;
+
+/// In steps of their own: the addresses are too long for one stack.
+#[inline(always)]
+fn handle_6(context: &XdpContext) -> Option<u32> {
+    let protocol: *mut u8 = header(context, ETHERNET_LENGTH + NEXT_HEADER)?;
+    // SAFETY: `header` checked that the packet holds it.
+    let is_icmp = u32::from(unsafe { *protocol }) == V6::ICMP;
+    let mut found = if is_icmp { error_6(context.ctx) } else { decide_6(context.ctx) };
+    if found == MISS || found == MISS - 1 {
+        found = first_6(context.ctx, MISS - found);
+    }
+    if found >= VERDICT {
+        return Some(found - VERDICT);
+    }
+    Some(if found == ANSWER { answer_6(context.ctx) } else { deliver_6(context.ctx, found) })
+}
+
+#[inline(always)]
+fn passed(reason: u32) -> u32 {
+    count(reason);
+    XDP_PASS
+}
+
+// The functions with names of their own are verified by themselves.
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn error_4(ctx: *mut xdp_md) -> u32 {
+    icmp::handle::<V4>(ctx).unwrap_or_else(|| VERDICT | malformed())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn error_6(ctx: *mut xdp_md) -> u32 {
+    icmp::handle::<V6>(ctx).unwrap_or_else(|| VERDICT | malformed())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn decide_6(ctx: *mut xdp_md) -> u32 {
+    let context = XdpContext::new(ctx);
+    let head = match V6::read(&context, ETHERNET_LENGTH) {
+        Some(Ok(head)) => head,
+        Some(Err(reason)) => return VERDICT | passed(reason),
+        None => return VERDICT | malformed(),
+    };
+    match decide::<V6>(&context, &head) {
+        Some(Decision::Real(number, _)) => number,
+        Some(Decision::Answer(_)) => ANSWER,
+        Some(Decision::Verdict(verdict)) => VERDICT | verdict,
+        Some(Decision::Miss(is_stray)) => MISS - is_stray,
+        None => VERDICT | malformed(),
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn deliver_6(ctx: *mut xdp_md, number: u32) -> u32 {
+    let context = XdpContext::new(ctx);
+    let Some(Ok(head)) = V6::read(&context, ETHERNET_LENGTH) else { return XDP_DROP };
+    let Some(real) = REALS.get(number) else { return XDP_DROP };
+    deliver::<V6>(&context, &head, real).unwrap_or_else(malformed)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn answer_6(ctx: *mut xdp_md) -> u32 {
+    let context = XdpContext::new(ctx);
+    let Some(Ok(head)) = V6::read(&context, ETHERNET_LENGTH) else { return XDP_DROP };
+    let Some(key) = key_of::<V6>(&context, &head) else { return XDP_DROP };
+    let Some(flow) = V6::flows().get_ptr_mut(&key) else { return XDP_DROP };
+    // SAFETY: as in `decide`.
+    answer::<V6>(&context, &head, unsafe { &mut *flow }).unwrap_or_else(malformed)
+}
+
+/// What becomes of a packet.
+enum Decision<A: 'static> {
+    Real(u32, &'static Real),
+    Answer(&'static mut Flow<A>),
+    Verdict(u32),
+    /// No flow; 1: one whose real server has gone.
+    Miss(u32),
+}
+
+#[inline(always)]
+fn decide<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Option<Decision<F::Address>> {
     if head.protocol != TCP && head.protocol != UDP {
-        count(counter::FOREIGN);
-        return Some(XDP_PASS);
+        return Some(Decision::Verdict(passed(counter::FOREIGN)));
     }
-    if u16::from_be_bytes(head.fragment) & FRAGMENT_BITS != 0 {
-        count(counter::FRAGMENT);
-        return Some(XDP_PASS);
-    }
-    let ports: *mut Ports = header(context, ETHERNET_LENGTH + IP_LENGTH)?;
-    // SAFETY: as above.
-    let (source_port, destination_port) = unsafe { ((*ports).source, (*ports).destination) };
-    let key = FlowKey {
-        source: head.source,
-        destination: head.destination,
-        source_port,
-        destination_port,
-        protocol: head.protocol,
-        nothing: [0; 3],
-    };
-    let service = ServiceKey {
-        address: head.destination,
-        port: destination_port,
-        protocol: head.protocol,
-        nothing: 0,
-    };
-    // SAFETY: values are only replaced as a whole; a torn read is of two valid services with one table of slots each.
-    match unsafe { SERVICES.get(&service) } {
-        Some(found) => to_real(context, &head, &key, found),
-        None => to_client(context, &head, &key),
-    }
-}
-
-/// A packet of a client.
-#[inline(always)]
-fn to_real(context: &XdpContext, head: &Ip, key: &FlowKey, service: &Service) -> Option<u32> {
-    if head.hops <= 1 {
-        count(counter::EXPIRED);
-        return Some(XDP_PASS);
-    }
-    let real = match known(key).or_else(|| chosen(key, service)) {
-        Some(real) => real,
-        None => {
-            count(counter::NO_REAL);
-            return Some(XDP_DROP);
+    let key = key_of::<F>(context, head)?;
+    if let Some(flow) = F::flows().get_ptr_mut(&key) {
+        // SAFETY: the entry stays during the program's run; two processors with one flow may lose each other a change.
+        let flow = unsafe { &mut *flow };
+        if head.hops <= 1 {
+            return Some(Decision::Verdict(passed(counter::EXPIRED)));
         }
-    };
-    match real.forward {
-        forward::NAT => {
-            translate(context, head, Direction::ToReal, real.address, real.port)?;
-            transmit::routed(context, head.source, real.address, true)
+        if flow.direction == direction::ANSWER {
+            return Some(Decision::Answer(flow));
         }
-        forward::ROUTE => transmit::routed(context, head.source, real.address, false),
-        forward::IP_IN_IP => transmit::tunnelled(context, head, &real),
-        _ => Some(XDP_DROP),
-    }
-}
-
-/// The real server of a flow that is under way.
-#[inline(always)]
-fn known(key: &FlowKey) -> Option<Real> {
-    let flow = FLOWS.get_ptr_mut(key)?;
-    // SAFETY: the entry stays readable during the program's run; the count may lose a packet to another processor.
-    let number = unsafe {
-        (*flow).packets = (*flow).packets.wrapping_add(1);
-        (*flow).real
-    };
-    let real = *REALS.get(number)?;
-    if real.forward == forward::NONE {
-        return None;
-    }
-    count(counter::FLOW_HIT);
-    Some(real)
-}
-
-/// The real server for a new flow, which is remembered.
-#[inline(always)]
-fn chosen(key: &FlowKey, service: &Service) -> Option<Real> {
-    if service.slots == 0 {
-        return None;
-    }
-    let number = match service.choice {
-        choice::SOURCE => hash(u32::from_ne_bytes(key.source), 0),
-        choice::SOURCE_PORT => {
-            hash(u32::from_ne_bytes(key.source), u32::from(u16::from_ne_bytes(key.source_port)))
+        let number = flow.real;
+        if let Some(real) = known::<F>(context, head.protocol, flow)? {
+            account(number, head.length, false);
+            return Some(Decision::Real(number, real));
         }
-        choice::DESTINATION => hash(u32::from_ne_bytes(key.destination), 0),
-        _ => turn(service.number)?,
-    };
-    let number = *SLOTS.get(service.first_slot + number % service.slots)?;
-    if number == NO_REAL {
-        return None;
+        return Some(Decision::Miss(1));
     }
-    let real = *REALS.get(number)?;
-    if real.forward == forward::NONE {
-        return None;
-    }
-    count(counter::FLOW_NEW);
-    // A full table forgets the flow that was silent longest; a failure leaves this one to the next packet.
-    let _ = FLOWS.insert(key, &Flow { real: number, packets: 1 }, 0);
-    if real.forward == forward::NAT {
-        let answer = FlowKey {
-            source: real.address,
-            destination: key.source,
-            source_port: real.port,
-            destination_port: key.source_port,
-            protocol: key.protocol,
-            nothing: [0; 3],
-        };
-        let reply = Reply { address: key.destination, port: key.destination_port, nothing: [0; 2] };
-        let _ = REPLIES.insert(&answer, &reply, 0);
-    }
-    Some(real)
+    Some(Decision::Miss(0))
 }
 
+/// Sends a client's packet to the real server.
 #[inline(always)]
-fn turn(service: u32) -> Option<u32> {
-    let turn = TURNS.get_ptr_mut(service)?;
-    // Not relaxed: that becomes an addition that does not fetch, and each turn would be the first.
-    // SAFETY: the value is aligned, and every processor changes it this way alone.
-    Some(unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::AcqRel }>(turn, 1) } as u32)
-}
-
-/// The same on every director, so that a failover finds the same real server.
-#[inline(always)]
-fn hash(one: u32, other: u32) -> u32 {
-    // The finaliser of MurmurHash3, over both words.
-    let mut mixed = one.wrapping_mul(0xcc9e_2d51).rotate_left(15) ^ other.wrapping_mul(0x1b87_3593);
-    mixed ^= mixed >> 16;
-    mixed = mixed.wrapping_mul(0x85eb_ca6b);
-    mixed ^= mixed >> 13;
-    mixed = mixed.wrapping_mul(0xc2b2_ae35);
-    mixed ^ (mixed >> 16)
-}
-
-/// A packet that is no service's: the answer of a real server, or somebody else's.
-#[inline(always)]
-fn to_client(context: &XdpContext, head: &Ip, key: &FlowKey) -> Option<u32> {
-    // SAFETY: a reply's entry is written once.
-    let Some(reply) = (unsafe { REPLIES.get(key) }) else {
-        count(counter::FOREIGN);
-        return Some(XDP_PASS);
-    };
-    if head.hops <= 1 {
-        count(counter::EXPIRED);
-        return Some(XDP_PASS);
-    }
-    let (address, port) = (reply.address, reply.port);
-    count(counter::REPLY);
-    translate(context, head, Direction::ToClient, address, port)?;
-    transmit::routed(context, address, head.destination, true)
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Direction {
-    /// The destination is rewritten.
-    ToReal,
-    /// The source is.
-    ToClient,
-}
-
-/// Rewrites one end, one hop further on.
-#[inline(always)]
-fn translate(
+fn deliver<F: Family>(
     context: &XdpContext,
-    head: &Ip,
-    direction: Direction,
-    address: [u8; 4],
-    port: [u8; 2],
-) -> Option<()> {
-    let segment = ETHERNET_LENGTH + IP_LENGTH;
-    let ip: *mut Ip = header(context, ETHERNET_LENGTH)?;
-    let ports: *mut Ports = header(context, segment)?;
-    let checksum: *mut [u8; 2] = header(context, segment + checksum_at(head.protocol))?;
-    // SAFETY: `header` checked that the packet holds them.
-    unsafe {
-        let (old_address, old_port) = match direction {
-            Direction::ToReal => (head.destination, (*ports).destination),
-            Direction::ToClient => (head.source, (*ports).source),
-        };
-        let addresses = address_change(old_address, address);
-        // A UDP checksum of zero is none, and one that comes out as zero is written as ones (RFC 768).
-        if head.protocol == TCP || *checksum != [0, 0] {
-            *checksum = updated(*checksum, addresses + change(old_port, port));
-            if head.protocol == UDP && *checksum == [0, 0] {
-                *checksum = [0xff, 0xff];
-            }
+    head: &Head<F::Address>,
+    real: &Real,
+) -> Option<u32> {
+    match real.forward {
+        forward::ROUTE => {
+            routed::<F, false>(context, head.source, F::Address::narrow(real.address), 0, Otherwise::Drop)
         }
-        let hops = head.hops - 1;
-        let hop = change([head.hops, head.protocol], [hops, head.protocol]);
-        (*ip).checksum = updated(head.checksum, addresses + hop);
-        (*ip).hops = hops;
-        match direction {
-            Direction::ToReal => {
-                (*ip).destination = address;
-                (*ports).destination = port;
+        forward::NAT => {
+            let address = F::Address::narrow(real.address);
+            let ports: *mut Ports = header(context, segment::<F>())?;
+            // SAFETY: `header` checked that the packet holds it.
+            let port = if real.port == 0 { unsafe { (*ports).destination } } else { real.port };
+            let to = (address, port);
+            translate::<F>(context, head.protocol, head.hops, End::Destination, to, head.destination)?;
+            routed::<F, false>(context, head.source, address, 0, Otherwise::Kernel)
+        }
+        forward::NONE => Some(XDP_DROP),
+        _ => {
+            let mut has_checksum = false;
+            let mut ports = 0;
+            if head.protocol == TCP || head.protocol == UDP {
+                let both: *mut Ports = header(context, segment::<F>())?;
+                let checksum: *mut u16 =
+                    header(context, segment::<F>() + packet::checksum_at(head.protocol))?;
+                // SAFETY: `header` checked that the packet holds them.
+                unsafe {
+                    has_checksum = head.protocol == TCP || *checksum != 0;
+                    ports = u32::from((*both).source) << 16 | u32::from((*both).destination);
+                }
             }
-            Direction::ToClient => {
-                (*ip).source = address;
-                (*ports).source = port;
+            let hash = hash(F::word(head.source), ports);
+            Some(tunnelled(context.ctx, &inner::<F>(head, has_checksum, hash), real))
+        }
+    }
+}
+
+/// The answer of a real server.
+#[inline(always)]
+fn answer<F: Family>(
+    context: &XdpContext,
+    head: &Head<F::Address>,
+    flow: &mut Flow<F::Address>,
+) -> Option<u32> {
+    let (address, port, number, now) = (flow.address, flow.port, flow.real, now());
+    flow.seen = now;
+    let ports: *mut Ports = header(context, segment::<F>())?;
+    let request = FlowKey {
+        source: head.destination,
+        destination: address,
+        // SAFETY: `header` checked that the packet holds it.
+        source_port: unsafe { (*ports).destination },
+        destination_port: port,
+        protocol: head.protocol,
+    };
+    if let Some(flow) = F::flows().get_ptr_mut(&request) {
+        // SAFETY: as in `inbound`.
+        let flow = unsafe { &mut *flow };
+        if flow.real == number && flow.direction == direction::REQUEST {
+            flow.seen = now;
+            if head.protocol == TCP {
+                let flags = tcp_flags(context, segment::<F>())?;
+                let after = next(flow.state, flags, Sender::Server);
+                if after != flow.state {
+                    advance(number, &mut flow.state, after);
+                }
             }
         }
     }
-    Some(())
+    account(number, head.length, true);
+    count(counter::REPLY);
+    translate::<F>(context, head.protocol, head.hops, End::Source, (address, port), head.source)?;
+    routed::<F, false>(context, address, head.destination, 0, Otherwise::Kernel)
 }
 
 #[panic_handler]

@@ -1,41 +1,23 @@
 //! Headers within a packet: where they are, and how they change. Every access is checked against the packet's end.
+//!
+//! Words are as they lie in the packet, in network order. Behind an Ethernet header words are aligned to two bytes.
 
 use aya_ebpf::programs::XdpContext;
+use xdp_abi::TCP;
 
 pub const ETHERNET_LENGTH: usize = 14;
-pub const IP_LENGTH: usize = 20;
-pub const IPV4: [u8; 2] = [0x08, 0x00];
-pub const TCP: u8 = 6;
-pub const UDP: u8 = 17;
-/// Version 4, header of five words.
-pub const PLAIN_HEADER: u8 = 0x45;
 
 #[repr(C)]
 pub struct Ethernet {
-    pub destination: [u8; 6],
-    pub source: [u8; 6],
-    pub kind: [u8; 2],
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Ip {
-    pub version: u8,
-    pub service: u8,
-    pub length: [u8; 2],
-    pub identifier: [u8; 2],
-    pub fragment: [u8; 2],
-    pub hops: u8,
-    pub protocol: u8,
-    pub checksum: [u8; 2],
-    pub source: [u8; 4],
-    pub destination: [u8; 4],
+    pub destination: [u16; 3],
+    pub source: [u16; 3],
+    pub kind: u16,
 }
 
 #[repr(C)]
 pub struct Ports {
-    pub source: [u8; 2],
-    pub destination: [u8; 2],
+    pub source: u16,
+    pub destination: u16,
 }
 
 /// The header at `at`; `None` when the packet ends before its end.
@@ -48,33 +30,50 @@ pub fn header<T>(context: &XdpContext, at: usize) -> Option<*mut T> {
     Some((start + at) as *mut T)
 }
 
-/// The one's complement sum of a change from `old` to `new` (RFC 1624, equation 3), not folded.
+/// Byte 13 of the TCP header at `at`.
 #[inline(always)]
-pub fn change(old: [u8; 2], new: [u8; 2]) -> u32 {
-    u32::from(!u16::from_ne_bytes(old)) + u32::from(u16::from_ne_bytes(new))
+pub fn tcp_flags(context: &XdpContext, at: usize) -> Option<u8> {
+    let flags: *mut u8 = header(context, at + 13)?;
+    // SAFETY: `header` checked that the packet holds it.
+    Some(unsafe { *flags })
+}
+
+/// The one's complement sum of a change from `old` to `new` (RFC 1624, equation 3), not folded. Of words or halves of
+/// them: sums of both fold to the same.
+#[inline(always)]
+pub fn change(old: u32, new: u32) -> u64 {
+    u64::from(!old) + u64::from(new)
 }
 
 #[inline(always)]
-pub fn address_change(old: [u8; 4], new: [u8; 4]) -> u32 {
-    change([old[0], old[1]], [new[0], new[1]]) + change([old[2], old[3]], [new[2], new[3]])
+pub fn change_half(old: u16, new: u16) -> u64 {
+    u64::from(!old) + u64::from(new)
 }
 
 /// A checksum after changes.
 #[inline(always)]
-pub fn updated(checksum: [u8; 2], changes: u32) -> [u8; 2] {
-    fold(u32::from(!u16::from_ne_bytes(checksum)) + changes)
+pub fn updated(checksum: u16, changes: u64) -> u16 {
+    fold(u64::from(!checksum) + changes)
 }
 
 /// The complement of a folded sum.
 #[inline(always)]
-pub fn fold(sum: u32) -> [u8; 2] {
+pub fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
-    (!(sum as u16)).to_ne_bytes()
+    !(sum as u16)
+}
+
+/// Two bytes as a word that lies in memory so.
+#[inline(always)]
+pub fn pair(first: u8, second: u8) -> u64 {
+    u64::from(u16::from_ne_bytes([first, second]))
 }
 
 /// Where the checksum of the segment is, from its start.
 #[inline(always)]
-pub fn checksum_at(protocol: u8) -> usize {
+pub fn checksum_at(protocol: u32) -> usize {
     if protocol == TCP { 16 } else { 6 }
 }

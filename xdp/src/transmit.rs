@@ -1,96 +1,110 @@
 //! Sends packets on: looks up the way in the kernel's routing and neighbour tables, writes the link header.
 
-use crate::maps::count;
-use crate::packet::{ETHERNET_LENGTH, Ethernet, IP_LENGTH, IPV4, Ip, PLAIN_HEADER, fold, header};
+use crate::family::Family;
+use crate::maps::{SCRATCH, count};
+use crate::packet::{Ethernet, header};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_TX};
-use aya_ebpf::bindings::{bpf_fib_lookup, xdp_md};
-use aya_ebpf::helpers::{bpf_fib_lookup as look_up, bpf_redirect, bpf_xdp_adjust_head};
+use aya_ebpf::bindings::bpf_fib_lookup;
+use aya_ebpf::helpers::{bpf_fib_lookup as look_up, bpf_redirect};
 use aya_ebpf::programs::XdpContext;
-use core::mem;
-use xdp_abi::{Real, counter};
+use core::mem::MaybeUninit;
+use xdp_abi::counter;
 
-const FAMILY_IPV4: u8 = 2;
-/// `BPF_FIB_LKUP_RET_NO_NEIGH`.
+/// A request in words.
+pub type Words = [u64; size_of::<bpf_fib_lookup>() / 8];
+const _: () = assert!(size_of::<Words>() == 64);
+
+/// `BPF_FIB_LKUP_RET_NO_NEIGH` and `BPF_FIB_LKUP_RET_FRAG_NEEDED`.
 const NO_NEIGHBOUR: i64 = 7;
-const PROTOCOL_IP_IN_IP: u8 = 4;
-const HOPS: u8 = 64;
-const DO_NOT_FRAGMENT: [u8; 2] = [0x40, 0x00];
+const TOO_BIG: i64 = 8;
 
-/// Sends the packet to `destination`. `kernel_may`: where the way is not known, the kernel can carry the packet as it is
-/// now, and finds out meanwhile; else it is dropped, for the kernel would take it for its own.
+/// Clears a request. Volatile: else it becomes a call of a function that goes byte by byte.
 #[inline(always)]
-pub fn routed(context: &XdpContext, source: [u8; 4], destination: [u8; 4], kernel_may: bool) -> Option<u32> {
+fn clear(words: *mut Words) {
+    let word: *mut u64 = words.cast();
+    // SAFETY: the caller's words are eight, and its own.
+    unsafe {
+        word.write_volatile(0);
+        word.add(1).write_volatile(0);
+        word.add(2).write_volatile(0);
+        word.add(3).write_volatile(0);
+        word.add(4).write_volatile(0);
+        word.add(5).write_volatile(0);
+        word.add(6).write_volatile(0);
+        word.add(7).write_volatile(0);
+    }
+}
+
+/// Copies a link address; volatile as above.
+///
+/// # Safety
+/// Both are six bytes at even places.
+#[inline(always)]
+unsafe fn copy(from: *const u16, to: *mut u16) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        to.write_volatile(from.read_volatile());
+        to.add(1).write_volatile(from.add(1).read_volatile());
+        to.add(2).write_volatile(from.add(2).read_volatile());
+    }
+}
+
+/// What the kernel can do with a packet whose way we do not find.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Otherwise {
+    /// Carry it as it is now, and find out meanwhile.
+    Kernel,
+    /// Nothing: it would take it for its own.
+    Drop,
+}
+
+/// Sends the packet to `destination`. `GREW`: in a tunnel, where `length`, of the whole IP packet, must fit; 0 else.
+#[inline(always)]
+pub fn routed<F: Family, const GREW: bool>(
+    context: &XdpContext,
+    source: F::Address,
+    destination: F::Address,
+    length: u16,
+    otherwise: Otherwise,
+) -> Option<u32> {
     // SAFETY: `ctx` is the program's context, live for its run.
     let ingress = unsafe { (*context.ctx).ingress_ifindex };
-    // SAFETY: all zero bytes are a valid request.
-    let mut way: bpf_fib_lookup = unsafe { mem::zeroed() };
-    way.family = FAMILY_IPV4;
+    let size = size_of::<bpf_fib_lookup>() as i32;
+    let mut near = MaybeUninit::<Words>::uninit();
+    // Of a packet as it came; others have less room on the stack.
+    let words = if F::NUMBER == xdp_abi::IPV4 && !GREW {
+        near.as_mut_ptr()
+    } else {
+        // SAFETY: the value is this processor's, and one packet at a time uses it.
+        unsafe { &raw mut (*SCRATCH.get_ptr_mut(0)?).way }
+    };
+    clear(words);
+    // SAFETY: the words are live, as long as a request and aligned like one, and all zero is a valid one.
+    let way = unsafe { &mut *words.cast::<bpf_fib_lookup>() };
     way.ifindex = ingress;
-    way.__bindgen_anon_3.ipv4_src = u32::from_ne_bytes(source);
-    way.__bindgen_anon_4.ipv4_dst = u32::from_ne_bytes(destination);
-    let length = size_of::<bpf_fib_lookup>() as i32;
-    // SAFETY: context and request are live, and the length is the request's.
-    let found = unsafe { look_up(context.as_ptr(), (&raw mut way).cast(), length, 0) };
+    way.__bindgen_anon_1.tot_len = length;
+    F::ask(way, source, destination);
+    // SAFETY: context and request are live, and the size is the request's.
+    let found = unsafe { look_up(context.as_ptr(), core::ptr::from_mut(way).cast(), size, 0) };
     if found != 0 {
-        if found == NO_NEIGHBOUR {
-            count(counter::NO_NEIGHBOUR);
-        }
-        return Some(if kernel_may { XDP_PASS } else { XDP_DROP });
+        count(match found {
+            NO_NEIGHBOUR => counter::NO_NEIGHBOUR,
+            TOO_BIG => counter::TOO_BIG,
+            _ => counter::NO_ROUTE,
+        });
+        let passes = otherwise == Otherwise::Kernel && found != TOO_BIG;
+        return Some(if passes { XDP_PASS } else { XDP_DROP });
     }
     let ethernet: *mut Ethernet = header(context, 0)?;
-    // SAFETY: `header` checked that the packet holds it.
+    // SAFETY: `header` checked that the packet holds it; addresses are at even places of the request.
     unsafe {
-        (*ethernet).destination = way.dmac;
-        (*ethernet).source = way.smac;
+        copy((&raw const way.dmac).cast(), (&raw mut (*ethernet).destination).cast());
+        copy((&raw const way.smac).cast(), (&raw mut (*ethernet).source).cast());
     }
     if way.ifindex == ingress {
         return Some(XDP_TX);
     }
     // SAFETY: takes integers only.
     Some(unsafe { bpf_redirect(way.ifindex, 0) } as u32)
-}
-
-/// Wraps the packet into another from the director to the real server (RFC 2003).
-#[inline(always)]
-pub fn tunnelled(context: &XdpContext, head: &Ip, real: &Real) -> Option<u32> {
-    let ctx: *mut xdp_md = context.ctx;
-    // SAFETY: the context is live; pointers into the packet are taken anew below.
-    if unsafe { bpf_xdp_adjust_head(ctx, -(IP_LENGTH as i32)) } != 0 {
-        return Some(XDP_DROP);
-    }
-    let moved = XdpContext::new(ctx);
-    let ethernet: *mut Ethernet = header(&moved, 0)?;
-    let outer: *mut Ip = header(&moved, ETHERNET_LENGTH)?;
-    let length = u16::from_be_bytes(head.length).wrapping_add(IP_LENGTH as u16);
-    // SAFETY: `header` checked that the packet holds them.
-    unsafe {
-        (*ethernet).kind = IPV4;
-        *outer = Ip {
-            version: PLAIN_HEADER,
-            service: head.service,
-            length: length.to_be_bytes(),
-            identifier: [0, 0],
-            fragment: DO_NOT_FRAGMENT,
-            hops: HOPS,
-            protocol: PROTOCOL_IP_IN_IP,
-            checksum: [0, 0],
-            source: real.source,
-            destination: real.address,
-        };
-        (*outer).checksum = checksum(&*outer);
-    }
-    routed(&moved, real.source, real.address, true)
-}
-
-#[inline(always)]
-fn checksum(ip: &Ip) -> [u8; 2] {
-    let word = |pair: [u8; 2]| u32::from(u16::from_ne_bytes(pair));
-    let ends = [ip.source, ip.destination];
-    let mut sum = word([ip.version, ip.service]) + word(ip.length) + word(ip.identifier) + word(ip.fragment);
-    sum += word([ip.hops, ip.protocol]);
-    for end in ends {
-        sum += word([end[0], end[1]]) + word([end[2], end[3]]);
-    }
-    fold(sum)
 }

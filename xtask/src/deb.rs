@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const HELP: &str =
-    "cargo xtask deb [--profile NAME]\n  --profile NAME   release (default); quick or dev while one works";
+const HELP: &str = "cargo xtask deb [--profile NAME] [--try]
+  --profile NAME   release (default); quick or dev while one works
+  --try            installs it on a fresh Debian 12 in namespaces (as root; debootstrap) and looks whether its units run";
 
 /// Where each file of packaging/ goes, and its mode.
 const FILES: &[(&str, &str, u32)] = &[
@@ -33,9 +34,12 @@ const CONFIGURATION: &[&str] = &["/etc/hawser/haproxy.cfg", "/etc/default/hawser
 
 /// Builds target/deb/hawser_VERSION_ARCHITECTURE.deb.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let profile = match arguments {
-        [] => "release",
-        [option, name] if option == "--profile" => name.as_str(),
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (profile, tries) = match words[..] {
+        [] => ("release", false),
+        ["--try"] => ("release", true),
+        ["--profile", name] => (name, false),
+        ["--profile", name, "--try"] => (name, true),
         _ => return Err(HELP.to_owned()),
     };
     if !is_installed("dpkg-deb") {
@@ -55,6 +59,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut build = Command::new("dpkg-deb");
     must(build.args(["--root-owner-group", "-Zxz", "--build"]).arg(&stage).arg(&package))?;
     println!("{}", package.display());
+    if tries {
+        let script = root().join("packaging/try.sh");
+        must(Command::new(script).arg(&package).arg(root().join("target/deb/debian")))?;
+    }
     Ok(())
 }
 

@@ -35,16 +35,120 @@ const CLASSES: &[(&str, &str)] = &[
     ("cli", "runtime API commands"),
 ];
 
+/// What the project wants of the rule engine: name, the classes together, percent. TLS, Lua, SPOE, FastCGI, QUIC,
+/// OpenTracing and device detection do not count.
+const CRITERIA: &[(&str, &[&str], usize)] = &[
+    ("fetches", &["fetch"], 95),
+    ("converters", &["converter"], 97),
+    (
+        "actions",
+        &[
+            "tcp-request connection",
+            "tcp-request session",
+            "tcp-request content",
+            "tcp-response",
+            "http-request",
+            "http-response",
+            "http-after-response",
+        ],
+        97,
+    ),
+    ("server and bind keywords", &["server", "bind"], 95),
+    ("config keywords", &["global", "proxy", "option"], 90),
+    ("runtime API", &["cli"], 85),
+];
+
+/// Keywords of TLS that do not say so by their name.
+const OF_TLS: &[&str] = &[
+    "allow-0rtt",
+    "alpn",
+    "ca-file",
+    "ca-ignore-err",
+    "ca-sign-file",
+    "ca-sign-pass",
+    "ca-verify-file",
+    "check-alpn",
+    "check-sni",
+    "ciphers",
+    "ciphersuites",
+    "crl-file",
+    "crt",
+    "crt-ignore-err",
+    "crt-list",
+    "curves",
+    "ecdhe",
+    "generate-certificates",
+    "npn",
+    "ocsp-update",
+    "prefer-client-ciphers",
+    "sni",
+    "strict-sni",
+    "verify",
+    "verifyhost",
+    "aes_gcm_dec",
+    "sha2",
+    "x509_v_err_str",
+    "httpclient.ssl.ca-file",
+    "httpclient.ssl.verify",
+];
+
+/// Whether a keyword belongs to what the criteria leave out.
+fn is_left_out(name: &str) -> bool {
+    const PARTS: [&str; 14] = [
+        "ssl",
+        "tls",
+        "lua",
+        "spoe",
+        "spop",
+        "fcgi",
+        "quic",
+        "ot-group",
+        "opentracing",
+        "51degrees",
+        "wurfl",
+        "deviceatlas",
+        "ca-base",
+        "crt-base",
+    ];
+    OF_TLS.contains(&name) || PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Prints the share of each criterion; names those that are missed.
+fn criteria(haproxy: &Tables, hawser: &Tables) -> Vec<&'static str> {
+    println!(
+        "{:34}{:>8}{:>8}{:>7}{:>9}",
+        "rule engine, exclusions left out", "known", "theirs", "share", "wanted"
+    );
+    let mut missed = Vec::new();
+    for (name, classes, wanted) in CRITERIA {
+        let counted = classes.iter().flat_map(|class| {
+            haproxy[class]
+                .iter()
+                .filter(|name| !is_left_out(name))
+                .map(move |name| hawser[class].contains(name))
+        });
+        let (known, all) =
+            counted.fold((0, 0), |(known, all), is_known| (known + usize::from(is_known), all + 1));
+        println!("  {name:32}{known:>8}{all:>8}{:>6} %{wanted:>7} %", percent(known, all));
+        if 100 * known < wanted * all {
+            missed.push(*name);
+        }
+    }
+    missed
+}
+
 const DUMP: &[&str] = &["-dKall", "-q", "-c", "-f", "/dev/null"];
 
-/// Prints shares and missing names and writes docs/compat/haproxy.md (`--dry-run`: prints the shares alone).
+/// Prints shares and missing names and writes docs/compat/haproxy.md (`--dry-run`: prints the shares alone; `--check`:
+/// and fails where one of the [`CRITERIA`] is missed).
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let dry = match arguments {
-        [] => false,
-        [flag] if flag == "--dry-run" => true,
+    let (dry, check) = match arguments {
+        [] => (false, false),
+        [flag] if flag == "--dry-run" => (true, false),
+        [flag] if flag == "--check" => (true, true),
         // Needs no build of the program and no haproxy.
         [name] if name == "keepalived" => return keepalived::run(false),
-        _ => return Err("takes --dry-run, keepalived or nothing".to_owned()),
+        _ => return Err("takes --dry-run, --check, keepalived or nothing".to_owned()),
     };
     must(&mut cargo(&["build", "--quiet", "--package", "hawser"]))?;
     let haproxy = tables(&dump(Command::new("/usr/sbin/haproxy").args(DUMP))?);
@@ -57,6 +161,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     for (class, title) in CLASSES {
         let (known, all) = counts(&haproxy, &hawser, class);
         println!("  {:32}{known:>8}{all:>8}{:>6} %", title.replace('`', ""), percent(known, all));
+    }
+    let missed = criteria(&haproxy, &hawser);
+    if check && !missed.is_empty() {
+        return Err(format!("criteria missed: {}", missed.join(", ")));
     }
     keepalived::run(dry)?;
     if dry {

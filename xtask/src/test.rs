@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("socat", "socat"),
     ("curl", "curl"),
     ("openssl", "openssl"),
+    ("h2load", "nghttp2-client"),
     ("tcpdump", "tcpdump"),
     ("ip", "iproute2"),
     ("ethtool", "ethtool"),
@@ -22,6 +23,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("promtool", "prometheus"),
+    ("wrk", "wrk"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

@@ -35,7 +35,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_TARGET_DIR"),
     )?;
-    let built = read(&root().join("xdp/target/bpfel-unknown-none/release/director"))?;
+    let built = stripped(&root().join("xdp/target/bpfel-unknown-none/release/director"))?;
     let there = fs::read(root().join(OBJECT)).unwrap_or_default();
     if built == there {
         println!("{OBJECT} is what its sources make");
@@ -48,6 +48,13 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     fs::write(root().join(OBJECT), &built).map_err(|error| format!("{OBJECT}: {error}"))?;
     record(&built)
+}
+
+/// What was built without its debugging information, which names folders of this machine. The types (BTF) stay.
+fn stripped(built: &Path) -> Result<Vec<u8>, String> {
+    let small = built.with_extension("stripped");
+    must(Command::new("llvm-strip").arg("-g").arg(built).arg("-o").arg(&small))?;
+    read(&small)
 }
 
 /// Whether the object that is checked in is of the sources that are: without building.
@@ -110,6 +117,9 @@ fn tools() -> Result<(), String> {
     if !Path::new("/usr/lib/rustlib/src/rust/library/core").exists() || !Path::new(COMPILER).exists() {
         let install = "apt-get install -y --no-install-recommends rustc-web rust-web-src";
         return Err(format!("{COMPILER} or its library's source is missing: {install}"));
+    }
+    if !is_installed("llvm-strip") {
+        return Err("llvm-strip is missing: apt-get install -y --no-install-recommends llvm".to_owned());
     }
     if !is_installed("bpf-linker") {
         let install = format!("cargo install bpf-linker --version {LINKER_VERSION} --locked");

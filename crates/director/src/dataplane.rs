@@ -22,6 +22,13 @@ pub trait Dataplane {
     /// # Errors
     /// The plane refuses it; nothing has changed.
     fn apply(&mut self, change: &Change) -> Result<(), Refusal>;
+
+    /// Takes several steps; a plane that is written service by service may write each but once. A refused step keeps no
+    /// other from being taken. Returns those that were refused, by their place.
+    fn apply_all(&mut self, changes: &[Change]) -> Vec<(usize, Refusal)> {
+        let steps = changes.iter().enumerate();
+        steps.filter_map(|(at, change)| self.apply(change).err().map(|refusal| (at, refusal))).collect()
+    }
 }
 
 /// The kernel's IP virtual server.
@@ -35,6 +42,14 @@ impl Ipvs {
     /// `ENOPROTOOPT` where the kernel has no IPVS.
     pub fn open() -> Result<Self, Refusal> {
         Ok(Self { kernel: Kernel::open()? })
+    }
+
+    /// The kernel's, or our own plane at its socket: see [`Kernel::any`].
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` where neither is there.
+    pub fn any() -> Result<Self, Refusal> {
+        Ok(Self { kernel: Kernel::any()? })
     }
 
     fn services(&mut self) -> Result<Vec<Service>, Refusal> {
@@ -101,20 +116,14 @@ pub fn bring_to(
     owned: &BTreeSet<Key>,
 ) -> Result<Vec<Failed>, Refusal> {
     let actual = plane.read()?;
-    let mut failed: Vec<Failed> = Vec::new();
-    let mut missing: BTreeSet<Key> = BTreeSet::new();
-    for change in difference(&actual, wanted, owned) {
-        if missing.contains(change.key()) {
-            continue;
-        }
-        if let Err(refusal) = plane.apply(&change) {
-            if let Change::AddService(service) = &change {
-                missing.insert(service.key);
-            }
-            failed.push(Failed { change, refusal });
-        }
-    }
-    Ok(failed)
+    let changes = difference(&actual, wanted, owned);
+    let refused = plane.apply_all(&changes);
+    let is_service = |at: usize| matches!(changes[at], Change::AddService(_));
+    let missing: BTreeSet<Key> =
+        refused.iter().filter(|(at, _)| is_service(*at)).map(|(at, _)| *changes[*at].key()).collect();
+    // What a service that is not there refuses besides says nothing new.
+    let told = refused.into_iter().filter(|(at, _)| is_service(*at) || !missing.contains(changes[*at].key()));
+    Ok(told.map(|(at, refusal)| Failed { change: changes[at].clone(), refusal }).collect())
 }
 
 #[cfg(test)]
@@ -150,7 +159,8 @@ mod tests {
         }
         let mut plane = Picky::default();
         let failed = bring_to(&mut plane, &wanted, &BTreeSet::new()).expect("it can be read");
-        assert_eq!(plane.0.len(), 4, "two services with a real server each: {:?}", plane.0);
+        let services = plane.0.iter().filter(|change| matches!(change, Change::AddService(_))).count();
+        assert_eq!(services, 2, "{:?}", plane.0);
         assert_eq!(failed.len(), 1);
         let text = format!("cannot {}: {}", failed[0].change, failed[0].refusal);
         assert_eq!(text, "cannot add service [10.0.0.1]:tcp:81: No such file or directory");

@@ -1,11 +1,17 @@
 //! The kernel's IP virtual server, asked and answered over one socket. Owns the conversation, never the decision what to
 //! ask for.
 
+use crate::control::{SOCKET, SOCKET_VARIABLE};
+use netlink::ipvs::server::FAMILY;
 use netlink::ipvs::{self, Reply, Request};
-use netlink::wire::{Control, Malformed, Messages};
+use netlink::wire::{Control, HEADER_LENGTH, Malformed, Messages};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 use sys::raw::{NETLINK_GENERIC, NetlinkSocket};
 
 /// The kernel writes dumps in parts of at most 32 KiB.
@@ -73,10 +79,41 @@ pub fn system_text(errno: i32) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// A conversation with the kernel of the network namespace that this thread is in.
+/// Who answers.
+#[derive(Debug)]
+enum Socket {
+    Kernel(NetlinkSocket),
+    /// Our own plane, at its socket.
+    Plane(UnixStream),
+}
+
+impl Socket {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Kernel(socket) => socket.send(bytes),
+            Self::Plane(stream) => stream.write_all(bytes),
+        }
+    }
+
+    /// Whole messages into the buffer; `None`: nothing is there yet.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let stream = match self {
+            Self::Kernel(socket) => return socket.receive(buffer),
+            Self::Plane(stream) => stream,
+        };
+        stream.read_exact(&mut buffer[..HEADER_LENGTH])?;
+        let length = u32::from_ne_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]);
+        let length = usize::try_from(length).unwrap_or(usize::MAX).next_multiple_of(4);
+        let rest = buffer.get_mut(HEADER_LENGTH..length).ok_or(io::ErrorKind::InvalidData)?;
+        stream.read_exact(rest)?;
+        Ok(Some(length))
+    }
+}
+
+/// A conversation with the kernel of the network namespace that this thread is in, or with our own plane.
 #[derive(Debug)]
 pub struct Kernel {
-    socket: NetlinkSocket,
+    socket: Socket,
     family: u16,
     sequence: u32,
     buffer: Vec<u8>,
@@ -88,7 +125,7 @@ impl Kernel {
     /// # Errors
     /// `ENOPROTOOPT` where the kernel has none.
     pub fn open() -> Result<Self, Refusal> {
-        let socket = NetlinkSocket::open(NETLINK_GENERIC, 0)?;
+        let socket = Socket::Kernel(NetlinkSocket::open(NETLINK_GENERIC, 0)?);
         let mut kernel = Self { socket, family: 0, sequence: 0, buffer: vec![0; BUFFER_LENGTH] };
         kernel.sequence += 1;
         kernel.socket.send(&ipvs::resolve(kernel.sequence))?;
@@ -101,6 +138,36 @@ impl Kernel {
         })?;
         kernel.family = family.ok_or(Refusal::Kernel(PROTOCOL_NOT_AVAILABLE))?;
         Ok(kernel)
+    }
+
+    /// Whichever plane is there: the kernel's, unless a socket of ours is named by [`SOCKET_VARIABLE`] or the kernel has
+    /// none.
+    ///
+    /// # Errors
+    /// What the kernel says, where neither is there.
+    pub fn any() -> Result<Self, Refusal> {
+        if let Some(path) = std::env::var_os(SOCKET_VARIABLE) {
+            return Ok(Self::plane(Path::new(&path))?);
+        }
+        match Self::open() {
+            Err(refusal) if refusal.errno() == Some(PROTOCOL_NOT_AVAILABLE) => {
+                Self::plane(Path::new(SOCKET)).map_err(|_| refusal)
+            }
+            kernel => kernel,
+        }
+    }
+
+    fn plane(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        let timeout = Duration::from_secs(ANSWER_SECONDS_MAX.unsigned_abs());
+        stream.set_read_timeout(Some(timeout))?;
+        stream.set_write_timeout(Some(timeout))?;
+        Ok(Self {
+            socket: Socket::Plane(stream),
+            family: FAMILY,
+            sequence: 0,
+            buffer: vec![0; BUFFER_LENGTH],
+        })
     }
 
     /// Asks, and waits for the whole answer.
@@ -161,7 +228,11 @@ impl Kernel {
 
     fn wait(&self) -> io::Result<()> {
         let timeout = Timespec { tv_sec: ANSWER_SECONDS_MAX, tv_nsec: 0 };
-        let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
+        let descriptor = match &self.socket {
+            Socket::Kernel(socket) => socket.as_fd(),
+            Socket::Plane(stream) => stream.as_fd(),
+        };
+        let mut watched = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
         match poll(&mut watched, Some(&timeout)) {
             Ok(0) => Err(io::ErrorKind::TimedOut.into()),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),

@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod control;
 pub mod dataplane;
 pub mod kernel;
+pub mod plane;
 pub mod pool;
 pub mod runner;
 pub mod table;

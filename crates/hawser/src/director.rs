@@ -1,33 +1,112 @@
-//! `hawser director -f FILE`: the virtual servers of a keepalived.conf alone, in the foreground. Owns its arguments and
-//! the choice of the data plane; the work is the director's.
+//! `hawser director`: the virtual servers of a keepalived.conf alone, or none but what ipvsadm makes, in the foreground.
+//! Owns its arguments; the choice of the data plane and the work are the director's.
 
-use ::director::dataplane::{Dataplane, Ipvs};
+use ::director::control::{SOCKET, SOCKET_VARIABLE};
+use ::director::plane::{self, Choice, Plane, Settings, Tended};
 use ::director::runner::{Control, Director, News, Stop};
+use ::director::xdp::Options;
 use keepalived_config::{LoadOptions, SystemHost};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-pub const USAGE: &str = "Usage: hawser director -f FILE\n\n\
-    Runs the virtual_server blocks of a keepalived.conf in the kernel's IPVS until SIGTERM or SIGINT, and logs to\n\
-    standard output.";
+pub const USAGE: &str = "\
+Usage: hawser director [-f FILE] [--plane auto|ipvs|xdp] [options of the XDP plane]
+
+Runs the virtual_server blocks of a keepalived.conf until SIGTERM or SIGINT, and logs to standard output. Packets are
+carried by the kernel's IPVS where it has one, else by XDP programs of our own, which `hawser ipvsadm` and
+`hawser keepalived` find at their socket. Without -f it serves what ipvsadm makes.
+
+Of the XDP plane:
+  --interface NAME   takes this interface's packets; may be repeated (default: every Ethernet interface that is up)
+  --native           in the driver, before the kernel has a packet (default: generic)
+  --flows N          connections that are remembered, of each address family (default 65536; translated ones count twice)
+  --pin FOLDER       keeps maps and links there, on a bpffs: flows survive us (default /sys/fs/bpf/hawser where that is one)
+  --no-pin           keeps nothing
+  --keep             leaves services, flows and programs at work when it ends; the next one takes them over
+  --socket PATH      where it is asked (default /run/hawser/director.sock, or HAWSER_DIRECTOR)";
 /// Requests that wait for the loop.
 const CONTROLS_MAX: usize = 8;
+const BPFFS: &str = "/sys/fs/bpf";
+const PINS: &str = "/sys/fs/bpf/hawser";
+
+/// What the arguments say.
+#[derive(Debug)]
+struct Arguments {
+    file: Option<PathBuf>,
+    settings: Settings,
+}
+
+impl Arguments {
+    fn read(words: &[OsString]) -> Result<Self, String> {
+        let socket = std::env::var_os(SOCKET_VARIABLE).map_or_else(|| PathBuf::from(SOCKET), PathBuf::from);
+        let mut settings = Settings {
+            choice: Choice::Automatic,
+            interfaces: Vec::new(),
+            is_native: false,
+            options: Options { pins: is_bpffs().then(|| PathBuf::from(PINS)), ..Options::default() },
+            socket,
+            stays: false,
+        };
+        let mut file = None;
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let name = word.to_string_lossy();
+            let mut value = || words.next().ok_or_else(|| format!("{name} needs a value"));
+            match &*name {
+                "-f" => file = Some(PathBuf::from(value()?)),
+                "--plane" => settings.choice = choice(value()?)?,
+                "--interface" => settings.interfaces.push(value()?.to_string_lossy().into_owned()),
+                "--native" => settings.is_native = true,
+                "--flows" => settings.options.flows_max = flows(value()?)?,
+                "--pin" => settings.options.pins = Some(PathBuf::from(value()?)),
+                "--no-pin" => settings.options.pins = None,
+                "--keep" => settings.stays = true,
+                "--socket" => settings.socket = PathBuf::from(value()?),
+                _ => return Err(format!("unknown option {name}\n{USAGE}")),
+            }
+        }
+        if settings.stays && settings.options.pins.is_none() {
+            return Err(format!("--keep needs a folder of a bpffs: {BPFFS} is none, and there is no --pin"));
+        }
+        Ok(Self { file, settings })
+    }
+}
+
+fn choice(text: &OsStr) -> Result<Choice, String> {
+    match text.to_str() {
+        Some("auto") => Ok(Choice::Automatic),
+        Some("ipvs") => Ok(Choice::Ipvs),
+        Some("xdp") => Ok(Choice::Xdp),
+        _ => Err(format!("--plane is auto, ipvs or xdp, not {}", text.to_string_lossy())),
+    }
+}
+
+fn flows(text: &OsStr) -> Result<u32, String> {
+    const FLOWS: std::ops::RangeInclusive<u32> = 64..=1 << 26;
+    let number = text.to_str().and_then(|text| text.parse().ok()).filter(|number| FLOWS.contains(number));
+    number.ok_or_else(|| format!("--flows is a number from {} to {}", FLOWS.start(), FLOWS.end()))
+}
+
+/// Whether the usual place of pins is one.
+fn is_bpffs() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts.lines().any(|line| {
+        let mut words = line.split(' ').skip(1);
+        words.next() == Some(BPFFS) && words.next() == Some("bpf")
+    })
+}
 
 /// Runs until told to stop.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    let [option, file] = arguments else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
-    };
-    if option != "-f" {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
+    if arguments.iter().any(|word| word == "-h" || word == "--help") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
     }
-    match serve(PathBuf::from(file)) {
+    match Arguments::read(arguments).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             eprintln!("hawser director: {text}");
@@ -36,34 +115,108 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn serve(file: PathBuf) -> Result<(), String> {
-    let loaded = keepalived_config::load(&LoadOptions::new(file), &SystemHost);
+fn model_of(file: &Path) -> Result<keepalived_config::Model, String> {
+    let loaded = keepalived_config::load(&LoadOptions::new(file.to_owned()), &SystemHost);
     eprint!("{}", diag::render(&loaded.report, &loaded.sources, diag::Severity::Warning));
-    let model = Rc::new(loaded.model.ok_or("the configuration cannot be run")?);
+    let model = loaded.model.ok_or("the configuration cannot be run")?;
     if model.virtual_servers.is_empty() {
         return Err("the configuration has no virtual_server".to_owned());
     }
-    let plane: Box<dyn Dataplane> = Box::new(Ipvs::open().map_err(|refusal| format!("IPVS: {refusal}"))?);
-    let listener = Rc::new(|news: News<'_>| match news {
-        News::Line(line) => println!("{line}"),
-        // Pipes and mails are the daemon's.
-        News::Told(_) => {}
-    });
-    let director = Director::new(model, plane, listener);
+    Ok(model)
+}
+
+fn serve(arguments: Arguments) -> Result<(), String> {
+    let model = arguments.file.as_deref().map(model_of).transpose()?;
+    let opened = plane::open(&arguments.settings).map_err(|refusal| format!("the data plane: {refusal}"))?;
+    let Plane { dataplane, xdp } = opened;
+    println!("packets are carried by {}", if xdp.is_some() { "XDP programs" } else { "the kernel's IPVS" });
+    if model.is_none() && xdp.is_none() {
+        return Err("without -f there is nothing to do: the kernel's IPVS needs no help".to_owned());
+    }
+    let stop = if arguments.settings.stays { Stop::Leave } else { Stop::Release };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    let local = tokio::task::LocalSet::new();
+    let result = local.block_on(&runtime, async {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let (sender, receiver) = mpsc::channel(CONTROLS_MAX);
-        tokio::task::spawn_local(async move {
+        let told = async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             // A director that has ended needs no telling.
-            let _ = sender.send(Control::Stop(Stop::Release)).await;
+            let _ = sender.send(Control::Stop(stop)).await;
+            std::future::pending::<()>().await
+        };
+        let listener = Rc::new(|news: News<'_>| match news {
+            News::Line(line) => println!("{line}"),
+            // Pipes and mails are the daemon's.
+            News::Told(_) => {}
         });
-        director.run(receiver).await.map_err(|refusal| refusal.to_string())
-    })
+        let work = async {
+            match model {
+                Some(model) => {
+                    let director = Director::new(Rc::new(model), dataplane, listener);
+                    director.run(receiver).await.map_err(|refusal| refusal.to_string())
+                }
+                None => {
+                    let mut receiver = receiver;
+                    // Whatever it is: only one thing is ever sent.
+                    let _ = receiver.recv().await;
+                    Ok(())
+                }
+            }
+        };
+        tokio::select! {
+            result = work => result,
+            result = tend(xdp.as_ref()) => result,
+            () = told => Ok(()),
+        }
+    });
+    if let Some(xdp) = xdp {
+        xdp.end().map_err(|refusal| refusal.to_string())?;
+    }
+    result
+}
+
+/// Ends only with an error.
+async fn tend(xdp: Option<&Tended>) -> Result<(), String> {
+    let Some(xdp) = xdp else { return std::future::pending().await };
+    let log = Rc::new(|line: &str| println!("{line}"));
+    xdp.tend(log).await.map_err(|error| format!("the socket: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Arguments, String> {
+        Arguments::read(&words.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_read_and_mistakes_named() {
+        let arguments = read(&[
+            "-f",
+            "k.conf",
+            "--plane",
+            "xdp",
+            "--interface",
+            "a",
+            "--interface",
+            "b",
+            "--flows",
+            "4096",
+        ]);
+        let arguments = arguments.expect("right");
+        assert_eq!(arguments.file, Some(PathBuf::from("k.conf")));
+        assert_eq!(arguments.settings.choice, Choice::Xdp);
+        assert_eq!(arguments.settings.interfaces, ["a", "b"]);
+        assert_eq!(arguments.settings.options.flows_max, 4096);
+        assert_eq!(read(&["--flows"]).expect_err("wrong"), "--flows needs a value");
+        assert_eq!(read(&["--plane", "dpdk"]).expect_err("wrong"), "--plane is auto, ipvs or xdp, not dpdk");
+        assert!(read(&["--no-pin", "--keep"]).expect_err("wrong").starts_with("--keep needs a folder"));
+    }
 }

@@ -18,8 +18,8 @@ pub const EXCLUSIVE: u16 = 0x200;
 pub const CREATE: u16 = 0x400;
 pub const APPEND: u16 = 0x800;
 
-const KIND_ERROR: u16 = 2;
-const KIND_DONE: u16 = 3;
+pub(crate) const KIND_ERROR: u16 = 2;
+pub(crate) const KIND_DONE: u16 = 3;
 const KIND_OVERRUN: u16 = 4;
 /// The lowest kind that is not one of netlink's own.
 pub const KIND_MIN: u16 = 0x10;

@@ -15,7 +15,7 @@ use crate::session::{Client, serve};
 use crate::state::counters::{
     BackendCounters, FrontendCounters, ListenerCounters, ServerCounters, WorkerCounters,
 };
-use crate::state::{FrontendStatus, ListenerState, State};
+use crate::state::{FrontendStatus, ListenerState, ProcessState, State};
 use crate::syslog;
 use crate::thread::{Endpoint, Seat, Thread};
 use crate::upstream::IdlePool;
@@ -202,7 +202,7 @@ impl Worker {
 }
 
 /// A place among the TLS connections of the process; given back when this is dropped.
-pub struct TlsSlot(Arc<Shared>);
+pub struct TlsSlot(Arc<ProcessState>);
 
 impl std::fmt::Debug for TlsSlot {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -216,14 +216,15 @@ impl TlsSlot {
         let process = &shared.state.process;
         let max = process.max_tls_connections.load(Relaxed);
         process.tls_connections.increment();
-        let slot = TlsSlot(Arc::clone(shared));
+        // Of the process, not of a configuration, which the connection may outlive.
+        let slot = TlsSlot(Arc::clone(process));
         (max == 0 || process.tls_connections.get() <= max).then_some(slot)
     }
 }
 
 impl Drop for TlsSlot {
     fn drop(&mut self) {
-        self.0.state.process.tls_connections.decrement();
+        self.0.tls_connections.decrement();
     }
 }
 
@@ -360,7 +361,7 @@ fn accepted_one(
         upgraded: false,
         counted: false,
         trackers: None,
-        proxy_header: false,
+        proxy_header: None,
         tls: None,
         error: ConnectionError::default(),
         variables: None,

@@ -239,7 +239,10 @@ impl Builder {
             let message = match convert::find(name) {
                 Some(_) => format!("'{shown}' is a converter: it must follow a sample fetch, after a comma"),
                 None if name.is_empty() => "a sample fetch is expected here".to_string(),
-                None => format!("unknown sample fetch '{shown}'{}", hint(&shown, fetch::names())),
+                None => match crate::refused::reason(&shown) {
+                    Some(reason) => format!("sample fetch '{shown}' is not implemented: {reason}"),
+                    None => format!("unknown sample fetch '{shown}'{}", hint(&shown, fetch::names())),
+                },
             };
             return Err(LoadError::new(word.span_of(0, end.max(1)), message));
         };
@@ -299,7 +302,11 @@ impl Builder {
         let span = word.span_of(at, at + length.max(1).min(word.text.len() - at));
         let Some(converter) = convert::find(name) else {
             let names = convert::all().map(|converter| converter.name);
-            return Err(LoadError::new(span, format!("unknown converter '{shown}'{}", hint(&shown, names))));
+            let message = match crate::refused::reason(&shown) {
+                Some(reason) => format!("converter '{shown}' is not implemented: {reason}"),
+                None => format!("unknown converter '{shown}'{}", hint(&shown, names)),
+            };
+            return Err(LoadError::new(span, message));
         };
         if !cast::exists(self.kind, converter.input) {
             let message = format!(

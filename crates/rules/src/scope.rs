@@ -58,6 +58,15 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// What a PROXY protocol header tells beyond addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxyHeader {
+    /// TLV 0x02: the host name that the client asked for.
+    pub authority: Option<Box<[u8]>>,
+    /// TLV 0x05.
+    pub unique_id: Option<Box<[u8]>>,
+}
+
 /// Facts about one stream, filled in as it goes on; also what log formats print.
 ///
 /// A stream is one request and its response in HTTP mode, one connection in TCP mode.
@@ -105,11 +114,8 @@ pub struct StreamFacts {
     pub cookie_capture_request: Option<Vec<u8>>,
     pub cookie_capture_response: Option<Vec<u8>>,
     pub unique_id: Option<Vec<u8>>,
-    /// A PROXY protocol header came on the client's connection.
-    pub proxy_header: bool,
-    /// TLVs 0x02 and 0x05 of that header.
-    pub proxy_authority: Option<Vec<u8>>,
-    pub proxy_unique_id: Option<Vec<u8>>,
+    /// The PROXY protocol header that came on the client's connection.
+    pub proxy_header: Option<Arc<ProxyHeader>>,
     /// Why a connection failed, as HAProxy numbers it; 0: it did not.
     pub client_error: ConnectionError,
     pub server_error: ConnectionError,
@@ -165,9 +171,7 @@ impl StreamFacts {
             cookie_capture_request: None,
             cookie_capture_response: None,
             unique_id: None,
-            proxy_header: false,
-            proxy_authority: None,
-            proxy_unique_id: None,
+            proxy_header: None,
             client_error: ConnectionError::default(),
             server_error: ConnectionError::default(),
             compression: None,

@@ -184,7 +184,7 @@ pub fn verify_code(name: &str) -> Option<u16> {
     VERIFY_NAMES.iter().position(|known| *known == name).map(|code| code as u16)
 }
 
-pub use crate::fetch::{one_line as name_line, words as certificate_words};
+pub use crate::fetch::{key_words, one_line as name_line, words as certificate_words};
 
 /// The name of a verification error.
 pub fn verify_name(code: u16) -> Option<&'static str> {

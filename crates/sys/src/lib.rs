@@ -3,6 +3,7 @@
 //! What rustix or socket2 offer safely is used from there; here is the rest. Nothing here has a policy.
 
 pub mod allocator;
+pub mod bpf;
 pub mod clock;
 pub mod confine;
 pub mod descriptor;

@@ -1,6 +1,8 @@
 //! Certificates with their keys, out of PEM files: found in any order, brought into the order of the wire, and
 //! checked to belong together.
 
+use crate::fixed::Fixed;
+use crate::ocsp::Response;
 use rules::tls::Chain;
 use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -10,6 +12,7 @@ use rustls::pki_types::{
 };
 use rustls::sign::CertifiedKey;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Certificates one file may hold.
@@ -20,7 +23,9 @@ const CHAIN_MAX: usize = 100;
 pub struct Certificate {
     /// The file it came from: its name at the runtime API.
     pub name: String,
+    /// With the OCSP response, if there is one.
     pub key: Arc<CertifiedKey>,
+    stapled: Option<Arc<Response>>,
     /// The chain for fetches.
     pub chain: Chain,
     /// Host names, lower case; may begin with `*.`.
@@ -28,6 +33,11 @@ pub struct Certificate {
     pub is_ecdsa: bool,
     /// Seconds since 1970.
     pub not_after: i64,
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
 /// What the files of one certificate hold.
@@ -93,15 +103,33 @@ fn private_key(kind: SectionKind, der: Vec<u8>) -> PrivateKeyDer<'static> {
 }
 
 impl Certificate {
-    /// The same with another response of its authority stapled to it.
-    pub(crate) fn with_key(&self, key: CertifiedKey) -> Certificate {
+    /// The same with this response.
+    pub(crate) fn stapling(&self, response: Response) -> Certificate {
+        let key = CertifiedKey { ocsp: Some(response.der.clone()), ..(*self.key).clone() };
         Certificate {
             name: self.name.clone(),
             key: Arc::new(key),
+            stapled: Some(Arc::new(response)),
             chain: Arc::clone(&self.chain),
             names: self.names.clone(),
             is_ecdsa: self.is_ecdsa,
             not_after: self.not_after,
+        }
+    }
+
+    /// The OCSP response that goes out with it.
+    pub(crate) fn stapled(&self) -> Option<&Response> {
+        self.stapled.as_deref()
+    }
+
+    /// What handshakes show: with the response as long as it is good.
+    pub(crate) fn resolver(&self) -> Fixed {
+        match self.stapled() {
+            None => Fixed::always(Arc::clone(&self.key)),
+            Some(response) => {
+                let bare = CertifiedKey { ocsp: None, ..(*self.key).clone() };
+                Fixed::until(response.next_update, Arc::clone(&self.key), Arc::new(bare))
+            }
         }
     }
 
@@ -169,10 +197,14 @@ impl Certificate {
         let names = names_of(&chain[0]);
         let facts = chain.iter().map(|certificate| certificate.to_vec()).collect();
         let mut certified = CertifiedKey::new(chain, key);
-        certified.ocsp = parts.ocsp;
+        // Whoever gave the response has told what is wrong with it.
+        let stapled = parts.ocsp.and_then(|der| Response::parse(&der).ok());
+        let stapled = stapled.filter(|response| response.is_about(certified.cert[0].as_ref()));
+        certified.ocsp = stapled.as_ref().map(|response| response.der.clone());
         Ok(Certificate {
             name: name.to_owned(),
             key: Arc::new(certified),
+            stapled: stapled.map(Arc::new),
             chain: facts,
             names,
             is_ecdsa,

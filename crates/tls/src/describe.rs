@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
-use x509_parser::public_key::PublicKey;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 /// The first certificate, and the subjects of those above it.
@@ -40,7 +39,7 @@ pub(crate) fn certificate(der: &[u8]) -> String {
     let _ = writeln!(out, "notBefore: {}", date(parsed.validity().not_before));
     let _ = writeln!(out, "notAfter: {}", date(parsed.validity().not_after));
     let _ = writeln!(out, "Subject Alternative Name: {}", alternative.join(", "));
-    let _ = writeln!(out, "Algorithm: {}", key(&parsed));
+    let _ = writeln!(out, "Algorithm: {}", rules::tls::key_words(&parsed));
     let _ = writeln!(out, "SHA1 FingerPrint: {}", hex(fingerprint.as_ref()));
     let _ = writeln!(out, "Subject: {}", name(parsed.subject()));
     let _ = writeln!(out, "Issuer: {}", name(parsed.issuer()));
@@ -65,16 +64,11 @@ pub(crate) fn revocations(der: &[u8]) -> String {
     out
 }
 
-/// The serial number as it stands in the certificate (DER).
-pub(crate) fn serial(der: &[u8]) -> Option<Vec<u8>> {
-    Some(X509Certificate::from_der(der).ok()?.1.raw_serial().to_vec())
-}
-
-fn magnitude(serial: &[u8]) -> Vec<u8> {
+pub(crate) fn magnitude(serial: &[u8]) -> Vec<u8> {
     serial.strip_prefix(&[0]).filter(|rest| !rest.is_empty()).unwrap_or(serial).to_vec()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
@@ -83,7 +77,7 @@ fn name(name: &x509_parser::x509::X509Name<'_>) -> String {
 }
 
 /// `Nov 22 21:35:23 2026 GMT`.
-fn date(time: ASN1Time) -> String {
+pub(crate) fn date(time: ASN1Time) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let time = time.to_datetime();
@@ -96,13 +90,4 @@ fn date(time: ASN1Time) -> String {
         time.second(),
         time.year()
     )
-}
-
-fn key(certificate: &X509Certificate<'_>) -> String {
-    match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => format!("RSA{}", key.key_size()),
-        Ok(PublicKey::EC(point)) => format!("EC{}", point.key_size()),
-        Ok(PublicKey::DSA(_)) => "DSA".to_owned(),
-        Ok(_) | Err(_) => "unknown".to_owned(),
-    }
 }

@@ -1,8 +1,9 @@
 //! The files that TLS lives on, as they were read: certificates, lists of them, authorities, revocation lists. The
 //! runtime API changes what is here; the disk is read only while a configuration is loaded.
 
-use crate::certificate::{Certificate, Fault, Parts, is_self_issued};
+use crate::certificate::{Certificate, Fault, Parts, is_self_issued, now};
 use crate::crt_list::{self, Line};
+use crate::ocsp::Response;
 use haproxy_config::model::GlobalTls;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
@@ -41,6 +42,8 @@ pub struct Files {
     pub empty: BTreeSet<String>,
     /// Authorities and revocation lists that lines name.
     pub configured: BTreeSet<String>,
+    /// What was read and is of no use, until whoever loads a line tells of it.
+    pub warnings: Vec<String>,
     /// Certificates of `issuers-chain-path`.
     issuers: Vec<CertificateDer<'static>>,
 }
@@ -128,9 +131,26 @@ impl Files {
         if settings.extra_files.ocsp
             && let Some(path) = beside("ocsp")
         {
-            parts.ocsp = Some(read(&path)?).filter(|response| !response.is_empty());
+            parts.ocsp = Some(read(&path)?);
+        }
+        if settings.extra_files.sctl
+            && let Some(path) = beside("sctl")
+        {
+            // RFC 6962 §3.3.1: an extension that rustls does not write.
+            self.warnings.push(format!(
+                "'{path}' is not used: timestamps of certificate transparency go out only where the certificate has them"
+            ));
         }
         let certificate = self.assemble(name, parts.clone(), settings)?;
+        if let (Some(der), Some(why)) =
+            (&parts.ocsp, parts.ocsp.as_deref().and_then(|der| unused(der, &certificate)))
+        {
+            // An empty file is how a response is announced that the runtime API brings.
+            if !der.is_empty() {
+                self.warnings.push(format!("'{stem}.ocsp': {why}. Content will be ignored"));
+            }
+            parts.ocsp = None;
+        }
         self.parts.insert(name.to_owned(), parts);
         self.certificates.insert(name.to_owned(), Arc::new(certificate));
         Ok(())
@@ -266,6 +286,20 @@ impl Files {
         }
         self.revocations.insert(name.to_owned(), Arc::clone(&lists));
         Ok(lists)
+    }
+}
+
+/// Why a response cannot be stapled with this certificate.
+fn unused(der: &[u8], certificate: &Certificate) -> Option<String> {
+    match Response::parse(der) {
+        Err(why) => Some(why),
+        Ok(response) if !response.is_valid_at(now()) => {
+            Some("OCSP single response: no longer valid".to_owned())
+        }
+        Ok(_) if certificate.stapled().is_none() => {
+            Some("OCSP single response: Certificate ID does not match certificate and issuer".to_owned())
+        }
+        Ok(_) => None,
     }
 }
 

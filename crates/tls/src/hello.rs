@@ -15,6 +15,7 @@ const SERVER_NAME: u16 = 0;
 const SUPPORTED_GROUPS: u16 = 10;
 const EC_POINT_FORMATS: u16 = 11;
 const SIGNATURE_ALGORITHMS: u16 = 13;
+const PROTOCOLS: u16 = 16;
 const SUPPORTED_VERSIONS: u16 = 43;
 
 const TLS13: u16 = 0x0304;
@@ -45,6 +46,8 @@ pub struct Hello {
     pub point_formats: Vec<u8>,
     pub signatures: Option<Vec<u8>>,
     pub offers_tls13: bool,
+    /// Names of ALPN (RFC 7301 §3.1), each behind its length in a byte; `None`: the client names none.
+    pub protocols: Option<Vec<u8>>,
 }
 
 /// A list of bytes that is read from its front.
@@ -152,6 +155,7 @@ fn body_of(body: &[u8]) -> Option<Hello> {
             SUPPORTED_GROUPS => hello.groups = content.long()?.to_vec(),
             EC_POINT_FORMATS => hello.point_formats = content.short()?.to_vec(),
             SIGNATURE_ALGORITHMS => hello.signatures = Some(content.long()?.to_vec()),
+            PROTOCOLS => hello.protocols = content.long().map(<[u8]>::to_vec),
             SUPPORTED_VERSIONS => {
                 hello.offers_tls13 =
                     content.short()?.chunks_exact(2).any(|version| version == TLS13.to_be_bytes());
@@ -184,6 +188,16 @@ impl Hello {
             None => true,
         };
         signs && (self.offers_tls13 || self.ciphers.chunks_exact(2).any(is_ecdsa_suite))
+    }
+
+    /// Whether the client names protocols, and none of these.
+    pub fn names_none_of(&self, offered: &[Vec<u8>]) -> bool {
+        let mut names = Bytes(self.protocols.as_deref().unwrap_or_default());
+        let mut found = self.protocols.is_none();
+        while let Some(name) = names.short() {
+            found |= offered.iter().any(|own| own == name);
+        }
+        !found
     }
 
     /// Whether the client takes an RSA certificate.

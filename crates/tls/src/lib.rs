@@ -12,6 +12,7 @@ mod fixed;
 pub mod hello;
 mod listener;
 mod ocsp;
+mod ocsp_text;
 mod registry;
 mod runtime;
 mod session;

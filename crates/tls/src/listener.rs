@@ -43,6 +43,19 @@ pub struct Entry {
     pub config: Arc<ServerConfig>,
 }
 
+impl Entry {
+    /// The settings for this client. One that names protocols, but none of ours, goes on without, as with HAProxy: RFC 7301
+    /// §3.2 would have the handshake fail.
+    pub fn config_for(&self, hello: &Hello) -> Arc<ServerConfig> {
+        if self.config.alpn_protocols.is_empty() || !hello.names_none_of(&self.config.alpn_protocols) {
+            return Arc::clone(&self.config);
+        }
+        let mut config = (*self.config).clone();
+        config.alpn_protocols.clear();
+        Arc::new(config)
+    }
+}
+
 /// Entries that share a name: at most one for each kind of key.
 #[derive(Default, Clone)]
 struct Kinds {
@@ -137,6 +150,7 @@ impl Listener {
             capture_size: settings.capture_size,
         };
         listener.rebuild(around)?;
+        around.warnings.append(&mut around.files.warnings);
         Ok(listener)
     }
 
@@ -182,10 +196,9 @@ impl Listener {
             }
         }
         if snapshot.any.is_none() {
-            let nothing = Fixed(None);
             let template = self.template(&self.options, around)?;
             let mut config = (*template).clone();
-            config.cert_resolver = Arc::new(nothing);
+            config.cert_resolver = Arc::new(Fixed::none());
             snapshot.any = Some(Arc::new(config));
         }
         self.snapshot.store(Arc::new(snapshot));
@@ -200,9 +213,8 @@ impl Listener {
             });
         };
         let template = self.template(&line.options.or(&self.options), around)?;
-        let resolver = Fixed(Some(Arc::clone(&certificate.key)));
         let mut config = (*template).clone();
-        config.cert_resolver = Arc::new(resolver);
+        config.cert_resolver = Arc::new(certificate.resolver());
         Ok(Arc::new(Entry { certificate, config: Arc::new(config) }))
     }
 
@@ -239,7 +251,7 @@ impl Listener {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(Fixed(None)));
+        let mut config = builder.with_cert_resolver(Arc::new(Fixed::none()));
         config.alpn_protocols = options.alpn.clone().unwrap_or_default();
         config.ignore_client_order = !options.prefer_client_ciphers;
         config.max_fragment_size = around.settings.max_record.map(|size| size + 5);

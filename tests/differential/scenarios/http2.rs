@@ -393,3 +393,74 @@ fn checks_speak_http2_where_requests_do_or_words_say() {
     });
     assert_eq!(seen[0].0, "UP");
 }
+
+/// Answers at once, then sends back each piece of the body as it comes, and trailers.
+fn echo_in_pieces() -> Backend {
+    Backend::raw(|connection, _| {
+        connection.request_head()?;
+        connection.send(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: application/grpc\r\ntrailer: grpc-status\r\n\r\n",
+        )?;
+        while let Some(size) = connection.until(b"\r\n")? {
+            let size = String::from_utf8_lossy(&size).trim().to_owned();
+            let length = usize::from_str_radix(&size, 16).expect("the size of a chunk");
+            if length == 0 {
+                break;
+            }
+            let piece = connection.exact(length + 2)?;
+            connection.send([format!("{size}\r\n").as_bytes(), &piece].concat())?;
+        }
+        connection.send("0\r\ngrpc-status: 0\r\n\r\n")
+    })
+}
+
+#[test]
+fn both_sides_of_a_stream_go_on_at_a_time_through_http2_on_both_sides() {
+    let text = "listen web\n bind 127.0.0.1:$(web)\n server s 127.0.0.1:$(far) proto h2\n\
+                listen far\n bind 127.0.0.1:$(far) proto h2\n server s1 127.0.0.1:$(s1)\n";
+    let seen = same(|program| {
+        let backend = echo_in_pieces();
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let mut client = FrameClient::connect(proxy.port("web"));
+        let fields =
+            http2::request("POST", "/svc/Call", &[("te", "trailers"), ("content-type", "application/grpc")]);
+        client.send(&frame(HEADERS, END_HEADERS, 1, &fields));
+        let head = client.until("the head before any DATA", |frame| frame.kind == HEADERS);
+        let mut echoes = vec![head.status().map(|status| status.to_string())];
+        for piece in ["one", "two", "three"] {
+            client.send(&frame(DATA, 0, 1, piece.as_bytes()));
+            let echo = client.until("an echo", |frame| frame.kind == DATA && !frame.payload.is_empty());
+            echoes.push(String::from_utf8(echo.payload).ok());
+        }
+        client.send(&frame(DATA, END_STREAM, 1, b""));
+        let end = client.until("trailers", |frame| frame.flags & END_STREAM != 0);
+        (echoes, end.kind)
+    });
+    assert_eq!(seen.1, HEADERS);
+    assert_eq!(seen.0[3].as_deref(), Some("three"));
+}
+
+#[test]
+fn a_client_that_expects_100_continue_gets_it_from_the_server() {
+    let seen = same(|program| {
+        let backend = Backend::raw(|connection, _| {
+            let mut request = connection.request_head()?.expect("a request");
+            assert_eq!(request.header("expect"), Some("100-continue"));
+            connection.send("HTTP/1.1 100 Continue\r\n\r\n")?;
+            connection.request_body(&mut request)?;
+            connection.send(format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}",
+                request.body.len(),
+                request.body
+            ))
+        });
+        let proxy = web(program, "", &backend);
+        let mut client = FrameClient::connect(proxy.port("web"));
+        let fields = http2::request("POST", "/", &[("expect", "100-continue"), ("content-length", "5")]);
+        client.send(&frame(HEADERS, END_HEADERS, 1, &fields));
+        let interim = client.until("100", |frame| frame.kind == HEADERS);
+        client.send(&frame(DATA, END_STREAM, 1, b"hello"));
+        (interim.status(), interim.flags & END_STREAM, client.answer(1))
+    });
+    assert_eq!(seen, (Some(100), 0, (Some(200), b"hello".to_vec(), None)));
+}

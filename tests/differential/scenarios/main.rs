@@ -2,6 +2,7 @@
 
 mod balance;
 mod bandwidth;
+mod binary_messages;
 mod browser;
 mod cache;
 mod commands;
@@ -19,6 +20,7 @@ mod http2_spec;
 mod limits;
 mod logs;
 mod mails;
+mod nginx;
 mod old_rules;
 mod peers;
 mod process;
@@ -37,8 +39,10 @@ mod stats_page;
 mod stick;
 mod support;
 mod tls;
+mod tls_http2;
 mod tls_lab;
 mod tls_limits;
 mod tls_resumption;
+mod tls_stapling;
 mod upgrade_to_http;
 mod varnishtest;

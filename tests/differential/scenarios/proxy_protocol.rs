@@ -1,11 +1,11 @@
 //! The PROXY protocol, sent and accepted, and a real nginx as its reader.
 
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use differential::normalise::rfc3164;
 use differential::{Backend, Client, Instance, Program, ReservedPort, pause, same, wait_until};
 
+use crate::nginx::Nginx;
 use crate::support::get;
 
 /// A server that records the first bytes of each connection and closes.
@@ -204,44 +204,6 @@ fn a_header_in_pieces_is_refused_as_truncated() {
     assert_eq!((end, log.as_deref()), (true, Some("Truncated PROXY protocol header received")));
 }
 
-/// nginx with its own folder, killed when dropped.
-struct Nginx {
-    child: Child,
-    folder: std::path::PathBuf,
-}
-
-impl Nginx {
-    fn start(port: u16, server: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("hawser-nginx-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let directory = folder.display();
-        let text = format!(
-            "daemon off; master_process off; pid {directory}/pid; error_log {directory}/error;\n\
-             events {{ worker_connections 64; }}\n\
-             http {{ log_format p '$proxy_protocol_addr:$proxy_protocol_port $request'; access_log {directory}/access p;\n\
-             client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;\n\
-             uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;\n server {{ {server} }} }}\n"
-        );
-        std::fs::write(folder.join("conf"), text).expect("nginx's configuration");
-        let child =
-            Command::new("nginx").arg("-c").arg(folder.join("conf")).spawn().expect("nginx is installed");
-        wait_until("nginx", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { child, folder }
-    }
-
-    fn access_log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("access")).unwrap_or_default()
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
 // row: 188
 #[test]
 fn nginx_reads_the_real_client_from_the_header() {
@@ -265,4 +227,100 @@ fn nginx_reads_the_real_client_from_the_header() {
         })
     });
     assert_eq!(logged[0], (200, "hi".to_owned(), "UP".to_owned()));
+}
+
+/// CRC-32C (RFC 3720 §12.1), bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg()))
+    })
+}
+
+/// The TLVs of a version 2 header over TCP and IPv4. A checksum is replaced by whether it is right.
+fn tlvs(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    const CRC32C: u8 = 3;
+    let length = usize::from(u16::from_be_bytes([bytes[14], bytes[15]]));
+    let header = &bytes[..16 + length];
+    let mut found = Vec::new();
+    let mut place = 28;
+    while let [kind, high, low, ..] = header[place..] {
+        let value = place + 3..place + 3 + usize::from(u16::from_be_bytes([high, low]));
+        if kind == CRC32C {
+            let mut zeroed = header.to_vec();
+            zeroed[value.clone()].fill(0);
+            let right = crc32c(&zeroed).to_be_bytes() == header[value.clone()];
+            found.push((kind, vec![u8::from(right)]));
+        } else {
+            found.push((kind, header[value.clone()].to_vec()));
+        }
+        place = value.end;
+    }
+    found
+}
+
+// row: 186
+#[test]
+fn what_is_known_of_the_clients_tls_is_told_to_the_server() {
+    let options = [
+        "send-proxy-v2",
+        "send-proxy-v2-ssl",
+        "send-proxy-v2-ssl-cn",
+        "send-proxy-v2 proxy-v2-options ssl",
+        "send-proxy-v2 proxy-v2-options ssl,cert-cn,ssl-cipher,cert-sig,cert-key",
+        "send-proxy-v2 proxy-v2-options authority",
+        "send-proxy-v2 proxy-v2-options crc32c",
+        "send-proxy-v2 proxy-v2-options unique-id",
+        "send-proxy-v2 proxy-v2-options crc32c,ssl,authority,unique-id,cert-cn",
+    ];
+    let clients: [&[&str]; 4] = [
+        &[],
+        &["--tls-max", "1.2"],
+        &["--cert", "client.crt", "--key", "client.key"],
+        &["--cert", "expired.crt", "--key", "expired.key", "--http1.1"],
+    ];
+    let told = same(|program| {
+        options.map(|option| {
+            let (backend, seen) = recorder();
+            let text = format!(
+                "listen web\n bind 127.0.0.1:$(web) ssl crt $(lab)/a.pem ca-file $(lab)/ca.crt verify optional \
+                 crt-ignore-err all alpn http/1.1 ciphers ECDHE-RSA-AES128-GCM-SHA256 ciphersuites TLS_AES_128_GCM_SHA256\n \
+                 unique-id-format id-%[ssl_fc_sni]\n timeout server 200ms\n server s 127.0.0.1:$(s) {option}\n"
+            );
+            let lab = crate::tls_lab::lab();
+            let proxy = program.http(&text).with("lab", lab.display()).with("s", backend.port()).start();
+            clients.map(|arguments| {
+                let before = seen.lock().expect("no script panics").len();
+                let arguments = [arguments, &["--max-time", "1"]].concat();
+                crate::tls_lab::curl(proxy.port("web"), "a.example", "/", &arguments);
+                wait_until("the bytes", || seen.lock().expect("no script panics").len() > before);
+                let bytes = seen.lock().expect("no script panics")[before].clone();
+                let found = tlvs(&bytes).into_iter().map(|(kind, value)| (kind, value.escape_ascii().to_string()));
+                (option, found.collect::<Vec<_>>())
+            })
+        })
+    });
+    // PP2_TYPE_AUTHORITY and PP2_TYPE_CRC32C.
+    assert!(told[5][0].1.contains(&(2, "a.example".to_owned())), "{:?}", told[5]);
+    assert!(told[6][0].1.contains(&(3, "\\x01".to_owned())), "{:?}", told[6]);
+}
+
+// row: 187
+#[test]
+fn names_of_the_header_are_known_behind_it() {
+    let found = same(|program| {
+        let text = "listen web\n bind 127.0.0.1:$(web) ssl crt $(lab)/a.pem alpn h2,http/1.1\n unique-id-format id-%[ssl_fc_sni]\n \
+                    use-server clear if { path_beg /clear }\n use-server tls if { path_beg /tls }\n use-server h2 if { path_beg /h2 }\n \
+                    use-server bare if { path_beg /bare }\n \
+                    server clear 127.0.0.1:$(clear) send-proxy-v2 proxy-v2-options authority,unique-id\n \
+                    server tls 127.0.0.1:$(tls) ssl verify none send-proxy-v2 proxy-v2-options authority,unique-id\n \
+                    server h2 127.0.0.1:$(tls) ssl verify none alpn h2 send-proxy-v2 proxy-v2-options authority,unique-id\n \
+                    server bare 127.0.0.1:$(clear) send-proxy-v2\n\
+                    listen far\n bind 127.0.0.1:$(clear) accept-proxy\n bind 127.0.0.1:$(tls) accept-proxy ssl crt $(lab)/a.pem alpn h2,http/1.1\n \
+                    http-request return status 200 content-type text/plain lf-string \
+                    \"%[fc_rcvd_proxy] [%[fc_pp_authority]] [%[fc_pp_unique_id]] %[ssl_fc] %[fc_http_major]\"\n";
+        let proxy = program.http(text).with("lab", crate::tls_lab::lab().display()).start();
+        ["/clear", "/tls", "/h2", "/bare"]
+            .map(|path| crate::tls_lab::curl(proxy.port("web"), "a.example", path, &[]).0)
+    });
+    assert_eq!(found[2], "1 [a.example] [id-a.example] 1 2");
 }

@@ -8,7 +8,7 @@ use vrrp::packet::{
 use vrrp::router::AnnounceConfig;
 use vrrp::{
     Action, Advert, Authentication, Datagram, Discard, Interval, Preempt, Router, RouterConfig, Start, State,
-    Version, Vrid, WallTime, Wire, WireConfig,
+    Version, Vrid, WallTime, Wire, WireConfig, Witness,
 };
 
 /// When the packets arrive.
@@ -189,7 +189,14 @@ fn act(router: &mut Router, now: Instant, step: &[u8]) {
         4 => router.set_priority(now, step[2].max(1)),
         5 => router.hand_over(now),
         6 => router.handle_addresses_lost(now),
-        7 => router.set_promotion_allowed(step[2] & 1 == 1),
+        7 => {
+            let witness = match step[2] % 3 {
+                0 => Witness::None,
+                1 => Witness::Silent,
+                _ => Witness::Answers { asked: now },
+            };
+            router.set_witness(now, witness);
+        }
         8 => router.set_source(None),
         9 | 10 => {
             let interval = Interval::centiseconds(u16::from(step[3] | 1)).expect("in range");

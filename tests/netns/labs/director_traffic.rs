@@ -2,7 +2,7 @@
 
 use director::dataplane::Dataplane;
 use director::table::Change;
-use director::xdp::Xdp;
+use director::xdp::{Options, Xdp, XdpMode};
 use netlink::ipvs::{Destination, Forward, Key, Service, TCP};
 use netns::{lab, run, run_quietly};
 
@@ -70,8 +70,8 @@ fn without_ipvs_translation_and_routing_alternate_all_the_same() {
             ));
             run(&format!("ip -n {name} addr add 10.1.0.100/32 dev lo"));
         }
-        let mut plane = Xdp::load([10, 1, 0, 1].into(), FLOWS).expect("loaded");
-        plane.attach("own").expect("attached");
+        let mut plane = Xdp::load(&Options { flows_max: FLOWS, ..Options::default() }).expect("loaded");
+        plane.attach("own", XdpMode::Skb).expect("attached");
         plane.apply(&Change::AddService(Service::new(key, "rr"))).expect("added");
         for last in [11, 12] {
             let server = Destination::new([10, 1, 0, last].into(), 80, Forward::Route, 1);

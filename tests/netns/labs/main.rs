@@ -1,5 +1,6 @@
 //! Labs of one host.
 
+mod director_flows;
 mod director_packets;
 mod director_traffic;
 mod failover;

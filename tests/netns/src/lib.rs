@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod hosts;
+pub mod packet;
 pub mod site;
 
 use std::path::Path;

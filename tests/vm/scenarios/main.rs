@@ -2,6 +2,8 @@
 
 mod daemon;
 mod dataplane;
+mod directors;
 mod forwarding;
 mod ipvsadm;
 mod virtual_servers;
+mod xdp;

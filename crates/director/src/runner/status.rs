@@ -122,3 +122,40 @@ fn real_server(pool: &Pool, at: usize, table: &Table) -> Value {
         "bytes_out": sum(|row| row.statistics.bytes_out),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keepalived_config::{LoadOptions, SystemHost};
+
+    const TEXT: &str = "virtual_server 192.0.2.10 80 {\n  lvs_sched wrr\n  lvs_method DR\n  protocol TCP\n  quorum 1\n\
+        real_server 10.1.0.1 80 { weight 7\n TCP_CHECK { connect_timeout 1 } }\n\
+        real_server 10.1.0.2 80 { weight 3\n TCP_CHECK { connect_timeout 1 } }\n}\n";
+
+    #[test]
+    fn it_tells_what_the_pools_know_and_what_the_plane_counts() {
+        let file = std::env::temp_dir().join(format!("hawser-director-{}.conf", std::process::id()));
+        std::fs::write(&file, TEXT).expect("writes");
+        let loaded = keepalived_config::load(&LoadOptions::new(file.clone()), &SystemHost);
+        std::fs::remove_file(&file).expect("removes");
+        let model = loaded.model.expect("valid");
+        let mut pool = Pool::new(model.virtual_servers[0].clone(), &model.virtual_server_groups);
+        pool.handle_verdict(1, 0, false, "it refuses");
+        let mut table = Table::default();
+        pool.wanted(&mut table);
+        for entry in table.0.values_mut() {
+            for server in entry.servers.values_mut() {
+                server.active = 5;
+                server.statistics.connections = 99;
+            }
+        }
+        let document: Value = serde_json::from_str(&document(&[pool], &table)).expect("JSON");
+        let service = &document["virtual_servers"][0];
+        assert_eq!((&service["scheduler"], &service["forwarding"]), (&json!("wrr"), &json!("DR")));
+        assert_eq!((&service["quorum"], &service["sorry"]), (&json!(true), &json!(false)));
+        let [up, down] = [0, 1].map(|at| &service["real_servers"][at]);
+        assert_eq!((&up["alive"], &up["weight"], &up["active"]), (&json!(true), &json!(7), &json!(5)));
+        assert_eq!((&up["connections"], &up["admin"]), (&json!(99), &json!("ready")));
+        assert_eq!((&down["alive"], &down["active"]), (&json!(false), &json!(0)), "it is not in the plane");
+    }
+}

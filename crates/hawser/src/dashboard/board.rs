@@ -21,6 +21,9 @@ pub struct Answers {
     pub director: Option<String>,
 }
 
+/// Among the states when the last sample had the proxy's.
+const PROXY_SEEN: &str = "(proxy)";
+
 /// A state that an event tells of when it changes.
 type States = BTreeMap<String, String>;
 
@@ -106,15 +109,17 @@ impl Board {
                 match self.states.get(name) {
                     Some(before) if before == state => {}
                     Some(before) => self.events.push_front(event(now, name, Some(before), state)),
-                    None if self.proxy_answers
-                        && self.states.get("proxy").is_some_and(|it| it == "answers") =>
-                    {
+                    // What a reload brought; what is seen first because its strand answers at last is no news.
+                    None if self.states.contains_key(neighbour(name)) => {
                         self.events.push_front(event(now, name, None, state));
                     }
                     None => {}
                 }
             }
             self.events.truncate(EVENTS_MAX);
+        }
+        if self.proxy_answers {
+            states.insert(PROXY_SEEN.to_owned(), String::new());
         }
         self.states = states;
     }
@@ -237,6 +242,14 @@ fn server(row: &Row) -> Value {
         "downtime": row.number("downtime"),
         "times": times(row),
     })
+}
+
+/// The state that was known already if this one is new: that of the proxy.
+fn neighbour(name: &str) -> &str {
+    match name.split_once(' ') {
+        Some(("frontend" | "backend" | "server", _)) => PROXY_SEEN,
+        _ => "",
+    }
 }
 
 /// The members that are shown of what virtual routers say; keys and scripts stay where they are.

@@ -8,7 +8,7 @@
 //! ```
 
 mod access;
-mod arguments;
+pub mod arguments;
 mod board;
 mod metrics;
 mod server;

@@ -100,7 +100,7 @@ fn perform(words: &[String], output: &mut dyn Write) -> Result<(), Failure> {
 }
 
 fn open() -> Result<Kernel, Failure> {
-    Kernel::open().map_err(|refusal| {
+    Kernel::any().map_err(|refusal| {
         let hint = "Are you sure that IP Virtual Server is built in the kernel or as module?";
         let text = format!("Can't initialize ipvs: {}\n{hint}", kernel_text::opening(&refusal));
         Failure { text, status: STATUS_REFUSED, ends_restore: true }

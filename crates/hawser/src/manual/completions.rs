@@ -32,6 +32,7 @@ fn words_of(command: &str) -> Vec<String> {
         "run" => crate::run::arguments::HELP.to_owned(),
         "check" => crate::check::HELP.to_owned(),
         "explain" => crate::explain::HELP.to_owned(),
+        "dashboard" => crate::dashboard::arguments::HELP.to_owned(),
         "diff" => crate::diff::HELP.to_owned(),
         "doctor" => crate::doctor::arguments::HELP.to_owned(),
         "director" => crate::director::USAGE.to_owned(),

@@ -78,6 +78,12 @@ const PAGES: &[Page] = &[
         body: || usage(crate::vrrp_client::HELP),
     },
     Page {
+        name: "hawser-dashboard",
+        section: 8,
+        line: "one page and one /metrics about everything that runs",
+        body: || usage(crate::dashboard::arguments::HELP),
+    },
+    Page {
         name: "hawser-lab",
         section: 8,
         line: "two directors, two real servers and a client on this machine",

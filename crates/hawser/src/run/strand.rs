@@ -101,6 +101,7 @@ impl Strand {
                     // Several on one machine, in namespaces: each has its own.
                     command.arg("-p").arg(directory.join("keepalived.pid"));
                     command.arg("-r").arg(directory.join("vrrp.pid"));
+                    command.arg("-c").arg(directory.join("checkers.pid"));
                 }
                 command.env("HAWSER_VRRP_SOCKET", self.arguments.vrrp_socket());
                 command.env(PROXIES, self.arguments.proxies_file());

@@ -161,6 +161,12 @@ fn metrics_of_all_strands_are_one_document_that_prometheus_takes() {
     ] {
         assert!(body.lines().any(|known| known == line), "{line}");
     }
+    // The dashboard for Grafana asks for nothing of the proxy's that there is not.
+    let board = include_str!("../../../../packaging/grafana/hawser.json");
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    for name in board.split(|character| !is_name(character)).filter(|word| word.starts_with("haproxy_")) {
+        assert!(body.contains(&format!("# TYPE {name} ")), "{name}");
+    }
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

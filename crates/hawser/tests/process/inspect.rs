@@ -28,7 +28,7 @@ fn explained(files: &[&str]) -> String {
     text(&command.output().expect("it starts"))
 }
 
-// row: 330
+// row: 285, 330
 #[test]
 fn explain_names_every_mistake_of_the_tutorial() {
     let literal = explained(&[

@@ -10,4 +10,5 @@ mod master;
 mod program;
 mod reload;
 mod storm;
+mod supervisor;
 mod threats;

@@ -306,3 +306,67 @@ fn the_storm_notices_a_lost_connection() {
     std::thread::sleep(Duration::from_millis(200));
     assert!(!storm.end().failures.is_empty());
 }
+
+/// A TLS client that keeps its connection: openssl, which is told what to send.
+struct Secure(std::process::Child);
+
+impl Secure {
+    fn connect(proxy: &Proxy, port: u16, more: &[&str]) -> Secure {
+        let child = std::process::Command::new("openssl")
+            .args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", "localhost"])
+            .args(more)
+            .current_dir(proxy.folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("openssl is installed");
+        Secure(child)
+    }
+
+    /// Sends a request and reads until `expected` has come.
+    fn ask(&mut self, expected: &str) -> String {
+        let input = self.0.stdin.as_mut().expect("piped");
+        input.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("sends");
+        input.flush().expect("sends");
+        let mut received = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&received).contains(expected) {
+            match self.0.stdout.as_mut().expect("piped").read(&mut buffer) {
+                Ok(count) if count > 0 => received.extend_from_slice(&buffer[..count]),
+                _ => panic!("no {expected} in {}", String::from_utf8_lossy(&received)),
+            }
+        }
+        String::from_utf8_lossy(&received).into_owned()
+    }
+}
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_tls_client_follows_and_its_session_resumes_behind_a_reload() {
+    let port = free_port();
+    let proxy = Proxy::start("", &answering(free_port(), "none"));
+    storm::certificate(&proxy);
+    let pem = path_of(&proxy, "tls.pem").display().to_string();
+    let text = |body: &str| {
+        answering(port, body).replacen('\n', &format!("\n  bind 127.0.0.1:{port} ssl crt {pem}\n"), 1)
+    };
+    let text = |body: &str| text(body).replacen(&format!("  bind 127.0.0.1:{port}\n"), "", 1);
+    proxy.write("", &text("body-one"));
+    proxy.reload();
+    let mut client = Secure::connect(&proxy, port, &["-sess_out", "session"]);
+    client.ask("body-one");
+    proxy.write("", &text("body-two"));
+    proxy.reload();
+    eventually("an idle TLS connection holds nothing of the former one", || proxy.generations() == 1);
+    client.ask("body-two");
+    drop(client);
+    let mut again = Secure::connect(&proxy, port, &["-sess_in", "session"]);
+    assert!(again.ask("body-two").contains("Reused, TLSv1.3"), "the ticket opens behind a reload");
+}

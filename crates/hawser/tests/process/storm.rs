@@ -197,12 +197,34 @@ fn curl(arguments: &[&str], url: &str) -> Child {
         .expect("curl is installed")
 }
 
+/// wrk, until it is interrupted.
+fn wrk(fields: &[&str], port: u16) -> Child {
+    Command::new("wrk")
+        .args(["-t1", "-c8", "-d3600s", "--timeout", "10s"])
+        .args(fields)
+        .arg(format!("http://127.0.0.1:{port}/"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("wrk is installed")
+}
+
+/// What it counted: requests, and its line about errors if there is one.
+fn counted(child: Child) -> (u64, Option<String>) {
+    signal_pid(i32::try_from(child.id()).expect("a pid"), rustix::process::Signal::INT);
+    let output = child.wait_with_output().expect("ends");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let requests = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
+    let errors = text.lines().find(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
+    (requests.unwrap_or(0), errors.map(str::to_owned))
+}
+
 fn downloaded(child: Child) -> String {
     let output = child.wait_with_output().expect("ends");
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn certificate(proxy: &Proxy) {
+pub fn certificate(proxy: &Proxy) {
     let made = Command::new("openssl")
         .args([
             "req",
@@ -244,6 +266,7 @@ pub fn reloads(count: usize, pause: Duration) {
     proxy.write("", &text(0, &pem));
     proxy.reload();
     let storm = Storm::begin(&[plain], &[tunnel]);
+    let wrks = [wrk(&[], plain), wrk(&["-H", "Connection: close"], plain)];
     std::thread::sleep(Duration::from_secs(1));
     let slow = |scheme: &str, port: u16| format!("{scheme}://127.0.0.1:{port}/slow");
     let mut downloads = Vec::new();
@@ -279,7 +302,13 @@ pub fn reloads(count: usize, pause: Duration) {
         assert_eq!(downloaded(child), format!("200 {SLOW_LENGTH} {version}"), "download {place}");
     }
     let toll = storm.end();
-    let requests = toll.requests;
+    let mut requests = toll.requests;
+    for wrk in wrks {
+        let (count, errors) = counted(wrk);
+        assert_eq!(errors, None, "wrk, of {count} requests");
+        assert!(count > 0, "wrk did something");
+        requests += count;
+    }
     assert!(
         toll.failures.is_empty(),
         "{} of {requests} requests failed: {:?}",

@@ -139,24 +139,38 @@ impl Destination {
     }
 
     pub(super) fn write_nested(&self, message: &mut Message) {
+        message.nest(NESTED | super::request::DESTINATION, |inside| self.write(inside));
+    }
+
+    /// With what was counted.
+    pub(super) fn write_answer(&self, message: &mut Message) {
+        message.nest(NESTED | super::request::DESTINATION, |inside| {
+            self.write(inside);
+            inside
+                .attribute_u32(ACTIVE, self.active)
+                .attribute_u32(INACTIVE, self.inactive)
+                .attribute_u32(PERSISTENT, self.persistent);
+            self.statistics.write_nested(STATISTICS_64, inside);
+        });
+    }
+
+    fn write(&self, inside: &mut Message) {
         let tunnel = match self.forward {
             Forward::Tunnel(tunnel) => tunnel,
             Forward::Masquerade | Forward::Local | Forward::Route | Forward::Bypass => Tunnel::IpInIp,
         };
         let (kind, port, flags) = tunnel.parts();
-        message.nest(NESTED | super::request::DESTINATION, |inside| {
-            inside
-                .attribute(FAMILY, &u16::from(family(self.address)).to_ne_bytes())
-                .attribute(ADDRESS, &address_bytes(self.address))
-                .attribute(PORT, &self.port.to_be_bytes())
-                .attribute_u32(FORWARD, self.forward.number())
-                .attribute_u32(WEIGHT, self.weight)
-                .attribute_u8(TUNNEL_KIND, kind)
-                .attribute(TUNNEL_PORT, &port.to_be_bytes())
-                .attribute(TUNNEL_FLAGS, &flags.to_ne_bytes())
-                .attribute_u32(UPPER_THRESHOLD, self.upper_threshold)
-                .attribute_u32(LOWER_THRESHOLD, self.lower_threshold);
-        });
+        inside
+            .attribute(FAMILY, &u16::from(family(self.address)).to_ne_bytes())
+            .attribute(ADDRESS, &address_bytes(self.address))
+            .attribute(PORT, &self.port.to_be_bytes())
+            .attribute_u32(FORWARD, self.forward.number())
+            .attribute_u32(WEIGHT, self.weight)
+            .attribute_u8(TUNNEL_KIND, kind)
+            .attribute(TUNNEL_PORT, &port.to_be_bytes())
+            .attribute(TUNNEL_FLAGS, &flags.to_ne_bytes())
+            .attribute_u32(UPPER_THRESHOLD, self.upper_threshold)
+            .attribute_u32(LOWER_THRESHOLD, self.lower_threshold);
     }
 
     /// `service_family`: kernels before 3.18 name no family; it is then the service's.

@@ -7,6 +7,7 @@
 mod daemon;
 mod destination;
 mod request;
+pub mod server;
 mod service;
 mod statistics;
 #[cfg(test)]

@@ -12,37 +12,37 @@ const CONTROLLER_FAMILY_NAME: u16 = 2;
 const CONTROLLER_VERSION: u8 = 1;
 
 const NAME: &str = "IPVS";
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 /// Of the header that follows netlink's: command, version, two bytes of nothing.
 const GENERIC_HEADER_LENGTH: usize = 4;
 
-const ADD_SERVICE: u8 = 1;
-const EDIT_SERVICE: u8 = 2;
-const DELETE_SERVICE: u8 = 3;
-const GET_SERVICE: u8 = 4;
-const ADD_DESTINATION: u8 = 5;
-const EDIT_DESTINATION: u8 = 6;
-const DELETE_DESTINATION: u8 = 7;
-const GET_DESTINATION: u8 = 8;
-const START_DAEMON: u8 = 9;
-const STOP_DAEMON: u8 = 10;
-const GET_DAEMON: u8 = 11;
-const SET_TIMEOUTS: u8 = 12;
-const GET_TIMEOUTS: u8 = 13;
-const SET_INFORMATION: u8 = 14;
-const GET_INFORMATION: u8 = 15;
-const ZERO: u8 = 16;
-const FLUSH: u8 = 17;
+pub(super) const ADD_SERVICE: u8 = 1;
+pub(super) const EDIT_SERVICE: u8 = 2;
+pub(super) const DELETE_SERVICE: u8 = 3;
+pub(super) const GET_SERVICE: u8 = 4;
+pub(super) const ADD_DESTINATION: u8 = 5;
+pub(super) const EDIT_DESTINATION: u8 = 6;
+pub(super) const DELETE_DESTINATION: u8 = 7;
+pub(super) const GET_DESTINATION: u8 = 8;
+pub(super) const START_DAEMON: u8 = 9;
+pub(super) const STOP_DAEMON: u8 = 10;
+pub(super) const GET_DAEMON: u8 = 11;
+pub(super) const SET_TIMEOUTS: u8 = 12;
+pub(super) const GET_TIMEOUTS: u8 = 13;
+pub(super) const SET_INFORMATION: u8 = 14;
+pub(super) const GET_INFORMATION: u8 = 15;
+pub(super) const ZERO: u8 = 16;
+pub(super) const FLUSH: u8 = 17;
 
 pub(super) const SERVICE: u16 = 1;
 pub(super) const DESTINATION: u16 = 2;
 pub(super) const DAEMON: u16 = 3;
-const TIMEOUT_TCP: u16 = 4;
-const TIMEOUT_TCP_FIN: u16 = 5;
-const TIMEOUT_UDP: u16 = 6;
+pub(super) const TIMEOUT_TCP: u16 = 4;
+pub(super) const TIMEOUT_TCP_FIN: u16 = 5;
+pub(super) const TIMEOUT_UDP: u16 = 6;
 
-const INFORMATION_VERSION: u16 = 1;
-const INFORMATION_TABLE_SIZE: u16 = 2;
+pub(super) const INFORMATION_VERSION: u16 = 1;
+pub(super) const INFORMATION_TABLE_SIZE: u16 = 2;
 
 /// Asks for the family's number; the kernel loads its module meanwhile, where it has one.
 pub fn resolve(sequence: u32) -> Vec<u8> {
@@ -69,7 +69,7 @@ pub fn family_number(message: Received<'_>) -> Result<Option<u16>, Malformed> {
     Ok(None)
 }
 
-fn attributes(message: Received<'_>) -> Result<Attributes<'_>, Malformed> {
+pub(super) fn attributes(message: Received<'_>) -> Result<Attributes<'_>, Malformed> {
     message.payload.get(GENERIC_HEADER_LENGTH..).map(Attributes::new).ok_or(Malformed)
 }
 

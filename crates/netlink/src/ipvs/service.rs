@@ -133,20 +133,30 @@ impl Service {
     }
 
     pub(super) fn write_nested(&self, message: &mut Message) {
+        message.nest(NESTED | super::request::SERVICE, |inside| self.write(inside));
+    }
+
+    /// With what was counted.
+    pub(super) fn write_answer(&self, message: &mut Message) {
         message.nest(NESTED | super::request::SERVICE, |inside| {
-            self.key.write(inside);
-            inside.attribute_text(SCHEDULER, &self.scheduler);
-            if !self.engine.is_empty() {
-                inside.attribute_text(ENGINE, &self.engine);
-            }
-            // The value, and a mask of the bits that are meant.
-            let mut flags = [0xff; 8];
-            flags[..4].copy_from_slice(&self.flags.0.to_ne_bytes());
-            inside
-                .attribute(FLAGS, &flags)
-                .attribute_u32(TIMEOUT, self.timeout)
-                .attribute(NETMASK, &self.netmask.bytes());
+            self.write(inside);
+            self.statistics.write_nested(STATISTICS_64, inside);
         });
+    }
+
+    fn write(&self, inside: &mut Message) {
+        self.key.write(inside);
+        inside.attribute_text(SCHEDULER, &self.scheduler);
+        if !self.engine.is_empty() {
+            inside.attribute_text(ENGINE, &self.engine);
+        }
+        // The value, and a mask of the bits that are meant.
+        let mut flags = [0xff; 8];
+        flags[..4].copy_from_slice(&self.flags.0.to_ne_bytes());
+        inside
+            .attribute(FLAGS, &flags)
+            .attribute_u32(TIMEOUT, self.timeout)
+            .attribute(NETMASK, &self.netmask.bytes());
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Malformed> {

@@ -1,6 +1,6 @@
 //! What the kernel counted for a service or a real server.
 
-use crate::wire::{Attributes, Malformed, u32_at};
+use crate::wire::{Attributes, Malformed, Message, NESTED, u32_at};
 
 /// Whether counters of packets and connections are 32 bits wide, as before Linux 4.1.
 pub(super) const STATISTICS_32: bool = true;
@@ -32,6 +32,18 @@ impl Statistics {
                 if is_narrow && !is_total_of_bytes { u64::from(u32_at(value, 0)?) } else { u64_at(value)? };
         }
         Ok(statistics)
+    }
+
+    /// Adds them in 64 bits each, as attribute `kind`.
+    pub(super) fn write_nested(&self, kind: u16, message: &mut Message) {
+        let mut all = *self;
+        message.nest(NESTED | kind, |inside| {
+            for number in 1..=10 {
+                if let Some(field) = all.field(number) {
+                    inside.attribute(number, &field.to_ne_bytes());
+                }
+            }
+        });
     }
 
     /// `IPVS_STATS_ATTR_*`; `None` for padding and what newer kernels add.

@@ -15,7 +15,7 @@ use haproxy_config::model::{Mode, Protocol};
 use rules::ConnectionError;
 use rules::stick_table::Tracked;
 use rules::tls::TlsFacts;
-use rules::{Direction, LogFormat, Peer, ProxyId, Scope, VariableSet, WallTime};
+use rules::{Direction, LogFormat, Peer, ProxyHeader, ProxyId, Scope, VariableSet, WallTime};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -55,8 +55,8 @@ pub struct Client {
     pub counted: bool,
     /// Entries of stick tables that the connection tracks; boxed, for few do.
     pub trackers: Option<Box<Trackers>>,
-    /// The addresses are those of a PROXY protocol header.
-    pub proxy_header: bool,
+    /// The addresses are those of this header of the PROXY protocol.
+    pub proxy_header: Option<Arc<ProxyHeader>>,
     /// What is known of its TLS; also of one that failed.
     pub tls: Option<Arc<TlsFacts>>,
     /// Why it failed before it became a session.
@@ -94,7 +94,7 @@ impl Client {
             accept_wall: self.accept_wall,
             handshake_done: self.handshake_done,
             request_index: self.requests,
-            proxy_header: self.proxy_header,
+            proxy_header: self.proxy_header.clone(),
             tls: self.tls.clone(),
             error: self.error,
         }

@@ -6,9 +6,10 @@ use super::transaction::Transaction;
 use crate::net::clock;
 use crate::proxy_protocol::{self, NETSCALER_TEXTS, PROXY_TEXTS, Parsed};
 use haproxy_config::model::Proxy;
-use rules::{Direction, Peer, TcpAction};
+use rules::{Direction, Peer, ProxyHeader, TcpAction};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Bytes read at once while a header is expected.
 const READ: usize = 2048;
@@ -115,9 +116,14 @@ async fn header(client: &mut Client, settings: &Proxy, kind: Kind) -> bool {
                         client.src = Some(Peer::Inet(endpoints.source));
                         client.dst = Some(Peer::Inet(endpoints.destination));
                     }
+                    if let Kind::Proxy = kind {
+                        client.proxy_header = Some(Arc::new(ProxyHeader {
+                            authority: header.authority().map(Into::into),
+                            unique_id: header.unique_id().map(Into::into),
+                        }));
+                    }
                     client.input.consume(consumed);
                     client.handshake_done = Some(clock::now());
-                    client.proxy_header |= matches!(kind, Kind::Proxy);
                     return true;
                 }
                 // The sender writes it in one go, so that it comes in one piece.

@@ -21,7 +21,7 @@ use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http_types::Request;
 use rules::tls::TlsFacts;
-use rules::{Peer, VariableSet, WallTime};
+use rules::{Peer, ProxyHeader, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -49,7 +49,7 @@ pub struct Session {
     accept: Instant,
     accept_wall: WallTime,
     handshake_done: Option<Instant>,
-    proxy_header: bool,
+    proxy_header: Option<Arc<ProxyHeader>>,
     tls: Option<Arc<TlsFacts>>,
     variables: Rc<VariableSet>,
     trackers: Option<Box<Trackers>>,
@@ -342,7 +342,7 @@ impl Session {
             upgraded: self.upgraded,
             counted: self.counted.get(),
             trackers,
-            proxy_header: self.proxy_header,
+            proxy_header: self.proxy_header.clone(),
             variables: Some(Rc::clone(&self.variables)),
             tls: self.tls.clone(),
             error: rules::ConnectionError::default(),

@@ -106,7 +106,10 @@ async fn handshake(client: &mut Client, listener: &Arc<Listener>) -> Result<TlsF
         });
     }
     let own = entry.as_ref().map(|entry| Arc::clone(&entry.certificate.chain));
-    let config = entry.map(|entry| Arc::clone(&entry.config)).or_else(|| listener.any());
+    let config = match (&entry, &hello) {
+        (Some(entry), Some(hello)) => Some(entry.config_for(hello)),
+        _ => listener.any(),
+    };
     let session = match config.map(Session::server) {
         Some(Ok(session)) => session,
         Some(Err(_)) | None => return Err(FAILURE.into()),

@@ -11,8 +11,8 @@ use haproxy_config::model::CompressionAlgorithm;
 use http::Head;
 use rules::tls::TlsFacts;
 use rules::{
-    ConnectionError, Peer, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits, VariableSet,
-    WallTime,
+    ConnectionError, Peer, ProxyHeader, ProxyId, StreamFacts, StreamVariables, Times, Value, VariableLimits,
+    VariableSet, WallTime,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -104,7 +104,7 @@ pub struct Origin {
     pub accept_wall: WallTime,
     pub handshake_done: Option<Instant>,
     pub request_index: u32,
-    pub proxy_header: bool,
+    pub proxy_header: Option<Arc<ProxyHeader>>,
     pub tls: Option<Arc<TlsFacts>>,
     pub error: ConnectionError,
 }

@@ -6,6 +6,9 @@ use haproxy_config::model::Bind;
 use rules::ProxyId;
 use std::collections::HashMap;
 
+/// Old frontend and position of its line, by new frontend and position.
+type Places = Box<[Box<[Option<(ProxyId, u32)>]>]>;
+
 /// For each part of the new configuration, where it was in the old one.
 #[derive(Debug)]
 pub struct Kept {
@@ -13,7 +16,7 @@ pub struct Kept {
     pub frontends: Box<[Option<ProxyId>]>,
     pub backends: Box<[Option<ProxyId>]>,
     /// By `ProxyId` and position of the `bind` line: whose socket goes on.
-    pub listeners: Box<[Box<[Option<(ProxyId, u32)>]>]>,
+    pub listeners: Places,
     /// By slot.
     pub servers: Box<[Option<u32>]>,
     /// By `TableId`: position of the table of the same name and form.
@@ -60,11 +63,7 @@ impl Kept {
 }
 
 /// Each socket goes on for the first line that is the same: of its own frontend, else of any.
-fn listeners(
-    old: &State,
-    model: &Model,
-    frontends: &[Option<ProxyId>],
-) -> Box<[Box<[Option<(ProxyId, u32)>]>]> {
+fn listeners(old: &State, model: &Model, frontends: &[Option<ProxyId>]) -> Places {
     let mut free: Vec<(ProxyId, u32, &Bind)> = Vec::new();
     for proxy in old.model.proxies.iter().filter(|proxy| !proxy.disabled) {
         if old.proxy(proxy.id).frontend.status() != FrontendStatus::Stopped {

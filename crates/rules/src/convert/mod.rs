@@ -7,6 +7,7 @@ mod hash;
 mod json;
 mod map;
 mod message;
+mod mqtt;
 mod net;
 mod number;
 mod table;
@@ -79,6 +80,7 @@ pub fn all() -> impl Iterator<Item = &'static Converter> {
         table::ROWS,
         json::ROWS,
         message::ROWS,
+        mqtt::ROWS,
     ]
     .into_iter()
     .flatten()

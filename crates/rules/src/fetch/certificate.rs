@@ -10,6 +10,7 @@ use crate::tls::{CertificateWords, Chain};
 use crate::value::{Value, ValueType};
 use sha1::{Digest, Sha1};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate, X509Name};
+use x509_parser::public_key::PublicKey;
 
 /// The rows of one certificate.
 macro_rules! rows {
@@ -95,8 +96,18 @@ pub fn words(chain: &Chain) -> Option<CertificateWords> {
     Some(CertificateWords {
         common_name: entry(certificate.subject(), b"CN", 1),
         signature: algorithm(&certificate.signature_algorithm.algorithm.to_id_string()),
-        key: algorithm(&certificate.public_key().algorithm.algorithm.to_id_string()),
+        key: key_words(&certificate).into_bytes(),
     })
+}
+
+/// Kind and bits of a key, as HAProxy tells them: `RSA2048`, `EC256`.
+pub fn key_words(certificate: &X509Certificate<'_>) -> String {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => format!("RSA{}", key.key_size()),
+        Ok(PublicKey::EC(point)) => format!("EC{}", point.key_size()),
+        Ok(PublicKey::DSA(_)) => "DSA".to_owned(),
+        Ok(_) | Err(_) => "unknown".to_owned(),
+    }
 }
 
 fn parsed(chain: &Chain) -> Option<X509Certificate<'_>> {

@@ -121,7 +121,7 @@ fn bc_dst_port<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn fc_rcvd_proxy<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::bool(scope.stream.proxy_header)
+    Fetched::bool(scope.stream.proxy_header.is_some())
 }
 
 fn fe_id<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

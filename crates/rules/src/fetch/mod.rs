@@ -2,12 +2,14 @@
 //! Owns what rules can read of connections, messages and the proxy; never changes any of it.
 
 mod auth;
+mod blocks;
 mod body;
 mod certificate;
 mod connection;
 mod constant;
 mod cookie;
 mod counter;
+mod distcc;
 mod header;
 mod hello;
 mod payload;
@@ -18,7 +20,7 @@ mod tls;
 mod tls_suites;
 mod url;
 
-pub use certificate::{one_line, words};
+pub use certificate::{key_words, one_line, words};
 pub(crate) use constant::parse_hex;
 
 use crate::args::{Arg, ArgList, Param};
@@ -191,7 +193,9 @@ pub fn all() -> impl Iterator<Item = &'static Fetch> {
         header::ROWS,
         cookie::ROWS,
         url::ROWS,
+        blocks::ROWS,
         body::ROWS,
+        distcc::ROWS,
         auth::ROWS,
         payload::ROWS,
         hello::ROWS,

@@ -84,11 +84,13 @@ fn bc_err_str<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn authority<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::of(scope.stream.proxy_authority.as_deref().map(Value::str))
+    let header = scope.stream.proxy_header.as_deref();
+    Fetched::of(header.and_then(|header| header.authority.as_deref()).map(Value::str))
 }
 
 fn unique_id<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::of(scope.stream.proxy_unique_id.as_deref().map(Value::str))
+    let header = scope.stream.proxy_header.as_deref();
+    Fetched::of(header.and_then(|header| header.unique_id.as_deref()).map(Value::str))
 }
 
 fn check_unit(args: &mut ArgList, _: &mut ParseContext<'_>) -> Result<(), String> {

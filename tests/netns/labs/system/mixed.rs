@@ -1,7 +1,7 @@
 //! Beside the programs that are replaced: one node of theirs, one of ours, and the same clients.
 
 use netns::lab;
-use netns::site::{Clients, MASTERS, Site, VIRTUAL};
+use netns::site::{Clients, MASTERS, Site};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -231,6 +231,7 @@ fn spread(site: &Site, node: Node, host: &str, number: u8) -> Vec<String> {
     answers
 }
 
+// row: 328
 #[test]
 fn haproxy_and_hawser_send_each_client_to_the_same_server() {
     lab("system::mixed::haproxy_and_hawser_send_each_client_to_the_same_server", || {
@@ -240,6 +241,60 @@ fn haproxy_and_hawser_send_each_client_to_the_same_server() {
         assert_eq!(ours, theirs);
         assert_eq!(&ours[..2], ["111", "112"], "cookies name servers");
         assert!(ours.contains(&"111".to_owned()) && ours.contains(&"112".to_owned()), "{ours:?}");
-        assert_eq!(VIRTUAL, "192.168.1.200");
+    });
+}
+
+/// One table between both nodes: what a client was given by one holds at the other.
+const SHARED: &str = "peers both
+    peer hk-master1 192.168.1.113:1024
+    peer hk-master2 192.168.1.114:1024
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+listen sticky
+    bind ADDRESS:85
+    balance roundrobin
+    stick-table type string len 32 size 10k expire 10m peers both
+    stick on hdr(x-user)
+    server s1 192.168.1.111:80
+    server s2 192.168.1.112:80
+";
+
+// row: 328
+#[test]
+fn haproxy_and_hawser_share_their_stick_tables_and_spread_clients_alike() {
+    lab("system::mixed::haproxy_and_hawser_share_their_stick_tables_and_spread_clients_alike", || {
+        let site = Site::up("--bare");
+        {
+            let theirs = spread(&site, Node::Theirs, MASTERS[0], 113);
+            assert_eq!(spread(&site, Node::Ours, MASTERS[1], 114), theirs, "cookies and hashes");
+        }
+        let mut programs = Vec::new();
+        for (host, node, number) in [(MASTERS[0], Node::Theirs, 113), (MASTERS[1], Node::Ours, 114)] {
+            let path = site.directory(host).join("shared.cfg");
+            std::fs::write(&path, SHARED.replace("ADDRESS", &format!("192.168.1.{number}")))
+                .expect("written");
+            let line = format!("{} -db -L {host} -f {}", node.haproxy(), path.display());
+            programs.push(Program::start(&site, host, &line));
+        }
+        let ask = |number: u8, user: &str| {
+            let line = format!("curl -s -m 2 -H 'x-user: {user}' http://192.168.1.{number}:85/ || true");
+            site.on("hk-client", &line).trim().to_owned()
+        };
+        for number in [113, 114] {
+            netns::wait_until(Duration::from_secs(5), "the proxy", || !ask(number, "first").is_empty());
+        }
+        // They find each other within a reconnect or two.
+        std::thread::sleep(Duration::from_secs(6));
+        for (one, other) in [(113, 114), (114, 113)] {
+            let users: Vec<String> = (0..12).map(|user| format!("user-{one}-{user}")).collect();
+            let given: Vec<String> = users.iter().map(|user| ask(one, user)).collect();
+            assert!(given.contains(&"111".to_owned()) && given.contains(&"112".to_owned()), "{given:?}");
+            std::thread::sleep(Duration::from_secs(2));
+            let held: Vec<String> = users.iter().map(|user| ask(other, user)).collect();
+            assert_eq!(held, given, "entered at .{one}, asked at .{other}");
+        }
     });
 }

@@ -247,7 +247,8 @@ async fn converse(session: &mut Session, mut stream: impl AsyncRead + AsyncWrite
                 if session.quits {
                     return stream.shutdown().await;
                 }
-                send(&mut stream, session, session.render(reply).as_bytes()).await?;
+                let answer = session.render(reply);
+                send(&mut stream, session, answer.as_bytes()).await?;
                 // Without a prompt nobody is at the other end who thinks of a next command.
                 if !session.prompt && input.is_empty() {
                     return stream.shutdown().await;

@@ -153,6 +153,8 @@ commands! {
     Admin ["show" "ssl" "cert"] ("show ssl cert [<certfile>]", "display the SSL certificates used in memory, or the details of a file") => tls::show_certificate;
     Admin ["show" "ssl" "crl-file"] ("show ssl crl-file [<crlfile[:<index>>]]", "display the SSL CRL files used in memory, or the details of a <crlfile>, or a single CRL of index <index> of CRL file <crlfile>") => tls::show_trust;
     Admin ["show" "ssl" "crt-list"] ("show ssl crt-list [-n] [<list>]", "show the list of crt-lists or the content of a crt-list file <list>") => tls::show_list;
+    Admin ["show" "ssl" "ocsp-response"] ("show ssl ocsp-response [id]", "display the IDs of the OCSP responses used in memory, or the details of a single OCSP response") => tls::show_ocsp;
+    Admin ["show" "ssl" "providers"] ("show ssl providers", "show loaded SSL providers") => tls::show_providers;
     Operator ["show" "startup-logs"] ("show startup-logs", "report logs emitted during HAProxy startup") => process::show_startup_logs;
     User ["show" "stat"] ("show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server") => stat::show;
     User ["show" "table"] ("show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)") => tables::show;

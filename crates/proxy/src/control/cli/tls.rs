@@ -127,6 +127,18 @@ pub fn set_ocsp(session: &mut Session, words: &[&str]) -> Outcome {
     answer(tls(session).set_ocsp(text))
 }
 
+pub fn show_ocsp(session: &mut Session, words: &[&str]) -> Outcome {
+    match word(words, 3) {
+        "" => Ok(Reply::Dump(tls(session).show_ocsp_keys())),
+        id => answer(tls(session).show_ocsp(id)),
+    }
+}
+
+/// OpenSSL's providers in HAProxy; here, the one library that does the mathematics.
+pub fn show_providers(_: &mut Session, _: &[&str]) -> Outcome {
+    Ok(Reply::Dump("Loaded providers : \n\t- aws-lc\n".to_owned()))
+}
+
 pub fn show_ticket_keys(session: &mut Session, words: &[&str]) -> Outcome {
     let which = Some(word(words, 2)).filter(|which| !which.is_empty());
     answer(tls(session).show_ticket_keys(which))

@@ -1,4 +1,4 @@
-//! The kernel's IPVS as a whole: in which namespace it is, its timeouts, and what is flushed when.
+//! The kernel's IPVS, or our own plane where it has none, as a whole: in which namespace it is, its timeouts, and what is flushed when.
 
 use director::dataplane::{Dataplane, Ipvs};
 use director::kernel::{Kernel, Refusal};
@@ -22,7 +22,7 @@ impl Services {
     /// The kernel has no IPVS, or the namespace cannot be entered.
     pub fn open(model: &Model) -> Result<Self, String> {
         let namespace = model.global.net_namespace_ipvs.clone();
-        let kernel = within(namespace.as_deref(), Kernel::open)?;
+        let kernel = within(namespace.as_deref(), Kernel::any)?;
         Ok(Self { kernel, namespace, before: None })
     }
 
@@ -31,7 +31,7 @@ impl Services {
     /// # Errors
     /// As [`Services::open`].
     pub fn plane(&self) -> Result<Box<dyn Dataplane>, String> {
-        let ipvs = within(self.namespace.as_deref(), Ipvs::open)?;
+        let ipvs = within(self.namespace.as_deref(), Ipvs::any)?;
         Ok(Box::new(ipvs))
     }
 
