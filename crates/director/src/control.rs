@@ -65,7 +65,7 @@ pub async fn listen(plane: Rc<RefCell<Xdp>>, path: &Path, log: Log) -> io::Resul
 }
 
 async fn converse(mut stream: UnixStream, plane: &RefCell<Xdp>, log: &Log) -> io::Result<()> {
-    let mut request = Vec::new();
+    let mut request = vec![0; HEADER_LENGTH];
     loop {
         request.clear();
         request.extend_from_slice(&[0; HEADER_LENGTH]);
