@@ -120,7 +120,7 @@ const WORKLOADS: &[Workload] = &[
     traffic(
         "rules-100",
         "HTTP keep-alive, 128 B, 100 typical rules of which 10 match",
-        "/app/page?id=7&lang=en",
+        rules::PATH,
         64,
         Setup { rules: Rules::Hundred, ..HTTP },
         Some(0.8),

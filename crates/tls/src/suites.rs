@@ -25,6 +25,13 @@ const TLS13: &[Suite] = &[
     suite!("TLS_AES_128_GCM_SHA256", TLS13_AES_128_GCM_SHA256, 128, []),
 ];
 
+/// Their order where no line says one: docs/decisions/0015.
+const TLS13_PREFERRED: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+];
+
 const TLS12: &[Suite] = &[
     suite!(
         "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -115,7 +122,7 @@ pub fn offered(options: &TlsOptions) -> Result<Offered, String> {
     let mut suites = Vec::new();
     if has(ProtocolVersion::TLSv1_3) {
         let chosen = match &options.ciphersuites {
-            None => TLS13.iter().map(|suite| suite.id).collect(),
+            None => TLS13_PREFERRED.to_vec(),
             Some(list) => tls13_list(list, &mut warnings),
         };
         suites.extend(chosen);
@@ -294,6 +301,18 @@ mod tests {
         let offered = offered(&p521).unwrap();
         assert_eq!(offered.provider.kx_groups.len(), 1);
         assert_eq!(offered.warnings, ["curve `P-521` is not offered"]);
+    }
+
+    #[test]
+    fn sha_256_comes_first_where_no_line_says_otherwise() {
+        let order = |ciphersuites: Option<&str>| -> Vec<_> {
+            let options = TlsOptions { ciphersuites: ciphersuites.map(Into::into), ..TlsOptions::default() };
+            let suites = offered(&options).unwrap().provider.cipher_suites.clone();
+            suites.iter().filter_map(|suite| describe(suite.suite()).0).take(2).collect()
+        };
+        assert_eq!(order(None), ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"]);
+        let asked = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256";
+        assert_eq!(order(Some(asked)), ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"]);
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn rules_see_of_tls_what_haproxy_sees() {
     let answers = same(|program| {
         let text = format!(
             "listen web\n bind 127.0.0.1:$(web) ssl crt $(lab)/a.pem ca-file $(lab)/ca.crt verify optional \
-             ca-ignore-err all crt-ignore-err all alpn http/1.1\n \
+             ca-ignore-err all crt-ignore-err all alpn http/1.1 ciphersuites TLS_AES_256_GCM_SHA384\n \
              http-request return status 200 content-type text/plain lf-string \"{body}\"\n"
         );
         let text = format!("global\n tune.ssl.capture-buffer-size 1000\n{text}");

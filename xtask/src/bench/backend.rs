@@ -122,6 +122,7 @@ fn responses() -> HashMap<Vec<u8>, Rc<[u8]>> {
         text.resize(text.len() + size, b'x');
         responses.insert(format!("/{size}").into_bytes(), Rc::from(text));
     }
+    responses.insert(super::rules::PATH.as_bytes().to_vec(), Rc::clone(&responses[b"/128".as_slice()]));
     let page = page();
     let mut html =
         format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", page.len())

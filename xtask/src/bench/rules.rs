@@ -10,6 +10,9 @@ const MAP_FIRST: u32 = 10 << 24;
 /// Look-ups and updates of one request: enough that they are what is measured.
 const OPERATIONS: usize = 20;
 
+/// What the hundred rules are asked about: ten match it.
+pub const PATH: &str = "/app/page?id=7&lang=en";
+
 /// What a proxy does with each request beside passing it on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
