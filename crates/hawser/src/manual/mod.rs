@@ -54,6 +54,12 @@ const PAGES: &[Page] = &[
         body: || usage(crate::explain::HELP),
     },
     Page {
+        name: "hawser-dashboard",
+        section: 8,
+        line: "one page and one /metrics about everything that runs",
+        body: || usage(crate::dashboard::arguments::HELP),
+    },
+    Page {
         name: "hawser-diff",
         section: 1,
         line: "what a reload would change for clients",

@@ -5,6 +5,7 @@ use super::transaction::{Origin, Transaction};
 use super::{body, handshake, http1, http2, tcp};
 use crate::http2::Multiplexed;
 use crate::net::buffers::{self, Pending};
+use crate::net::clock;
 use crate::net::{Deadline, Stream};
 use crate::registry::Control;
 use crate::state::counters::{Counter, ListenerCounters};
@@ -103,7 +104,7 @@ impl Client {
     /// What rules and log formats see of `transaction` now.
     pub fn scope<'a>(&'a self, transaction: &'a Transaction, direction: Direction) -> Scope<'a> {
         let state = self.worker.state();
-        let now = transaction.facts.times.end.unwrap_or_else(Instant::now);
+        let now = transaction.facts.times.end.unwrap_or_else(clock::now);
         let request = &transaction.request;
         let response = &transaction.response;
         Scope {
