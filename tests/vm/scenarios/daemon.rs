@@ -12,6 +12,20 @@ fn lines(log: &str, wanted: &[&str]) -> Vec<String> {
     lines
 }
 
+/// What was told, without what chance decides: a connection that nobody answers fails by a refusal or by its timeout, and
+/// the order of lines in a section follows the words.
+fn settled(told: &str) -> String {
+    let section = |section: &str| {
+        let mut lines: Vec<String> = section
+            .lines()
+            .map(|line| line.replace("Connection timeout to server", "Could not connect to server"))
+            .collect();
+        lines.sort();
+        lines.join("\n")
+    };
+    told.split("== ").map(section).collect::<Vec<_>>().join("\n== ")
+}
+
 // row: 211, 257, 265, 266, 267, 270, 275, 280, 281, 286
 #[test]
 fn one_daemon_moves_addresses_and_checks_servers_as_keepalived() {
@@ -35,7 +49,11 @@ fn one_daemon_moves_addresses_and_checks_servers_as_keepalived() {
     let (real, ours) = (outcome.file("real"), outcome.file("ours"));
     assert!(!real.contains("never:") && !real.contains("always:"), "{real}");
     let log = outcome.file("log-ours");
-    assert_eq!(ours, real, "tables, sync daemons, timeouts, pid files, and what was told:\n{log}");
+    assert_eq!(
+        settled(&ours),
+        settled(&real),
+        "tables, sync daemons, timeouts, pid files, and what was told:\n{log}"
+    );
     assert_eq!(lines(&log, &WORDS), lines(&outcome.file("log-real"), &WORDS), "{log}");
     assert!(log.contains("died: Respawning"), "{log}");
 }
