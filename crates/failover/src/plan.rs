@@ -26,6 +26,8 @@ pub struct Plan {
     pub scripts: Vec<TrackerId>,
     pub files: Vec<TrackerId>,
     pub processes: Vec<TrackerId>,
+    /// Sessions of BFD, by their place there.
+    pub bfd: Vec<BfdPlan>,
     /// Proxies of the same program: `frontend web`, tracker.
     pub proxies: Vec<(String, TrackerId)>,
     pub arp_interval: Duration,
@@ -50,6 +52,15 @@ pub struct InstancePlan {
     /// At fault while it has no address to send from.
     pub source_tracker: TrackerId,
     pub group: Option<String>,
+}
+
+/// A session of BFD, and who wants to know of it.
+#[derive(Debug, Clone)]
+pub struct BfdPlan {
+    pub model: model::BfdSession,
+    pub tracker: TrackerId,
+    /// As the log calls them: `VRRP_Instance(VI_1)`.
+    pub watchers: Vec<String>,
 }
 
 /// Why a model cannot run.
@@ -100,6 +111,12 @@ impl Plan {
             .iter()
             .map(|process| trackers.find(format!("process {}", process.name), Status::Unknown))
             .collect();
+        // Who was not heard of yet is not there: as keepalived has it.
+        let bfd: Vec<_> = model
+            .bfd_sessions
+            .iter()
+            .map(|session| trackers.find(format!("bfd {}", session.name), Status::Down))
+            .collect();
         let mut interfaces = Vec::new();
         let mut proxies = Vec::new();
         let mut tracks_of = |trackers: &mut Trackers, tracking: &model::Tracking| {
@@ -119,6 +136,10 @@ impl Plan {
             }
             for one in &tracking.processes {
                 let tracker = processes[one.what.index()];
+                tracks.push(Track { tracker, effect: effect(one.weight, one.reverse) });
+            }
+            for one in &tracking.bfd {
+                let tracker = bfd[one.what.index()];
                 tracks.push(Track { tracker, effect: effect(one.weight, one.reverse) });
             }
             for one in &tracking.proxies {
@@ -177,6 +198,7 @@ impl Plan {
             scripts,
             files,
             processes,
+            bfd: bfd_plans(model, &bfd),
             proxies,
             arp_interval: model.global.garp_interval,
             advertisement_interval: model.global.gna_interval,
@@ -197,11 +219,7 @@ impl Plan {
 /// What the configuration asks for and failover does not do: a line for the log each, so that nobody relies on it.
 pub fn without_effect(model: &Model) -> Vec<String> {
     let global = &model.global;
-    let tracks_bfd = |tracking: &model::Tracking| !tracking.bfd.is_empty();
-    let instances = &model.instances;
     let named = [
-        ("bfd_instance", !model.bfd_sessions.is_empty()),
-        ("track_bfd", instances.iter().any(|one| tracks_bfd(&one.tracking))),
         ("linkbeat_use_polling", global.poll_links || !model.polled_interfaces.is_empty()),
         ("enable_snmp_vrrp", global.snmp_vrrp),
         ("enable_dbus", global.dbus),
@@ -209,6 +227,19 @@ pub fn without_effect(model: &Model) -> Vec<String> {
     ];
     let named = named.into_iter().filter(|(_, is_there)| *is_there);
     named.map(|(name, _)| format!("{name} has no effect: it is not in this build yet")).collect()
+}
+
+fn bfd_plans(model: &Model, trackers: &[TrackerId]) -> Vec<BfdPlan> {
+    let plan = |(place, (session, tracker)): (usize, (&model::BfdSession, &TrackerId))| {
+        let watches = |tracking: &model::Tracking| tracking.bfd.iter().any(|one| one.what.index() == place);
+        let instances = model.instances.iter().filter(|one| watches(&one.tracking));
+        let groups = model.sync_groups.iter().filter(|one| watches(&one.tracking));
+        let watchers = instances
+            .map(|one| format!("VRRP_Instance({})", one.name))
+            .chain(groups.map(|one| format!("VRRP_Group({})", one.name)));
+        BfdPlan { model: session.clone(), tracker: *tracker, watchers: watchers.collect() }
+    };
+    model.bfd_sessions.iter().zip(trackers).enumerate().map(plan).collect()
 }
 
 fn proxy_tracker(

@@ -203,7 +203,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
     ),
     line(
         "bfd_priority",
-        ONE_PROCESS,
+        Works,
         |draft, arguments, _| nice(&mut draft.global.bfd_process, arguments),
         "nice value of BFD",
     ),
@@ -214,7 +214,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
         assign!(global.checker_process.no_swap = true),
         "lock checkers in memory",
     ),
-    line("bfd_no_swap", ONE_PROCESS, assign!(global.bfd_process.no_swap = true), "lock BFD in memory"),
+    line("bfd_no_swap", Works, assign!(global.bfd_process.no_swap = true), "lock BFD in memory"),
     line(
         "vrrp_cpu_affinity",
         Works,
@@ -229,7 +229,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
     ),
     line(
         "bfd_cpu_affinity",
-        ONE_PROCESS,
+        Works,
         |draft, arguments, _| affinity(&mut draft.global.bfd_process, arguments),
         "CPUs of BFD",
     ),
@@ -247,7 +247,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
     ),
     line(
         "bfd_rt_priority",
-        ONE_PROCESS,
+        Works,
         |draft, arguments, _| realtime(&mut draft.global.bfd_process, arguments),
         "SCHED_RR priority of BFD",
     ),

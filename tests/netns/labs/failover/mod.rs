@@ -1,6 +1,7 @@
 //! Failover in labs of three hosts: `a` and `b` hold an address between them, `c` is their client.
 
 mod adverts;
+mod bfd;
 mod frr;
 mod host;
 mod interop;

@@ -15,6 +15,7 @@ use super::processes::Tracked;
 use super::programs::Programs;
 use super::scripts::Course;
 use super::witness::Witnesses;
+use crate::bfd;
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
 use crate::engine::holdings::Holdings;
@@ -122,6 +123,9 @@ struct Office {
     plan: Plan,
     orders: Sending<Order>,
     notices: Receiving<Notice>,
+    /// For the thread of BFD, which starts with the first session.
+    notices_of_bfd: Sending<Notice>,
+    bfd: Option<bfd::Handle>,
     courses: Vec<Course>,
     programs: Programs<Owner>,
     files: Files,
@@ -181,6 +185,7 @@ impl Office {
         let directory = options.memory_directory.as_deref();
         let instance = options.model.global.instance.as_deref();
         let place = directory.map(|directory| memory::path(directory, instance));
+        let notices_of_bfd = engine_notices.clone();
         let setup = Setup {
             plan: plan.clone(),
             orders: engine_orders,
@@ -203,6 +208,8 @@ impl Office {
             log,
             orders,
             notices,
+            notices_of_bfd,
+            bfd: None,
             courses: courses(&options.model, now),
             programs: Programs::default(),
             files: Files::watch(&options.model.track_files)?,
@@ -239,6 +246,7 @@ impl Office {
             let confined = confine::confine();
             engine.run(confined)
         })?;
+        office.configure_bfd();
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
         }
@@ -337,6 +345,9 @@ impl Office {
         }
         (self.options.say)(Say::Stopping);
         self.orders.send(Order::Stop { release: !self.options.keep_addresses });
+        if let Some(mut bfd) = self.bfd.take() {
+            bfd.stop();
+        }
         // Should the engine not answer, we end all the same.
         self.stopped = Some(now + ENGINE_PATIENCE);
     }
