@@ -3,7 +3,7 @@
 
 use crate::interfaces::Interfaces;
 use crate::kernel::{Kernel, gone_is_fine};
-use keepalived_config::model;
+use keepalived_config::model::{self, TrackGroupId};
 use netlink::address::{HOME, MANAGE_TEMPORARY, NO_DETECTION, NO_PREFIX_ROUTE};
 use netlink::route::{Kind, NextHop};
 use netlink::rule::action;
@@ -21,6 +21,7 @@ pub struct Held {
     /// Told in adverts (not `virtual_ipaddress_excluded`).
     pub advertised: bool,
     presence: Presence,
+    group: Option<TrackGroupId>,
 }
 
 /// What became of something that is to be held.
@@ -51,11 +52,12 @@ struct Kept<T> {
     what: T,
     track: bool,
     presence: Presence,
+    group: Option<TrackGroupId>,
 }
 
 impl<T> Kept<T> {
-    fn new(what: T, track: bool) -> Self {
-        Self { what, track, presence: Presence::Absent }
+    fn new(what: T, track: bool, group: Option<TrackGroupId>) -> Self {
+        Self { what, track, presence: Presence::Absent, group }
     }
 }
 
@@ -115,16 +117,24 @@ impl Holdings {
         let mut holdings = Self::default();
         for (address, advertised) in addresses {
             if let Some(index) = find(&address.interface) {
-                let (track, address) = (address.track, kernel_address(address, index));
-                holdings.addresses.push(Held { address, track, advertised, presence: Presence::Absent });
+                let (track, group) = (address.track, address.track_group);
+                let address = kernel_address(address, index);
+                holdings.addresses.push(Held {
+                    address,
+                    track,
+                    advertised,
+                    presence: Presence::Absent,
+                    group,
+                });
             }
         }
         for route in routes {
             if let Some(resolved) = kernel_route(route, &mut find) {
-                holdings.routes.push(Kept::new(resolved, route.track));
+                holdings.routes.push(Kept::new(resolved, route.track, route.track_group));
             }
         }
-        holdings.rules = rules.iter().map(|rule| Kept::new(kernel_rule(rule), rule.track)).collect();
+        holdings.rules =
+            rules.iter().map(|rule| Kept::new(kernel_rule(rule), rule.track, rule.track_group)).collect();
         (holdings, missing)
     }
 
@@ -173,6 +183,39 @@ impl Holdings {
         carry_over(&self.rules, &mut fresh.rules);
         *self = fresh;
         self.add_where(kernel, Presence::is_to_be_added)
+    }
+
+    /// As [`Holdings::follow`], for what is to be there whatever happens: what somebody took away is added again too.
+    pub fn restore(&mut self, kernel: &mut Kernel, fresh: Self) -> Vec<Failure> {
+        let lost = |presence: &mut Presence| {
+            if *presence == Presence::Lost {
+                *presence = Presence::Absent;
+            }
+        };
+        self.addresses.iter_mut().for_each(|held| lost(&mut held.presence));
+        self.routes.iter_mut().for_each(|kept| lost(&mut kept.presence));
+        self.rules.iter_mut().for_each(|kept| lost(&mut kept.presence));
+        self.doubt_routes();
+        self.follow(kernel, fresh).0
+    }
+
+    /// A link that goes takes routes of IPv4 along without a word of the kernel: they are added again, which is nothing
+    /// where they are there.
+    pub fn doubt_routes(&mut self) {
+        for kept in &mut self.routes {
+            if kept.presence == Presence::Set {
+                kept.presence = Presence::Absent;
+            }
+        }
+    }
+
+    /// How many things of that `track_group` are in place.
+    pub fn set_of(&self, group: TrackGroupId) -> usize {
+        let addresses = self.addresses.iter().map(|held| (held.group, held.presence));
+        let routes = self.routes.iter().map(|kept| (kept.group, kept.presence));
+        let rules = self.rules.iter().map(|kept| (kept.group, kept.presence));
+        let all = addresses.chain(routes).chain(rules);
+        all.filter(|one| *one == (Some(group), Presence::Set)).count()
     }
 
     /// Removes everything, the other way round.
@@ -239,11 +282,15 @@ impl Holdings {
             })
     }
 
-    /// Whether the event takes away something of ours that is watched. An address is marked as gone.
+    /// Whether the event takes away something of ours that is watched. It is marked as gone.
     pub fn loses(&mut self, event: &Event) -> bool {
         if !self.is_held {
             return false;
         }
+        self.loses_what(event)
+    }
+
+    fn loses_what(&mut self, event: &Event) -> bool {
         match event {
             Event::AddressGone(gone) => self.addresses.iter_mut().any(|held| {
                 let same = held.address.interface == gone.interface

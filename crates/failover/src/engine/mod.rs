@@ -134,6 +134,7 @@ impl Engine {
             // Kernels without it exist; it guards against mistakes of ours.
             self.log(Level::Warning, format!("VRRP thread is not confined: {error}"));
         }
+        self.notices.send(Notice::Runs(rustix::thread::gettid()));
         self.start();
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let mut buffer = vec![0; PACKET_LENGTH_MAX];
@@ -156,6 +157,9 @@ impl Engine {
             let now = Instant::now();
             if let Some(late) = deadline.and_then(|deadline| now.checked_duration_since(deadline)) {
                 self.lateness_max = self.lateness_max.max(late);
+                if self.plan.late.is_some_and(|limit| late >= limit) {
+                    self.notices.send(Notice::Late(late));
+                }
             }
             self.node.handle_timeout(now);
             self.release_due(now);
@@ -284,16 +288,19 @@ impl Engine {
     /// anew where a link came: who is behind it may have learnt of another master meanwhile.
     fn follow_interfaces(&mut self, now: Instant, index: usize, holdings: Holdings) {
         let slot = &mut self.slots[index];
+        let mut interfaces = holdings.addresses.iter().map(|held| held.address.interface).chain(slot.own);
+        let came = interfaces.any(|interface| {
+            let runs = self.kernel.interfaces.by_index(interface).is_some_and(|one| one.link.is_running());
+            runs && !self.running.contains(&interface)
+        });
+        if came {
+            slot.holdings.doubt_routes();
+        }
         let (failures, added) = slot.holdings.follow(&mut self.kernel, holdings);
         for failure in failures {
             let line = format!("({}) cannot add {}: {}", slot.plan.model.name, failure.what, failure.error);
             self.notices.send(Notice::Log(Level::Error, line));
         }
-        let interfaces = slot.holdings.addresses.iter().map(|held| held.address.interface);
-        let came = interfaces.clone().any(|interface| {
-            let runs = self.kernel.interfaces.by_index(interface).is_some_and(|one| one.link.is_running());
-            runs && !self.running.contains(&interface)
-        });
         if added || came {
             let rounds = slot.plan.model.garp.master_repeat;
             self.act(now, RouterId(index), Action::Announce { rounds });

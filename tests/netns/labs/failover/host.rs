@@ -396,3 +396,76 @@ fn static_addresses_routes_and_rules_are_there_while_the_daemon_is() {
         assert!(seen.0.contains("10.8.0.1/24 scope global eth0:s"), "{}", seen.0);
     });
 }
+
+#[test]
+fn statics_that_someone_takes_away_come_back_and_who_tracks_them_follows_their_link() {
+    lab(
+        "failover::host::statics_that_someone_takes_away_come_back_and_who_tracks_them_follows_their_link",
+        || {
+            let seen = same(|program| {
+                let net = Net::new(&["a"]);
+                batch(&net, MAKE);
+                let statics = "track_group G1 {\n group {\n VI_1\n }\n}\nstatic_ipaddress {\n \
+                               10.7.0.1/24 dev eth1 track_group G1\n 10.6.0.1/24 dev eth1\n}\nstatic_routes {\n \
+                               10.1.0.0/16 via 10.7.0.9 dev eth1 track_group G1\n}\n";
+                let text = configuration(100, VIP, " version 3\n advert_int 0.1");
+                let text = text.replacen("script_user root", "script_user root\n dynamic_interfaces", 1);
+                let mut a = net.start(
+                    program,
+                    "a",
+                    &text.replacen("vrrp_instance", &format!("{statics}vrrp_instance"), 1),
+                );
+                a.wait_for("(VI_1) Entering MASTER STATE");
+                let has_all = || {
+                    let route = net.on("a", "ip route show 10.1.0.0/16");
+                    net.has("a", "10.7.0.1")
+                        && net.has("a", "10.6.0.1")
+                        && route.contains("via 10.7.0.9 dev eth1")
+                };
+                let soon = |what: &str| wait_until(Duration::from_secs(5), what, has_all);
+                soon("statics");
+                for gone in [
+                    "addr del 10.7.0.1/24 dev eth1",
+                    "addr del 10.6.0.1/24 dev eth1",
+                    "route del 10.1.0.0/16",
+                ] {
+                    net.on("a", &format!("ip {gone}"));
+                    soon(gone);
+                }
+                assert_eq!(a.log().matches("Entering FAULT").count(), 0, "{}", a.log());
+                net.on("a", "ip link del eth1");
+                a.wait_for("(VI_1) Entering FAULT STATE");
+                batch(&net, MAKE);
+                a.wait_for_times("(VI_1) Entering MASTER STATE", 2);
+                soon("statics again");
+                let restored = a.log().contains("Restoring deleted static address 10.7.0.1/24");
+                a.stop();
+                (restored, net.has("a", "10.7.0.1"))
+            });
+            assert_eq!(seen, (true, false));
+        },
+    );
+}
+
+#[test]
+fn a_macvlan_comes_back_with_the_interface_below_it() {
+    lab("failover::host::a_macvlan_comes_back_with_the_interface_below_it", || {
+        let net = Net::new(&["a"]);
+        batch(&net, MAKE);
+        let more = " version 3\n advert_int 0.1\n use_vmac";
+        let mut a =
+            net.start(Vrrp::Hawser, "a", &configuration(100, "10.8.0.100", more).replace("eth0", "eth1"));
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        for round in 1..=3 {
+            batch(&net, &format!("link del eth1\n{MAKE}"));
+            a.wait_for_times("(VI_1) Entering FAULT STATE", round);
+            a.wait_for_times("(VI_1) Entering MASTER STATE", round + 1);
+            wait_until(Duration::from_secs(5), "the address", || {
+                net.on("a", "ip -o addr show vrrp.51").contains("10.8.0.100")
+            });
+            net.on("a", "timeout 5 tcpdump -c 2 -nni eth2 ether src 00:00:5e:00:01:33 and proto 112");
+        }
+        assert_eq!(a.stop(), Some(0));
+        assert_eq!(net.on("a", "ip link | grep -c vrrp.51 || true"), "0\n");
+    });
+}

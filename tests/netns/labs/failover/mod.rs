@@ -5,6 +5,7 @@ mod bfd;
 mod frr;
 mod host;
 mod interop;
+mod late;
 mod life;
 mod outage;
 mod points;

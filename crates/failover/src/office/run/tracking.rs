@@ -176,6 +176,7 @@ impl Office {
         for index in 0..self.processes.len() {
             self.tell_process(index);
         }
+        self.tell_track_groups();
         self.tell_proxies();
     }
 }
