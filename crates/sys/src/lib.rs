@@ -6,6 +6,7 @@ pub mod allocator;
 pub mod bpf;
 pub mod clock;
 pub mod confine;
+pub mod datagram;
 pub mod descriptor;
 pub mod environment;
 pub mod filesystem;
