@@ -1,9 +1,11 @@
 //! Scenarios in the virtual machine.
 
+mod checks;
 mod daemon;
 mod dataplane;
 mod directors;
 mod forwarding;
 mod ipvsadm;
+mod masquerade;
 mod virtual_servers;
 mod xdp;
