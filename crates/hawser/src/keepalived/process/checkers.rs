@@ -57,7 +57,8 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         News::Told(told) => heard.borrow_mut().tell(told),
     });
     let plane = services.plane().map_err(io::Error::other)?;
-    let director = Director::new(Rc::clone(&model), plane, listener);
+    let mut director = Director::new(Rc::clone(&model), plane, listener);
+    director.set_socket(crate::director::status_socket());
     let mut loop_ = Loop { load, log, notices, services, channel, model };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = tokio::task::LocalSet::new().block_on(&runtime, loop_.run(director, signals, settings));
