@@ -5,8 +5,8 @@ use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
 use crate::table::Change;
 use crate::xdp::Xdp;
-use netlink::ipvs::server::{Asked, acknowledge, done};
-use netlink::ipvs::{Information, Reply};
+use netlink::ipvs::server::{Asked, FAMILY, acknowledge, done};
+use netlink::ipvs::{Information, Reply, Request};
 use netlink::wire::{Control, HEADER_LENGTH, Messages};
 use std::cell::RefCell;
 use std::io;
@@ -105,6 +105,19 @@ fn answer(request: &[u8], plane: &RefCell<Xdp>, log: &Log) -> Vec<u8> {
             acknowledge(received.sequence, refusal.errno().unwrap_or(otherwise))
         }
     }
+}
+
+/// The same without a socket.
+///
+/// # Errors
+/// What the plane refuses.
+pub(crate) fn ask(plane: &RefCell<Xdp>, request: &Request<'_>) -> Result<Vec<Reply>, Refusal> {
+    let bytes = request.write(FAMILY, 0);
+    let Some(Ok(Control::Data(received))) = Messages::new(&bytes).next() else {
+        return Err(Refusal::Kernel(INVALID));
+    };
+    let asked = Asked::read(received)?.ok_or(Refusal::Kernel(INVALID))?;
+    replies(asked, &mut plane.borrow_mut())
 }
 
 fn replies(asked: Asked, plane: &mut Xdp) -> Result<Vec<Reply>, Refusal> {

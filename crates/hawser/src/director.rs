@@ -44,7 +44,10 @@ Of the XDP plane:
   --pin FOLDER       keeps maps and links there, on a bpffs: flows survive us (default /sys/fs/bpf/hawser where that is one)
   --no-pin           keeps nothing
   --keep             leaves services, flows and programs at work when it ends; the next one takes them over
-  --socket PATH      where it is asked (default /run/hawser/director.sock, or HAWSER_DIRECTOR)";
+  --socket PATH      where it is asked (default /run/hawser/director.sock, or HAWSER_DIRECTOR)
+`hawser keepalived` takes the same options from HAWSER_DIRECTOR_OPTIONS, as one line.";
+/// The same words for `hawser keepalived`, whose file the real keepalived must be able to read too.
+const OPTIONS_VARIABLE: &str = "HAWSER_DIRECTOR_OPTIONS";
 /// Requests that wait for the loop.
 const CONTROLS_MAX: usize = 8;
 const BPFFS: &str = "/sys/fs/bpf";
@@ -99,6 +102,26 @@ impl Arguments {
 /// Where the virtual servers are asked unless an option says otherwise.
 pub(crate) fn status_socket() -> PathBuf {
     std::env::var_os(status::SOCKET_VARIABLE).map_or_else(|| PathBuf::from(status::SOCKET), PathBuf::from)
+}
+
+/// The plane that the environment asks for: the options of `hawser director`, without its file.
+///
+/// # Errors
+/// A word that is none of them.
+pub(crate) fn settings_of_environment() -> Result<Settings, String> {
+    let text = std::env::var_os(OPTIONS_VARIABLE).unwrap_or_default();
+    let text = text.to_str().ok_or_else(|| format!("{OPTIONS_VARIABLE} is not UTF-8"))?;
+    let words: Vec<OsString> = text.split_ascii_whitespace().map(OsString::from).collect();
+    let arguments = Arguments::read(&words);
+    let arguments = arguments.map_err(|text| format!("{OPTIONS_VARIABLE}: {}", first_line(&text)))?;
+    match arguments.file {
+        Some(_) => Err(format!("{OPTIONS_VARIABLE}: -f is keepalived's own")),
+        None => Ok(arguments.settings),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn choice(text: &OsStr) -> Result<Choice, String> {

@@ -1,5 +1,6 @@
 //! Labs of one host.
 
+mod director_daemon;
 mod director_disruption;
 mod director_flows;
 mod director_fuzz;

@@ -4,6 +4,7 @@ mod checks;
 mod daemon;
 mod dataplane;
 mod directors;
+mod drain;
 mod forwarding;
 mod ipvsadm;
 mod masquerade;
