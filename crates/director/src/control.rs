@@ -88,7 +88,8 @@ fn answer(request: &[u8], plane: &RefCell<Xdp>, log: &Log) -> Vec<u8> {
         return acknowledge(0, INVALID);
     };
     let Ok(Some(asked)) = Asked::read(received) else { return acknowledge(received.sequence, INVALID) };
-    let is_dump = matches!(asked, Asked::Services | Asked::Destinations(_) | Asked::Daemons);
+    let is_dump =
+        matches!(asked, Asked::Services | Asked::Destinations(_) | Asked::Daemons | Asked::Connections);
     match replies(asked, &mut plane.borrow_mut()) {
         Ok(replies) => {
             let mut bytes: Vec<u8> =
@@ -146,6 +147,9 @@ fn replies(asked: Asked, plane: &mut Xdp) -> Result<Vec<Reply>, Refusal> {
         Asked::Information => {
             let information = Information { version: INTERFACE_VERSION, table_size: plane.flows_max() };
             return Ok(vec![Reply::Information(information)]);
+        }
+        Asked::Connections => {
+            return Ok(plane.connections()?.into_iter().map(Reply::Connection).collect());
         }
         Asked::Zero(key) => return plane.zero(key.as_ref()).map(|()| Vec::new()),
         Asked::Flush => {

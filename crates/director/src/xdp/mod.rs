@@ -4,6 +4,7 @@
 //! What these programs do not do is refused by name, so that nobody believes in a service that is not there. Errors
 //! that IPVS knows have IPVS's numbers.
 
+mod connections;
 mod numbers;
 mod object;
 mod rates;
@@ -200,6 +201,17 @@ impl Xdp {
     pub fn next_hops(&self) -> BTreeSet<IpAddr> {
         let servers = self.table.0.values().flat_map(|entry| entry.servers.values());
         servers.filter(|server| server.forward != Forward::Masquerade).map(|server| server.address).collect()
+    }
+
+    /// Every connection and every client of a persistent service, as lines of `/proc/net/ip_vs_conn`.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn connections(&self) -> Result<Vec<String>, Refusal> {
+        let names = self.reals.iter().map(|((key, address, port), known)| {
+            (known.number, connections::Target { key: *key, address: *address, port: *port })
+        });
+        Ok(connections::lines(&self.object.maps, &self.rules(), &names.collect(), now_in_ticks())?)
     }
 
     /// What each flow table holds.

@@ -2,10 +2,11 @@
 //! replies; the attributes are those of the kernel's interface.
 
 use super::request::{
-    ADD_DESTINATION, ADD_SERVICE, DELETE_DESTINATION, DELETE_SERVICE, DESTINATION, EDIT_DESTINATION,
-    EDIT_SERVICE, FLUSH, GET_DAEMON, GET_DESTINATION, GET_INFORMATION, GET_SERVICE, GET_TIMEOUTS,
-    INFORMATION_TABLE_SIZE, INFORMATION_VERSION, SERVICE, SET_INFORMATION, SET_TIMEOUTS, START_DAEMON,
-    STOP_DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP, VERSION, ZERO, attributes,
+    ADD_DESTINATION, ADD_SERVICE, CONNECTION, DELETE_DESTINATION, DELETE_SERVICE, DESTINATION,
+    EDIT_DESTINATION, EDIT_SERVICE, FLUSH, GET_CONNECTIONS, GET_DAEMON, GET_DESTINATION, GET_INFORMATION,
+    GET_SERVICE, GET_TIMEOUTS, INFORMATION_TABLE_SIZE, INFORMATION_VERSION, SERVICE, SET_INFORMATION,
+    SET_TIMEOUTS, START_DAEMON, STOP_DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP, VERSION, ZERO,
+    attributes,
 };
 use super::{Destination, Key, Reply, Service, Timeouts};
 use crate::wire::{DUMP, KIND_DONE, KIND_ERROR, Malformed, Message, Received, u32_at};
@@ -34,6 +35,7 @@ pub enum Asked {
     Information,
     Zero(Option<Key>),
     Flush,
+    Connections,
 }
 
 impl Asked {
@@ -81,6 +83,7 @@ impl Asked {
             GET_INFORMATION => Self::Information,
             ZERO => Self::Zero(find(SERVICE)?.map(Service::read).transpose()?.map(|service| service.key)),
             FLUSH => Self::Flush,
+            GET_CONNECTIONS => Self::Connections,
             _ => return Ok(None),
         }))
     }
@@ -95,6 +98,7 @@ impl Reply {
             Self::Daemon(_) => START_DAEMON,
             Self::Timeouts(_) => SET_TIMEOUTS,
             Self::Information(_) => SET_INFORMATION,
+            Self::Connection(_) => GET_CONNECTIONS,
         };
         let mut message = Message::new(FAMILY, 0, sequence, &[command, VERSION, 0, 0]);
         match self {
@@ -111,6 +115,9 @@ impl Reply {
                 message
                     .attribute_u32(INFORMATION_VERSION, information.version)
                     .attribute_u32(INFORMATION_TABLE_SIZE, information.table_size);
+            }
+            Self::Connection(line) => {
+                message.attribute(CONNECTION, line.as_bytes());
             }
         }
         message.finish()
@@ -162,7 +169,9 @@ mod tests {
         (service.statistics.connections, service.statistics.bytes_out) = (5, 1 << 40);
         (server.active, server.inactive, server.persistent) = (1, 2, 3);
         server.statistics.byte_rate_in = 9;
-        for reply in [Reply::Service(service), Reply::Destination(server), Reply::Timeouts(timeouts)] {
+        let line = Reply::Connection("TCP 0A000002 9DB0 0A000064 0050 0A00010B 0050 CLOSE 9".to_owned());
+        assert_eq!(asked(Request::Connections), Some(Asked::Connections));
+        for reply in [Reply::Service(service), Reply::Destination(server), Reply::Timeouts(timeouts), line] {
             let bytes = reply.write(1);
             assert_eq!(Reply::read(message(&bytes), true), Ok(Some(reply)));
         }

@@ -123,7 +123,11 @@ impl Services {
             let replies = self.asked.ask(&Request::Timeouts).unwrap_or_default();
             self.before = replies.into_iter().find_map(|reply| match reply {
                 Reply::Timeouts(timeouts) => Some(timeouts),
-                Reply::Service(_) | Reply::Destination(_) | Reply::Daemon(_) | Reply::Information(_) => None,
+                Reply::Service(_)
+                | Reply::Destination(_)
+                | Reply::Daemon(_)
+                | Reply::Information(_)
+                | Reply::Connection(_) => None,
             });
         }
         // 0 leaves what is there.
