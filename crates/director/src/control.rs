@@ -140,8 +140,9 @@ fn replies(asked: Asked, plane: &mut Xdp) -> Result<Vec<Reply>, Refusal> {
             let entry = plane.read()?.0.remove(&key).ok_or(Refusal::Kernel(NO_SUCH_SERVICE))?;
             return Ok(entry.servers.into_values().map(Reply::Destination).collect());
         }
-        Asked::Daemons => return Ok(Vec::new()),
-        Asked::Daemon => return Err(Refusal::Unsupported("synchronisation daemons")),
+        Asked::Daemons => return Ok(plane.daemons().map(Reply::Daemon).collect()),
+        Asked::StartDaemon(daemon) => return plane.start_daemon(daemon).map(|()| Vec::new()),
+        Asked::StopDaemon(role) => return plane.stop_daemon(role).map(|()| Vec::new()),
         Asked::Timeouts => return Ok(vec![Reply::Timeouts(plane.timeouts())]),
         Asked::SetTimeouts(timeouts) => return plane.set_timeouts(timeouts).map(|()| Vec::new()),
         Asked::Information => {

@@ -6,6 +6,7 @@ mod director_flows;
 mod director_fuzz;
 mod director_packets;
 mod director_plane;
+mod director_sync;
 mod director_traffic;
 mod failover;
 mod privileges;

@@ -31,7 +31,7 @@ director() { ip netns exec director /job/hawser director "$@"; }
 has() { real -Ln | grep -qE "$1"; }
 lacks() { ! has "$1"; }
 is_shown() { director show 2> /dev/null | grep -q "$1"; }
-director -f /run/keepalived.conf > /job/out/log & pid=$!
+ip netns exec director /job/hawser director -f /run/keepalived.conf > /job/out/log & pid=$!
 wait_until "both" is_shown '10.0.1.12\]:tcp:80 *up'
 echo "served: $(get $VIP)"
 # A client that keeps its connection.

@@ -113,7 +113,7 @@ impl Found<'_> {
     }
 }
 
-fn address<A: Address>(words: A) -> IpAddr {
+pub(super) fn address<A: Address>(words: A) -> IpAddr {
     let bytes = bytes_of(words.wide());
     if A::LENGTH == 4 {
         return Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into();

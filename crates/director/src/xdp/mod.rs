@@ -11,6 +11,7 @@ mod rates;
 mod record;
 mod restore;
 mod slots;
+mod sync;
 mod walk;
 
 pub use aya::programs::XdpMode;
@@ -94,6 +95,8 @@ pub struct Xdp {
     walk: Walk,
     /// Services that are written at the end of several changes.
     waiting: Option<BTreeSet<Key>>,
+    /// Those that tell another director of flows, and hear of its.
+    daemons: Vec<sync::Running>,
 }
 
 fn unsupported(what: &'static str) -> Refusal {
@@ -169,6 +172,7 @@ impl Xdp {
                 self.rates.entry(number).or_default().look(counted);
             }
         }
+        self.synchronise()?;
         let rules = self.rules();
         if let Some(round) = self.walk.go_on(&self.object.maps, &rules, now_in_ticks())? {
             let gone: Vec<(Place, u32)> = self
@@ -208,10 +212,14 @@ impl Xdp {
     /// # Errors
     /// A map cannot be read.
     pub fn connections(&self) -> Result<Vec<String>, Refusal> {
-        let names = self.reals.iter().map(|((key, address, port), known)| {
-            (known.number, connections::Target { key: *key, address: *address, port: *port })
-        });
-        Ok(connections::lines(&self.object.maps, &self.rules(), &names.collect(), now_in_ticks())?)
+        Ok(connections::lines(&self.object.maps, &self.rules(), &self.targets(), now_in_ticks())?)
+    }
+
+    /// Real servers by their numbers, those that have left included.
+    fn targets(&self) -> BTreeMap<u32, connections::Target> {
+        let target =
+            |(key, address, port): &Place| connections::Target { key: *key, address: *address, port: *port };
+        self.reals.iter().map(|(place, known)| (known.number, target(place))).collect()
     }
 
     /// What each flow table holds.

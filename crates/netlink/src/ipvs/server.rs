@@ -2,13 +2,13 @@
 //! replies; the attributes are those of the kernel's interface.
 
 use super::request::{
-    ADD_DESTINATION, ADD_SERVICE, CONNECTION, DELETE_DESTINATION, DELETE_SERVICE, DESTINATION,
+    ADD_DESTINATION, ADD_SERVICE, CONNECTION, DAEMON, DELETE_DESTINATION, DELETE_SERVICE, DESTINATION,
     EDIT_DESTINATION, EDIT_SERVICE, FLUSH, GET_CONNECTIONS, GET_DAEMON, GET_DESTINATION, GET_INFORMATION,
     GET_SERVICE, GET_TIMEOUTS, INFORMATION_TABLE_SIZE, INFORMATION_VERSION, SERVICE, SET_INFORMATION,
     SET_TIMEOUTS, START_DAEMON, STOP_DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP, VERSION, ZERO,
     attributes,
 };
-use super::{Destination, Key, Reply, Service, Timeouts};
+use super::{Daemon, Destination, Key, Reply, Role, Service, Timeouts};
 use crate::wire::{DUMP, KIND_DONE, KIND_ERROR, Malformed, Message, Received, u32_at};
 use crate::{FAMILY_IPV4, FAMILY_IPV6};
 
@@ -27,8 +27,8 @@ pub enum Asked {
     EditDestination(Key, Destination),
     DeleteDestination(Key, Destination),
     Destinations(Key),
-    /// A synchronisation daemon is to be started or stopped.
-    Daemon,
+    StartDaemon(Daemon),
+    StopDaemon(Role),
     Daemons,
     SetTimeouts(Timeouts),
     Timeouts,
@@ -60,6 +60,7 @@ impl Asked {
             let family = if key.is_ipv6() { FAMILY_IPV6 } else { FAMILY_IPV4 };
             Ok((key, Destination::read(find(DESTINATION)?.ok_or(Malformed)?, family)?))
         };
+        let daemon = || Daemon::read(find(DAEMON)?.ok_or(Malformed)?);
         let number = |wanted: u16| find(wanted)?.map_or(Ok(0), |value| u32_at(value, 0));
         let is_dump = message.flags & DUMP == DUMP;
         Ok(Some(match command {
@@ -72,7 +73,8 @@ impl Asked {
             EDIT_DESTINATION => both().map(|(key, server)| Self::EditDestination(key, server))?,
             DELETE_DESTINATION => both().map(|(key, server)| Self::DeleteDestination(key, server))?,
             GET_DESTINATION => Self::Destinations(service()?.key),
-            START_DAEMON | STOP_DAEMON => Self::Daemon,
+            START_DAEMON => Self::StartDaemon(daemon()?),
+            STOP_DAEMON => Self::StopDaemon(daemon()?.role),
             GET_DAEMON => Self::Daemons,
             SET_TIMEOUTS => Self::SetTimeouts(Timeouts {
                 tcp: number(TIMEOUT_TCP)?,

@@ -15,6 +15,9 @@ use sys::namespace::Namespace;
 /// `ENOPROTOOPT`: the kernel has no IPVS.
 const PROTOCOL_NOT_AVAILABLE: i32 = 92;
 
+/// Nobody is there: no IPVS in the kernel, and at the socket that the environment names no file, or one that was left.
+const ABSENT: [i32; 3] = [PROTOCOL_NOT_AVAILABLE, 2, 111];
+
 /// Who is asked.
 enum Asked {
     /// The kernel, or a plane of ours in another process.
@@ -44,7 +47,8 @@ impl Services {
         }?;
         let asked = match is_other {
             Err(refusal)
-                if settings.choice != Choice::Ipvs && refusal.errno() == Some(PROTOCOL_NOT_AVAILABLE) =>
+                if settings.choice != Choice::Ipvs
+                    && refusal.errno().is_some_and(|errno| ABSENT.contains(&errno)) =>
             {
                 if namespace.is_some() {
                     return Err(
