@@ -8,5 +8,6 @@ mod drain;
 mod forwarding;
 mod ipvsadm;
 mod masquerade;
+mod sync;
 mod virtual_servers;
 mod xdp;
