@@ -38,10 +38,9 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
     client.expect_within(Some(delay), clock::now());
     let mut is_final = http || delay.is_zero();
     let reads_http = !http
-        && settings
-            .tcp_request_content
-            .iter()
-            .any(|rule| rule.condition.as_ref().is_some_and(rules::Condition::uses_http));
+        && settings.tcp_request_content.iter().any(|rule| {
+            rule.condition.as_ref().is_some_and(rules::Condition::uses_http) || acts_on_http(rule)
+        });
     let mut first = 0;
     loop {
         if reads_http {
@@ -76,6 +75,19 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
             Filled::Bytes => {}
             Filled::Closed | Filled::Failed(_) | Filled::TimedOut => is_final = true,
         }
+    }
+}
+
+/// Whether what the rule does needs the request that may be in the bytes.
+fn acts_on_http(rule: &TcpRule) -> bool {
+    match &rule.action {
+        TcpAction::Stream(action) => action.expression().is_some_and(rules::Expr::uses_http),
+        TcpAction::Accept
+        | TcpAction::Reject
+        | TcpAction::Close
+        | TcpAction::ExpectProxy
+        | TcpAction::ExpectNetscalerCip
+        | TcpAction::SwitchModeHttp { .. } => false,
     }
 }
 

@@ -60,7 +60,7 @@ pub fn process(
 }
 
 /// `capture response header` and `capture cookie`.
-fn capture(transaction: &mut Transaction, front: &Proxy) {
+pub fn capture(transaction: &mut Transaction, front: &Proxy) {
     for capture in &front.response_captures {
         let name = capture.name.as_bytes();
         let value = if name.is_empty() { None } else { transaction.response.nth_line(name, -1) };

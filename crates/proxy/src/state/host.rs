@@ -135,14 +135,14 @@ impl Host for State {
         }
     }
 
-    /// As configured: a change by `set-timeout` is kept with the stream, and shows once that action runs.
+    /// As configured: what `set-timeout` changed is kept with the stream.
     fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration> {
         let frontend = &self.model.proxies[stream.frontend.index()].timeouts;
         let backend = stream.backend.map_or(frontend, |id| &self.model.proxies[id.index()].timeouts);
         match which {
             StreamTimeout::Client => frontend.client,
-            StreamTimeout::Server | StreamTimeout::CurrentServer => backend.server,
-            StreamTimeout::Tunnel | StreamTimeout::CurrentTunnel => backend.tunnel,
+            StreamTimeout::Server => backend.server,
+            StreamTimeout::Tunnel => backend.tunnel,
         }
     }
 
