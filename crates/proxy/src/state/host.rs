@@ -32,7 +32,9 @@ impl State {
         let (active, _) = self.backend(backend).usable_by_role();
         let mut free = 0;
         for server in self.backend(backend).servers() {
-            if !server.is_usable() || (server.settings.backup && active > 0) {
+            // Nobody new gets to a server that drains: only its queue slots count.
+            let counts = if with_queue { server.is_usable() } else { server.is_eligible() };
+            if !counts || (server.settings.backup && active > 0) {
                 continue;
             }
             let maxconn = server.maxconn.load(Relaxed);

@@ -1,10 +1,12 @@
 //! Every sample fetch, converter and action over at least three inputs (a normal one, one where it is empty or missing,
-//! a hostile one), evaluated by both programs: owns the labs, their counts and the few that no lab can hold.
+//! a hostile one), evaluated by both programs: owns the labs and their counts.
 //!
 //! What a recorded message can tell is in `tests/vectors/rules` (`crates/rules/src/tests/vectors.rs`); the labs here have
 //! what needs a running proxy: tables, handshakes, states, connections. One process of each program runs all labs.
 
+mod actions;
 mod connection;
+mod count;
 mod handshake;
 mod hello;
 mod misc;

@@ -98,8 +98,11 @@ fn play(proxy: &Instance, input: &str) {
     }
     proxy.client("state").ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     drop(held);
-    proxy.cli("shutdown sessions server limited/only");
-    wait_until("the held requests end", || proxy.stat("limited", "BACKEND", "scur") == "0");
+    wait_until("the held requests end", || {
+        // One after the other gets the place.
+        proxy.cli("shutdown sessions server limited/only");
+        proxy.stat("limited", "BACKEND", "scur") == "0" && proxy.stat("limited", "only", "scur") == "0"
+    });
 }
 
 pub fn labs() -> Vec<Lab> {

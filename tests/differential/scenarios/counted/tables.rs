@@ -99,6 +99,7 @@ fn questions() -> Vec<Question> {
             format!("src_{name}(arrays)"),
         ]));
     }
+    all.extend(exactly(["sc1_clr_gpc(0)", "sc1_clr_gpc(99)", "sc1_clr_gpc(2,arrays)"]));
     // Not of tables without connection counts: HAProxy forgets to let go of such an entry, and all later counts of
     // trackers are one too high.
     all.extend(exactly(["src_updt_conn_cnt(t)"]));
