@@ -207,9 +207,14 @@ fn timeout<'a>(scope: &Scope<'a>, which: StreamTimeout) -> Fetched<'a> {
 fn current<'a>(scope: &Scope<'a>, set: Option<Duration>, which: StreamTimeout) -> Fetched<'a> {
     match set {
         Some(set) => Fetched::int(set.as_millis() as i64),
-        None if which == StreamTimeout::Server && scope.stream.times.connected.is_none() => Fetched::int(0),
+        None if scope.stream.server_src.is_none_or(is_nowhere) => Fetched::int(0),
         None => timeout(scope, which),
     }
+}
+
+/// No address of ours yet: the connection was never made.
+fn is_nowhere(ours: Peer) -> bool {
+    matches!(ours, Peer::Inet(address) if address.port() == 0)
 }
 
 fn fe_client_timeout<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
