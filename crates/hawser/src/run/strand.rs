@@ -118,6 +118,8 @@ impl Strand {
         }
         command.env(STRAND, "1").env("NOTIFY_SOCKET", name_of(&self.inbox_name)).stdin(Stdio::null());
         self.due = None;
+        // What its predecessor told last is not about this one.
+        self.hear();
         self.is_ready = false;
         self.started = Instant::now();
         self.child = Some(command.spawn()?);

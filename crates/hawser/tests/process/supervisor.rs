@@ -113,25 +113,52 @@ fn it_serves_reloads_keeps_what_is_broken_out_and_ends() {
     assert_eq!(ask(port), None);
 }
 
+/// The process that started `pid`.
+fn parent_of(pid: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).map(|parent| parent.trim().to_owned())
+}
+
+/// Waits until the worker of a strand other than `former` serves; that strand. The worker of a killed strand goes on
+/// answering until it notices, and for a pause there is no strand at all.
+#[track_caller]
+fn next_strand(run: &Run, port: u16, former: Option<&str>) -> String {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let children = run.children();
+        assert!(children.len() <= 1, "{children:?}\n{}", run.log());
+        let served_by = ask(port).and_then(|worker| parent_of(worker.trim()));
+        if let Some(strand) = children.into_iter().next()
+            && former != Some(strand.as_str())
+            && served_by.as_ref() == Some(&strand)
+        {
+            return strand;
+        }
+        assert!(Instant::now() < end, "no strand after {former:?} serves:\n{}", run.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_strand_that_is_killed_is_started_again_and_again_more_slowly() {
     let folder = Folder::new();
     let port = free_port();
-    folder.file("web.cfg", &web(port, "one"));
+    folder.file("web.cfg", &web(port, "%pid").replace(" string ", " lf-string "));
     let run = Run::start(&folder, &[]);
+    let mut strand = next_strand(&run, port, None);
     for pause in [10, 20, 40] {
-        wait_for(port, "one", &run);
-        let children = run.children();
-        assert_eq!(children.len(), 1, "{children:?}");
-        let status = Command::new("kill").args(["-KILL", &children[0]]).status();
+        let worker = ask(port).expect("it serves");
+        let status = Command::new("kill").args(["-KILL", &strand]).status();
         assert!(status.expect("kill is there").success());
-        let end = Instant::now() + Duration::from_secs(5);
-        while !run.log().contains(&format!("again in {pause} ms")) {
-            assert!(Instant::now() < end, "{}", run.log());
+        strand = next_strand(&run, port, Some(&strand));
+        assert!(run.log().contains(&format!("again in {pause} ms")), "{}", run.log());
+        // What the killed one had started is gone too.
+        let end = Instant::now() + Duration::from_secs(10);
+        while std::path::Path::new("/proc").join(worker.trim()).join("exe").exists() {
+            assert!(Instant::now() < end, "worker {worker} is left:\n{}", run.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-    wait_for(port, "one", &run);
 }
 
 #[test]
