@@ -189,6 +189,9 @@ impl Expr {
 
     /// Evaluates, telling "nothing" from "nothing yet".
     pub fn fetch<'a>(&'a self, scope: &Scope<'a>) -> Fetched<'a> {
+        if self.steps.is_empty() {
+            return (self.fetch.eval)(&self.args, scope);
+        }
         match (self.fetch.eval)(&self.args, scope) {
             Fetched::Ready(value) => self.convert(value, scope).map_or(Fetched::Missing, Fetched::Ready),
             Fetched::Early(value) => self.convert(value, scope).map_or(Fetched::Missing, Fetched::Early),
