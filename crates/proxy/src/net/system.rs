@@ -13,11 +13,7 @@ use tokio::net::TcpStream;
 ///
 /// # Errors
 /// Those of `recv(2)`, without `EAGAIN`.
-pub fn receive(
-    tcp: &TcpStream,
-    context: &mut Context<'_>,
-    buffer: &mut [u8],
-) -> Poll<io::Result<usize>> {
+pub fn receive(tcp: &TcpStream, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
     let room = buffer.len();
     loop {
         ready!(tcp.poll_read_ready(context))?;
@@ -37,9 +33,8 @@ pub fn receive(
 pub fn send(tcp: &TcpStream, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     loop {
         ready!(tcp.poll_write_ready(context))?;
-        let sent = once(tcp, Interest::WRITABLE, bytes.len(), || {
-            rustix::net::send(tcp, bytes, SendFlags::NOSIGNAL)
-        });
+        let sent =
+            once(tcp, Interest::WRITABLE, bytes.len(), || rustix::net::send(tcp, bytes, SendFlags::NOSIGNAL));
         if let Some(sent) = sent {
             return Poll::Ready(sent);
         }
