@@ -5,7 +5,7 @@ use super::program::*;
 use super::reload::{Flag, Proxy, answering, echo_through, path_of};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -186,41 +186,56 @@ fn run(who: &str, port: u16, pause: Duration, keeps: bool, stop: &Flag, score: &
     }
 }
 
-fn curl(arguments: &[&str], url: &str) -> Child {
-    Command::new("curl")
-        .args(["-sS", "-k", "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{http_version}"])
-        .args(arguments)
-        .arg(url)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("curl is installed")
+/// A program under way; killed when a failure drops it.
+struct Load(Option<Child>);
+
+impl Load {
+    fn start(command: &mut Command) -> Load {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Load(Some(child.expect("curl and wrk are installed")))
+    }
+
+    /// What it told until its end.
+    fn output(mut self) -> Output {
+        self.0.take().expect("it is ended once").wait_with_output().expect("ends")
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn curl(arguments: &[&str], url: &str) -> Load {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-k", "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{http_version}"]);
+    Load::start(command.args(arguments).arg(url))
 }
 
 /// wrk, until it is interrupted.
-fn wrk(fields: &[&str], port: u16) -> Child {
-    Command::new("wrk")
-        .args(["-t1", "-c8", "-d3600s", "--timeout", "10s"])
-        .args(fields)
-        .arg(format!("http://127.0.0.1:{port}/"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("wrk is installed")
+fn wrk(fields: &[&str], port: u16) -> Load {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c8", "-d3600s", "--timeout", "10s"]).args(fields);
+    Load::start(command.arg(format!("http://127.0.0.1:{port}/")))
 }
 
 /// What it counted: requests, and its line about errors if there is one.
-fn counted(child: Child) -> (u64, Option<String>) {
-    signal_pid(i32::try_from(child.id()).expect("a pid"), rustix::process::Signal::INT);
-    let output = child.wait_with_output().expect("ends");
+fn counted(load: Load) -> (u64, Option<String>) {
+    let pid = load.0.as_ref().map(Child::id).expect("it runs");
+    signal_pid(i32::try_from(pid).expect("a pid"), rustix::process::Signal::INT);
+    let output = load.output();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let requests = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
     let errors = text.lines().find(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
     (requests.unwrap_or(0), errors.map(str::to_owned))
 }
 
-fn downloaded(child: Child) -> String {
-    let output = child.wait_with_output().expect("ends");
+fn downloaded(load: Load) -> String {
+    let output = load.output();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -319,7 +334,7 @@ impl Ports {
     }
 
     /// Over HTTP, TLS and HTTP/2, each longer than many reloads.
-    fn downloads(&self) -> [Child; 3] {
+    fn downloads(&self) -> [Load; 3] {
         let slow = |scheme: &str, port: u16| format!("{scheme}://127.0.0.1:{port}/slow");
         [
             curl(&["--http1.1"], &slow("http", self.plain)),
@@ -337,7 +352,7 @@ fn reload_while_downloading(
     pause: Duration,
 ) {
     let mut last = Instant::now();
-    let mut downloads: Vec<Child> = ports.downloads().into();
+    let mut downloads: Vec<Load> = ports.downloads().into();
     for number in numbers {
         if last.elapsed() > Duration::from_secs(4) {
             last = Instant::now();
@@ -353,9 +368,9 @@ fn reload_while_downloading(
         proxy.reload();
         std::thread::sleep(pause);
     }
-    for (place, child) in downloads.into_iter().enumerate() {
+    for (place, load) in downloads.into_iter().enumerate() {
         let version = if place % 3 == 2 { "2" } else { "1.1" };
-        assert_eq!(downloaded(child), format!("200 {SLOW_LENGTH} {version}"), "download {place}");
+        assert_eq!(downloaded(load), format!("200 {SLOW_LENGTH} {version}"), "download {place}");
     }
 }
 
