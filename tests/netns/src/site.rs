@@ -170,12 +170,15 @@ impl Seen {
         self.gap_between(from, self.end.unwrap_or(from))
     }
 
-    /// The longest time without an answer while nothing happened, until `to`: what a busy machine adds by itself.
-    pub fn noise(&self, to: Instant) -> Duration {
-        let first = self.answers.first().map_or(to, |answer| answer.at);
-        let quiet: Vec<Instant> = self.answers.iter().map(|answer| answer.at).filter(|at| *at < to).collect();
-        let gaps = quiet.windows(2).map(|pair| pair[1] - pair[0]);
-        gaps.max().unwrap_or(to - first)
+    /// The longest time without an answer while nothing happened, which is before `from` and after `to`: what a busy machine
+    /// adds by itself.
+    pub fn noise_outside(&self, from: Instant, to: Instant) -> Duration {
+        let longest = |is_in: &dyn Fn(Instant) -> bool| {
+            let times: Vec<Instant> =
+                self.answers.iter().map(|answer| answer.at).filter(|at| is_in(*at)).collect();
+            times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+        };
+        longest(&|at| at < from).max(longest(&|at| at > to))
     }
 
     /// Who answered after that time.
