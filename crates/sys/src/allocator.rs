@@ -113,6 +113,11 @@ unsafe impl GlobalAlloc for Allocator {
 pub fn give_back() {
     // SAFETY: it frees what nobody holds; no precondition.
     unsafe { mi::mi_collect(true) };
+    #[cfg(target_env = "gnu")]
+    // SAFETY: as above.
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 #[cfg(test)]
