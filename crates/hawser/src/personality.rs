@@ -9,6 +9,7 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Vrrp,
+    Cert,
     Check,
     Dashboard,
     Demo,
@@ -52,6 +53,11 @@ const NAMES: &[Name] = &[
         name: "vrrp",
         personality: Personality::Vrrp,
         help: "state of the virtual addresses; handover, maintenance, priority",
+    },
+    Name {
+        name: "cert",
+        personality: Personality::Cert,
+        help: "whether a certificate, its key and its names will do",
     },
     Name {
         name: "check",

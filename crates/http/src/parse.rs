@@ -197,6 +197,11 @@ impl Parser<'_> {
         let bytes = self.bytes;
         let mut at = self.cursor.at as usize;
         let mut state = self.cursor.state;
+        if at == 0
+            && let Some(next) = self.usual_start()
+        {
+            (at, state) = (next, State::LineStart);
+        }
         let whole = loop {
             let Some(&byte) = bytes.get(at) else { break false };
             // Each arm leaves `at` on the next byte to look at, and `state` for it.
@@ -427,6 +432,56 @@ impl Parser<'_> {
         }
         self.cursor.state = state;
         Ok(whole)
+    }
+
+    /// Reads a start line of HTTP/1.1 that is whole and of the usual shape, and returns where the next line starts; None
+    /// leaves it to the state machine.
+    #[inline]
+    fn usual_start(&mut self) -> Option<usize> {
+        match self.head.side {
+            Side::Request => self.usual_request_line(),
+            Side::Response => self.usual_status_line(),
+            Side::Trailers => None,
+        }
+    }
+
+    fn usual_request_line(&mut self) -> Option<usize> {
+        const END: &[u8; 11] = b" HTTP/1.1\r\n";
+        let bytes = self.bytes;
+        let space = skip_token(bytes, 0);
+        let text = space + 1;
+        let end = skip_visible(bytes, text.min(bytes.len()));
+        let uri = bytes.get(text..end)?;
+        let usual = space > 0
+            && bytes[space] == b' '
+            && bytes.get(end..end + END.len()) == Some(END)
+            && !uri.is_empty()
+            && memchr::memchr(b'#', uri).is_none();
+        if !usual {
+            return None;
+        }
+        self.head.version = Version::Http11;
+        (self.cursor.method_len, self.cursor.text) = (space as u32, text as u32);
+        self.cursor.text_len = uri.len() as u32;
+        Some(end + END.len())
+    }
+
+    fn usual_status_line(&mut self) -> Option<usize> {
+        const TEXT: usize = "HTTP/1.1 200 ".len();
+        let bytes = self.bytes;
+        let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' '] =
+            bytes.get(..TEXT)?.strip_prefix(b"HTTP/1.1 ")?
+        else {
+            return None;
+        };
+        let end = skip_text(bytes, TEXT);
+        if bytes.get(end..end + 2) != Some(b"\r\n") || is_blank(bytes[TEXT]) {
+            return None;
+        }
+        self.head.version = Version::Http11;
+        self.head.status = [a, b, c].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+        (self.cursor.text, self.cursor.text_len) = (TEXT as u32, (end - TEXT) as u32);
+        Some(end + 2)
     }
 
     fn expect_lf(&self, byte: u8, at: usize) -> Result<(), ParseError> {

@@ -31,7 +31,15 @@ pub fn exists(from: ValueType, to: ValueType) -> bool {
 }
 
 /// Casts at run time. `None`: there is no such cast, or this value does not survive it (text that is no address).
+#[inline]
 pub fn cast(value: Value<'_>, to: ValueType) -> Option<Value<'_>> {
+    match value.kind() == to {
+        true => Some(value),
+        false => cast_to_another(value, to),
+    }
+}
+
+fn cast_to_another(value: Value<'_>, to: ValueType) -> Option<Value<'_>> {
     match to {
         ValueType::Any => Some(value),
         ValueType::Bool => to_bool(value).map(Value::Bool),

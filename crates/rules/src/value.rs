@@ -43,6 +43,7 @@ impl<'a> Value<'a> {
     }
 
     /// The exact type of this value; never `Any` or `Address`.
+    #[inline]
     pub fn kind(&self) -> ValueType {
         match self {
             Value::Bool(_) => ValueType::Bool,

@@ -7,6 +7,7 @@ pub mod allocator;
 pub mod bpf;
 pub mod clock;
 pub mod confine;
+pub mod datagram;
 pub mod descriptor;
 pub mod echo;
 pub mod environment;

@@ -26,10 +26,10 @@ fn proxy() -> (Backend, Instance) {
 /// Megabytes that the proxy may grow by, whatever one client sends.
 const GROWTH_MAX: usize = 24 << 20;
 
-/// Bytes that the proxy holds.
+/// Bytes that the proxy holds, without the pages of its own program.
 fn memory(proxy: &Instance) -> usize {
     let text = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of memory");
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line of memory");
     line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
 }
 

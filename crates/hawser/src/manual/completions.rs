@@ -30,6 +30,7 @@ fn words_of(command: &str) -> Vec<String> {
         "keepalived" => crate::keepalived::arguments::usage("keepalived"),
         "ipvsadm" => crate::ipvsadm::help::text(),
         "run" => crate::run::arguments::HELP.to_owned(),
+        "cert" => crate::cert::HELP.to_owned(),
         "check" => crate::check::HELP.to_owned(),
         "explain" => crate::explain::HELP.to_owned(),
         "dashboard" => crate::dashboard::arguments::HELP.to_owned(),

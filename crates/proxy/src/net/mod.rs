@@ -8,6 +8,7 @@ mod namespace;
 pub mod pipe;
 mod socks4;
 mod stream;
+mod system;
 mod tls;
 mod tuning;
 

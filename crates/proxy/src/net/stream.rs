@@ -1,6 +1,7 @@
 //! One connection, whatever carries it. Closed enum: the data path never calls through a vtable.
 
 use super::pipe::Pipe;
+use super::system;
 use super::tls::TlsStream;
 use crate::http2::Http2Stream;
 use rules::{ClientSocket, Peer, TcpNumber};
@@ -27,24 +28,21 @@ impl Stream {
     ///
     /// After a short read tokio forgets the readiness, so the next call costs no syscall until epoll speaks again.
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut read = ReadBuf::new(buffer);
-        let polled = match self {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, &mut read),
-            Stream::Unix(unix) => Pin::new(unix).poll_read(context, &mut read),
-            Stream::Tls(tls) => return tls.poll_read(context, buffer),
-            Stream::Http2(stream) => return stream.poll_read(context, read.initialize_unfilled()),
-        };
-        match polled {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(read.filled().len())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+        match self {
+            Stream::Tcp(tcp) => system::receive(tcp, context, buffer),
+            Stream::Unix(unix) => {
+                let mut read = ReadBuf::new(buffer);
+                Pin::new(unix).poll_read(context, &mut read).map_ok(|()| read.filled().len())
+            }
+            Stream::Tls(tls) => tls.poll_read(context, buffer),
+            Stream::Http2(stream) => stream.poll_read(context, buffer),
         }
     }
 
     /// Writes once. After `Pending` the next call must begin with the same bytes: TLS may have encrypted them already.
     pub fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Stream::Tcp(tcp) => system::send(tcp, context, bytes),
             Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
             Stream::Tls(tls) => tls.poll_write(context, bytes),
             Stream::Http2(stream) => stream.poll_write(context, bytes, false),
@@ -296,6 +294,16 @@ impl Stream {
 }
 
 impl ClientSocket for Stream {
+    fn address(&self, ours: bool) -> Option<std::net::SocketAddr> {
+        match self {
+            Stream::Tcp(tcp) if ours => tcp.local_addr().ok(),
+            Stream::Tcp(tcp) => tcp.peer_addr().ok(),
+            Stream::Http2(stream) => stream.link.with(|below| below.address(ours)),
+            Stream::Tls(tls) => tls.transport().address(ours),
+            Stream::Unix(_) => None,
+        }
+    }
+
     fn tcp(&self, which: TcpNumber) -> Option<i64> {
         let tcp = match self {
             Stream::Tcp(tcp) => tcp,

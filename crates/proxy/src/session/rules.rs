@@ -42,12 +42,8 @@ pub async fn http_request(
     list: &[HttpRule],
 ) -> Outcome {
     let mut strict = true;
-    for rule in list {
-        if let Some(condition) = &rule.condition
-            && !condition.matches(&client.scope(transaction, Direction::Request))
-        {
-            continue;
-        }
+    let mut rest = list;
+    while let Some(rule) = next_rule(client, transaction, &mut rest, Direction::Request) {
         match &rule.action {
             HttpAction::Allow => return Outcome::Next,
             HttpAction::Deny(answer) => {
@@ -140,12 +136,8 @@ pub async fn http_request(
 /// Runs `http-response` or `http-after-response` rules of a section. `Outcome::Close` does not happen.
 pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &[HttpRule]) -> Outcome {
     let mut strict = true;
-    for rule in list {
-        if let Some(condition) = &rule.condition
-            && !condition.matches(&client.scope(transaction, Direction::Response))
-        {
-            continue;
-        }
+    let mut rest = list;
+    while let Some(rule) = next_rule(client, transaction, &mut rest, Direction::Response) {
         match &rule.action {
             HttpAction::Allow => return Outcome::Next,
             HttpAction::Deny(answer) => {
@@ -194,6 +186,25 @@ pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &
         }
     }
     Outcome::Next
+}
+
+/// The first rule of `rest` that applies; `rest` is then what follows it. Conditions change nothing, so that all up to the
+/// next action see one scope.
+fn next_rule<'r>(
+    client: &Client,
+    transaction: &Transaction,
+    rest: &mut &'r [HttpRule],
+    direction: Direction,
+) -> Option<&'r HttpRule> {
+    let mut scope = None;
+    let mut applies = |rule: &HttpRule| {
+        let Some(condition) = &rule.condition else { return true };
+        condition.matches(scope.get_or_insert_with(|| client.scope(transaction, direction)))
+    };
+    let list = *rest;
+    let at = list.iter().position(&mut applies)?;
+    *rest = &list[at + 1..];
+    Some(&list[at])
 }
 
 /// The letters of an answer that rules gave instead of a server.

@@ -1,7 +1,7 @@
 //! Conditions: `if` or `unless` and a disjunction of conjunctions of ACLs.
 
 use super::predefined::PREDEFINED;
-use super::{Acl, Criterion, Verdict};
+use super::{Acl, Criterion, Verdict, first_that_passes};
 use crate::context::{LoadError, ParseContext, Word};
 use crate::expr::Expr;
 use crate::scope::Scope;
@@ -70,13 +70,11 @@ impl Condition {
 
     /// Whether the rule applies, or whether that is not known yet. `Pass` means it applies, `unless` included.
     pub fn test(&self, scope: &Scope<'_>) -> Verdict {
-        let mut verdict = Verdict::Fail;
-        for suite in &self.suites {
-            verdict = verdict.or(test_suite(suite, scope));
-            if verdict == Verdict::Pass {
-                break;
-            }
-        }
+        // Nearly all conditions are one ACL or one row of them.
+        let verdict = match &self.suites[..] {
+            [suite] => test_suite(suite, scope),
+            suites => first_that_passes(suites, |suite| test_suite(suite, scope)),
+        };
         match self.polarity {
             Polarity::If => verdict,
             Polarity::Unless => verdict.negate(),
@@ -112,11 +110,21 @@ impl Condition {
     }
 }
 
+impl Term {
+    #[inline]
+    fn test(&self, scope: &Scope<'_>) -> Verdict {
+        let tested = self.acl.test(scope);
+        if self.negated { tested.negate() } else { tested }
+    }
+}
+
 fn test_suite(suite: &[Term], scope: &Scope<'_>) -> Verdict {
+    if let [term] = suite {
+        return term.test(scope);
+    }
     let mut verdict = Verdict::Pass;
     for term in suite {
-        let tested = term.acl.test(scope);
-        verdict = verdict.and(if term.negated { tested.negate() } else { tested });
+        verdict = verdict.and(term.test(scope));
         if verdict == Verdict::Fail {
             break;
         }

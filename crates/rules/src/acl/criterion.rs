@@ -180,18 +180,27 @@ impl Criterion {
 
     /// Evaluates.
     pub(crate) fn test(&self, scope: &Scope<'_>) -> Verdict {
-        let undecided = if scope.payload_final { Verdict::Fail } else { Verdict::Wait };
+        match self.expr.fetch_row().each {
+            Some(_) => self.test_each(scope),
+            None => self.test_one(scope),
+        }
+    }
+
+    fn test_each(&self, scope: &Scope<'_>) -> Verdict {
         let mut passed = false;
         let walked = self.expr.each(scope, &mut |value| {
             passed = self.holds(value, scope);
             !passed
         });
         match walked {
-            Some(_) if passed => return Verdict::Pass,
-            Some(Walk::Done) => return Verdict::Fail,
-            Some(Walk::Wait) => return undecided,
-            None => {}
+            Some(_) if passed => Verdict::Pass,
+            Some(Walk::Done) => Verdict::Fail,
+            Some(Walk::Wait) => undecided(scope),
+            None => self.test_one(scope),
         }
+    }
+
+    fn test_one(&self, scope: &Scope<'_>) -> Verdict {
         match self.expr.fetch(scope) {
             Fetched::Ready(value) => match self.holds(value, scope) {
                 true => Verdict::Pass,
@@ -199,10 +208,10 @@ impl Criterion {
             },
             Fetched::Early(value) => match self.holds(value, scope) {
                 true => Verdict::Pass,
-                false => undecided,
+                false => undecided(scope),
             },
             Fetched::Missing => Verdict::Fail,
-            Fetched::Wait => undecided,
+            Fetched::Wait => undecided(scope),
         }
     }
 
@@ -218,9 +227,17 @@ impl Criterion {
                 let in_group = |group: &[u8]| scope.host.user_in_group(list, user, group);
                 self.matchers.iter().any(|matcher| matcher.snapshot().texts().any(in_group))
             }
-            _compared => self.matchers.iter().any(|matcher| matcher.matches(&value)),
+            _compared => match &self.matchers[..] {
+                [matcher] => matcher.matches(&value),
+                matchers => matchers.iter().any(|matcher| matcher.matches(&value)),
+            },
         }
     }
+}
+
+/// What a test says that lacks bytes.
+fn undecided(scope: &Scope<'_>) -> Verdict {
+    if scope.payload_final { Verdict::Fail } else { Verdict::Wait }
 }
 
 struct Flags {

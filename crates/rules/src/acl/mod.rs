@@ -50,6 +50,18 @@ impl Verdict {
     }
 }
 
+/// The alternatives joined by "or", as far as they have to be looked at.
+fn first_that_passes<T>(alternatives: &[T], test: impl Fn(&T) -> Verdict) -> Verdict {
+    let mut verdict = Verdict::Fail;
+    for alternative in alternatives {
+        verdict = verdict.or(test(alternative));
+        if verdict == Verdict::Pass {
+            break;
+        }
+    }
+    verdict
+}
+
 /// A named test: several lines of one name are alternatives.
 #[derive(Debug)]
 pub struct Acl {
@@ -59,14 +71,10 @@ pub struct Acl {
 
 impl Acl {
     fn test(&self, scope: &Scope<'_>) -> Verdict {
-        let mut verdict = Verdict::Fail;
-        for criterion in &self.criteria {
-            verdict = verdict.or(criterion.test(scope));
-            if verdict == Verdict::Pass {
-                break;
-            }
+        match &self.criteria[..] {
+            [criterion] => criterion.test(scope),
+            criteria => first_that_passes(criteria, |criterion| criterion.test(scope)),
         }
-        verdict
     }
 
     fn criteria(&self) -> &[Criterion] {

@@ -333,7 +333,7 @@ impl Index {
     }
 }
 
-fn bytes_of<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
+pub(super) fn bytes_of<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
     match value {
         Value::Str(bytes) | Value::Bin(bytes) | Value::Method(bytes) => Some(bytes),
         Value::Bool(_) | Value::Int(_) | Value::Ip4(_) | Value::Ip6(_) => None,

@@ -1,6 +1,7 @@
 //! Lists of patterns that live as long as the process and can be changed while it runs: the references behind
 //! `show map`, `add acl` and their like. Readers never wait for a writer: they use a snapshot.
 
+use super::few::Few;
 use super::{Index, MapValue, MatchMethod, Slot};
 use crate::cast;
 use crate::value::{Value, ValueType};
@@ -12,7 +13,10 @@ use std::fmt::{self, Write as _};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Most entries of one list.
 const ENTRIES_MAX: usize = 16_000_000;
@@ -81,6 +85,10 @@ pub(crate) struct Matcher {
     ignore_case: bool,
     /// Type of the values of a map.
     output: Option<ValueType>,
+    /// The patterns of the configuration, where they are few: read without a shared counter until the list is changed.
+    first: Option<Few>,
+    /// The list is no longer what was loaded.
+    changed: AtomicBool,
     index: ArcSwap<Index>,
 }
 
@@ -92,7 +100,15 @@ impl Matcher {
 
     /// Whether the value matches a pattern.
     pub(crate) fn matches(&self, value: &Value<'_>) -> bool {
-        self.index.load().find(value).is_some()
+        match &self.first {
+            Some(first) if !self.changed.load(Acquire) => first.matches(value),
+            Some(_) | None => self.index.load().find(value).is_some(),
+        }
+    }
+
+    fn store(&self, index: Index) {
+        self.index.store(Arc::new(index));
+        self.changed.store(true, Release);
     }
 
     fn value_of(&self, entry: &Entry) -> Result<Option<MapValue>, String> {
@@ -250,8 +266,13 @@ impl PatternList {
             return Ok(matcher.clone());
         }
         let index = ArcSwap::from_pointee(Index::new(method, ignore_case, 0));
-        let matcher = Arc::new(Matcher { method, ignore_case, output, index });
-        matcher.index.store(Arc::new(matcher.build(&entries)?));
+        let changed = AtomicBool::new(false);
+        let mut matcher = Matcher { method, ignore_case, output, first: None, changed, index };
+        let index = matcher.build(&entries)?;
+        let keys: Vec<_> = entries.of(entries.current).map(|entry| &entry.key).collect();
+        matcher.first = Few::new(method, ignore_case, &keys, &index);
+        matcher.index.store(Arc::new(index));
+        let matcher = Arc::new(matcher);
         entries.matchers.push(matcher.clone());
         Ok(matcher)
     }
@@ -433,7 +454,7 @@ impl Entries {
             })
             .collect();
         for (matcher, index) in self.matchers.iter().zip(changed?) {
-            matcher.index.store(Arc::new(index));
+            matcher.store(index);
         }
         Ok(())
     }
@@ -490,7 +511,7 @@ impl Entries {
             for entry in self.of(self.current) {
                 let _fits = matcher.insert(&mut index, entry);
             }
-            matcher.index.store(Arc::new(index));
+            matcher.store(index);
         }
     }
 }

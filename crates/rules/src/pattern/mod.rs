@@ -1,6 +1,7 @@
 //! Patterns: what a value is compared with in ACLs and maps. Matching methods, compiled patterns, indexes for fast
 //! look-ups, and the lists behind them that the runtime API can change.
 
+mod few;
 mod file;
 mod index;
 mod list;

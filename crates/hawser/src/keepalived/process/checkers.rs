@@ -38,6 +38,9 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     log.name = name.unwrap_or_else(|| "Keepalived_healthcheckers".to_owned());
     let log = Rc::new(RefCell::new(Log::open(log)));
     be_tuned(&model.global.checker_process);
+    if let Err(error) = crate::run::confine::failover(&model, false) {
+        log.borrow_mut().line(Level::Warning, &format!("not confined as it should be: {error}"));
+    }
     let mut services = match Services::open(&model) {
         Ok(services) => services,
         Err(error) => {
