@@ -66,6 +66,12 @@ impl Converter {
     }
 }
 
+/// No words of the language: casts that an action needs at the end of its expression.
+pub(crate) static AS_ADDRESS: Converter =
+    Converter::new("", ValueType::Address, ValueType::Address, |value, _, _| Some(value), "An address.");
+pub(crate) static AS_NUMBER: Converter =
+    Converter::new("", ValueType::Int, ValueType::Int, |value, _, _| Some(value), "A number.");
+
 /// All rows, group by group.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
     [
