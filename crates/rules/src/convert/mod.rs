@@ -1,6 +1,7 @@
 //! The table of converters: one row a keyword, one small function each.
 //! Owns how one value becomes another; reads the scope only for variables and tables, and changes only variables.
 
+mod cipher;
 pub(crate) mod codec;
 mod date;
 mod hash;
@@ -78,6 +79,7 @@ pub fn all() -> impl Iterator<Item = &'static Converter> {
         text::ROWS,
         number::ROWS,
         hash::ROWS,
+        cipher::ROWS,
         codec::ROWS,
         map::ROWS,
         date::ROWS,
