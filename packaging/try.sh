@@ -15,8 +15,16 @@ cat >"$system/root/try" <<'END'
 set -eu
 say() { echo "== $*"; }
 export DEBIAN_FRONTEND=noninteractive
-say install
+# Everything that a package might leave: not what dpkg, apt, systemd and this script write for themselves.
+files() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /root -o -path /run/systemd \
+        -o -path /run/udev -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/cache \
+        -o -path /var/log -o -path /etc/haproxy -o -path /etc/keepalived \) -prune -o -print | sort
+}
 apt-get purge -y hawser >/dev/null 2>&1 || true
+rm -rf /etc/haproxy /etc/keepalived
+files >/root/before
+say install
 apt-get install -y --no-install-recommends /root/hawser.deb >/root/apt.log 2>&1 || { cat /root/apt.log; exit 1; }
 systemctl is-enabled hawser
 for _ in 1 2 3 4 5 6 7 8 9 10; do systemctl is-active --quiet hawser && break; sleep 0.5; done
@@ -57,18 +65,34 @@ sleep 1
 systemctl is-active haproxy keepalived
 ip -o addr show dev eth0 | grep -q 192.0.2.200
 say "both under one supervisor"
+sed -i '/^ *\(user\|group\) /d' /etc/haproxy/haproxy.cfg
 systemctl disable --now hawser-proxy hawser-failover >/dev/null 2>&1
 echo 'ARGS="-f /etc/haproxy/haproxy.cfg -k /etc/keepalived/keepalived.conf"' >/etc/default/hawser
 systemctl start hawser
 systemctl is-active hawser
 sleep 1
 ip -o addr show dev eth0 | grep -q 192.0.2.200
+say "a worker without a user has no rights, though its unit has"
+worker=$(pgrep -f "haproxy -Ws" | while read -r pid; do
+    pgrep -P "$pid" || true
+done | tail -1)
+grep -E '^(Uid|CapPrm|CapEff|NoNewPrivs|Seccomp):' "/proc/$worker/status" | tr '\n\t' '  '
+echo
+grep -q '^Uid:.0' "/proc/$worker/status"
+grep -q '^CapPrm:.0000000000000000$' "/proc/$worker/status"
+grep -q '^Seccomp:.2$' "/proc/$worker/status"
 systemd-analyze security --no-pager hawser.service hawser-proxy.service hawser-failover.service 2>/dev/null | grep -i overall || true
 systemctl stop hawser
 ! ip -o addr show dev eth0 | grep -q 192.0.2.200
 test "$(systemctl --failed --no-legend | wc -l)" = 0
 say purge
 apt-get purge -y hawser >/root/apt.log 2>&1 || { cat /root/apt.log; exit 1; }
+rm -rf /etc/haproxy /etc/keepalived
+files >/root/after
+# What is left over: nothing.
+left=$(comm -13 /root/before /root/after)
+echo "left: ${left:-nothing}"
+test -z "$left"
 test ! -e /usr/sbin/haproxy
 say "everything holds"
 END

@@ -82,7 +82,7 @@ const NAMES: &[Name] = &[
     Name {
         name: "director",
         personality: Personality::Director,
-        help: "the virtual servers of a keepalived.conf, in the foreground",
+        help: "the virtual servers of a keepalived.conf, in the foreground; show, drain, weight",
     },
     Name {
         name: "doctor",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const VIP: &str = "10.1.0.100";
+pub const VIP: &str = "10.1.0.100";
 
 fn hawser() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's binary");
@@ -14,10 +14,10 @@ fn hawser() -> PathBuf {
 }
 
 /// `hawser director` with the XDP plane, killed when dropped.
-struct Daemon(Child);
+pub struct Daemon(Child);
 
 impl Daemon {
-    fn start(more: &[&str]) -> Self {
+    pub fn start(more: &[&str]) -> Self {
         let mut command = Command::new(hawser());
         command.args(["director", "--plane", "xdp", "--interface", "own", "--flows", "4096"]).args(more);
         let daemon = Self(command.stdout(Stdio::null()).spawn().expect("the binary is built"));
@@ -56,7 +56,7 @@ fn list() -> String {
 }
 
 /// A client and two real servers with nginx on a bridge; this namespace is the director, 10.1.0.1.
-fn hosts() -> Vec<Nginx> {
+pub fn hosts() -> Vec<Nginx> {
     run("mount -t tmpfs tmp /run && mount -t tmpfs tmp /tmp && mkdir /run/bpf && mount -t bpf bpf /run/bpf");
     run("sysctl -qw net.ipv4.ip_forward=1 && ip link add lan type bridge && ip link set lan up");
     // The bridge is the network alone: it must not answer for the director's addresses.

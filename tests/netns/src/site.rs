@@ -170,12 +170,15 @@ impl Seen {
         self.gap_between(from, self.end.unwrap_or(from))
     }
 
-    /// The longest time without an answer while nothing happened, until `to`: what a busy machine adds by itself.
-    pub fn noise(&self, to: Instant) -> Duration {
-        let first = self.answers.first().map_or(to, |answer| answer.at);
-        let quiet: Vec<Instant> = self.answers.iter().map(|answer| answer.at).filter(|at| *at < to).collect();
-        let gaps = quiet.windows(2).map(|pair| pair[1] - pair[0]);
-        gaps.max().unwrap_or(to - first)
+    /// The longest time without an answer while nothing happened, which is before `from` and after `to`: what a busy machine
+    /// adds by itself.
+    pub fn noise_outside(&self, from: Instant, to: Instant) -> Duration {
+        let longest = |is_in: &dyn Fn(Instant) -> bool| {
+            let times: Vec<Instant> =
+                self.answers.iter().map(|answer| answer.at).filter(|at| is_in(*at)).collect();
+            times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+        };
+        longest(&|at| at < from).max(longest(&|at| at > to))
     }
 
     /// Who answered after that time.
@@ -184,12 +187,15 @@ impl Seen {
     }
 }
 
-/// Clients that ask in turn, each on a connection of its own, four milliseconds apart: those who wait in vain for what is
-/// lost with a node do not keep the others from asking.
+/// Clients that ask in turn by one clock, each on a connection of its own: somebody asks every four milliseconds, and those
+/// who wait in vain for what is lost with a node do not keep the others from asking. The finest gap that is seen is `STEP`
+/// and the time of an answer.
 const CLIENTS: usize = 24;
-const PAUSE: Duration = Duration::from_millis(96);
+const STEP: Duration = Duration::from_millis(4);
 const CONNECT: Duration = Duration::from_millis(25);
 const ANSWER: Duration = Duration::from_millis(500);
+/// Until every client has its thread.
+const START: Duration = Duration::from_millis(50);
 
 /// Clients that ask until told to stop.
 #[derive(Debug)]
@@ -202,13 +208,11 @@ impl Clients {
     /// On the client's host, to port 80 of the virtual address.
     pub fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let begin = Instant::now() + START;
         let threads = (0..CLIENTS)
             .map(|number| {
                 let stopped = Arc::clone(&stop);
-                thread_on("hk-client", move || {
-                    std::thread::sleep(PAUSE / CLIENTS as u32 * number as u32);
-                    ask_again_and_again(&stopped)
-                })
+                thread_on("hk-client", move || ask_in_turn(begin + STEP * number as u32, &stopped))
             })
             .collect();
         Self { stop, threads }
@@ -229,14 +233,21 @@ impl Clients {
     }
 }
 
-fn ask_again_and_again(stopped: &AtomicBool) -> Seen {
+/// Asks at `first` and once a round from then on; a turn that was missed while an answer was waited for is left out, so
+/// that turns stay apart.
+fn ask_in_turn(first: Instant, stopped: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
+    let mut turn = first;
     while !stopped.load(Ordering::Relaxed) {
+        std::thread::sleep(turn.saturating_duration_since(Instant::now()));
         match ask() {
             Ok(body) => seen.answers.push(Answer { at: Instant::now(), body }),
             Err(_) => seen.failed += 1,
         }
-        std::thread::sleep(PAUSE);
+        let now = Instant::now();
+        while turn <= now {
+            turn += STEP * CLIENTS as u32;
+        }
     }
     seen
 }

@@ -127,6 +127,15 @@ impl Mailer {
     pub fn start(report: impl Fn(bool, String) + Send + 'static) -> std::io::Result<Self> {
         let (queue, mails) = sync_channel::<Mail>(QUEUE_LENGTH_MAX);
         std::thread::Builder::new().name("mail".to_owned()).spawn(move || {
+            // It talks with strangers and needs no right for it. Where it keeps them all the same, mails go out.
+            let _ = rustix::thread::set_capabilities(
+                None,
+                rustix::thread::CapabilitySets {
+                    effective: rustix::thread::CapabilitySet::empty(),
+                    permitted: rustix::thread::CapabilitySet::empty(),
+                    inheritable: rustix::thread::CapabilitySet::empty(),
+                },
+            );
             for mail in mails {
                 let place = format!("[{}]:{}", mail.relay.host, mail.relay.port);
                 match send(&mail) {

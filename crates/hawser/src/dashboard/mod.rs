@@ -81,6 +81,9 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         if let Some(token) = token {
             eprintln!("hawser dashboard: any user, password {token}");
         }
+        if let Err(error) = crate::run::confine::dashboard() {
+            eprintln!("hawser dashboard: not confined as it should be: {error}");
+        }
         crate::haproxy::notify::ready();
         tokio::task::spawn_local(sample_forever(Rc::clone(&dashboard)));
         tokio::task::spawn_local(server::serve(listener, move |request| {

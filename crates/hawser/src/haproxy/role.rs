@@ -78,7 +78,9 @@ impl Start {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        let child = Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        crate::run::confine::pass_on(&mut command);
+        let child = command
             .arg0(&self.program)
             // `hawser haproxy …` needs its word again.
             .args(self.personality_word())

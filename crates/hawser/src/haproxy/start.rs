@@ -141,6 +141,9 @@ fn serve(
             "[haproxy.main()] Failed to disable setuid, please report to developers with detailed information about your operating system.",
         );
     }
+    if is_worker && let Err(error) = crate::run::confine::proxy(&loaded.model) {
+        messages::warning(&format!("[haproxy.main()] The worker is not confined as it should be: {error}"));
+    }
     let (sender, commands) = channel();
     let ended_by = Arc::new(AtomicI32::new(0));
     let channel = match report(parent) {

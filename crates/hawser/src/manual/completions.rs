@@ -43,6 +43,7 @@ fn words_of(command: &str) -> Vec<String> {
     };
     let plain: &[&str] = match command {
         "lab" => &["up", "down", "status"],
+        "director" => &["show", "drain", "ready", "weight"],
         "vrrp" => &["status", "metrics", "handover", "maintenance", "priority", "reload"],
         "completions" => &["bash", "zsh", "fish"],
         "doctor" => &["proxy", "director-nat", "director-dr", "director-tun", "real-server"],

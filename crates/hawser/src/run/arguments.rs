@@ -9,7 +9,8 @@ pub const HELP: &str = "Usage: hawser run [-f haproxy.cfg]… [-k keepalived.con
 
 Runs the proxy and the virtual addresses under one supervisor, in the foreground. Each is a process of its own; one that ends
 is started again and takes nothing else down. `track_proxy { frontend web; backend app; }` in a vrrp_instance follows the
-proxy's health without a script.
+proxy's health without a script. Each gives up the rights that its configuration does not use, with or without `user`: a worker
+starts no program and writes no file (but with external-check), failover keeps CAP_NET_ADMIN and CAP_NET_RAW.
 
   -f FILE               a haproxy.cfg, several are one configuration
   -k FILE               a keepalived.conf

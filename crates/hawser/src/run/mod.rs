@@ -10,6 +10,7 @@
 //! supervisor, however that ends.
 
 pub mod arguments;
+pub mod confine;
 mod health;
 mod strand;
 
@@ -43,6 +44,7 @@ const SIGNALS: &[Signal] =
 
 /// A strand that was started by a supervisor ends with it. Call first of all.
 pub fn follow_supervisor() {
+    confine::take();
     if std::env::var_os(STRAND).is_some() && sys::environment::remove(STRAND).is_ok() {
         // Without it a killed supervisor leaves us behind, and its successor cannot bind.
         let _ = sys::process::die_with_parent(rustix::process::Signal::TERM);

@@ -1,7 +1,7 @@
 //! One strand: a process of our own program, its readiness, and when it is started again.
 
 use super::arguments::{Arguments, RUN_DIRECTORY};
-use super::{PROXIES, STRAND};
+use super::{PROXIES, STRAND, confine};
 use rustix::process::{Pid, kill_process};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -116,8 +116,11 @@ impl Strand {
                 command.args(&self.arguments.dashboard_options);
             }
         }
+        confine::ask(&mut command);
         command.env(STRAND, "1").env("NOTIFY_SOCKET", name_of(&self.inbox_name)).stdin(Stdio::null());
         self.due = None;
+        // What its predecessor told last is not about this one.
+        self.hear();
         self.is_ready = false;
         self.started = Instant::now();
         self.child = Some(command.spawn()?);

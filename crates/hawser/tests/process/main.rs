@@ -1,5 +1,6 @@
 //! The contract with shells, supervisors and test tools: the same scenario against HAProxy and against hawser.
 
+mod confinement;
 mod dashboard;
 mod demo;
 mod exit_codes;

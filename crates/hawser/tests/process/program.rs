@@ -23,7 +23,9 @@ impl Program {
         match self {
             Program::Haproxy => Command::new("/usr/sbin/haproxy"),
             Program::Hawser => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_hawser"));
+                // A soak may name the program that will be shipped.
+                let given = std::env::var_os("HAWSER_UNDER_TEST");
+                let mut command = Command::new(given.unwrap_or(env!("CARGO_BIN_EXE_hawser").into()));
                 command.arg("haproxy");
                 command
             }

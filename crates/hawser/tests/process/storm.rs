@@ -5,7 +5,7 @@ use super::program::*;
 use super::reload::{Flag, Proxy, answering, echo_through, path_of};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -186,41 +186,56 @@ fn run(who: &str, port: u16, pause: Duration, keeps: bool, stop: &Flag, score: &
     }
 }
 
-fn curl(arguments: &[&str], url: &str) -> Child {
-    Command::new("curl")
-        .args(["-sS", "-k", "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{http_version}"])
-        .args(arguments)
-        .arg(url)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("curl is installed")
+/// A program under way; killed when a failure drops it.
+struct Load(Option<Child>);
+
+impl Load {
+    fn start(command: &mut Command) -> Load {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Load(Some(child.expect("curl and wrk are installed")))
+    }
+
+    /// What it told until its end.
+    fn output(mut self) -> Output {
+        self.0.take().expect("it is ended once").wait_with_output().expect("ends")
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn curl(arguments: &[&str], url: &str) -> Load {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-k", "-o", "/dev/null", "-w", "%{http_code} %{size_download} %{http_version}"]);
+    Load::start(command.args(arguments).arg(url))
 }
 
 /// wrk, until it is interrupted.
-fn wrk(fields: &[&str], port: u16) -> Child {
-    Command::new("wrk")
-        .args(["-t1", "-c8", "-d3600s", "--timeout", "10s"])
-        .args(fields)
-        .arg(format!("http://127.0.0.1:{port}/"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("wrk is installed")
+fn wrk(fields: &[&str], port: u16) -> Load {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c8", "-d3600s", "--timeout", "10s"]).args(fields);
+    Load::start(command.arg(format!("http://127.0.0.1:{port}/")))
 }
 
 /// What it counted: requests, and its line about errors if there is one.
-fn counted(child: Child) -> (u64, Option<String>) {
-    signal_pid(i32::try_from(child.id()).expect("a pid"), rustix::process::Signal::INT);
-    let output = child.wait_with_output().expect("ends");
+fn counted(load: Load) -> (u64, Option<String>) {
+    let pid = load.0.as_ref().map(Child::id).expect("it runs");
+    signal_pid(i32::try_from(pid).expect("a pid"), rustix::process::Signal::INT);
+    let output = load.output();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let requests = text.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
     let errors = text.lines().find(|line| line.contains("Socket errors") || line.contains("Non-2xx"));
     (requests.unwrap_or(0), errors.map(str::to_owned))
 }
 
-fn downloaded(child: Child) -> String {
-    let output = child.wait_with_output().expect("ends");
+fn downloaded(load: Load) -> String {
+    let output = load.output();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -246,61 +261,33 @@ pub fn certificate(proxy: &Proxy) {
     proxy.folder.file("tls.pem", &both);
 }
 
+/// Reloads before memory counts: threads, pools of connections and the allocator have what they want by then.
+const WARM_UP: usize = 30;
+/// How long memory is looked at, and how often: a configuration that was just left, or an answer in flight, is no growth.
+const LOOK: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// So many reloads while everything is in use: no request fails, no connection is lost, memory stays, and no configuration
 /// outlives its connections.
 pub fn reloads(count: usize, pause: Duration) {
-    let (plain, secure, tunnel, server, echo) = (free_port(), free_port(), free_port(), origin(), echo());
-    let text = |number: usize, pem: &str| {
-        format!(
-            "frontend web\n  bind 127.0.0.1:{plain}\n  bind 127.0.0.1:{secure} ssl crt {pem} alpn h2,http/1.1\n  \
-             http-response set-header x-generation {number}\n  default_backend app\n\
-             backend app\n  balance leastconn\n  server a 127.0.0.1:{server} check inter 300ms weight {}\n  \
-             server b 127.0.0.1:{server} maxconn 50\n\
-             listen tunnel\n  mode tcp\n  bind 127.0.0.1:{tunnel}\n  server e 127.0.0.1:{echo}\n",
-            1 + number % 200
-        )
+    let ports = Ports {
+        plain: free_port(),
+        secure: free_port(),
+        tunnel: free_port(),
+        server: origin(),
+        echo: echo(),
     };
     let proxy = Proxy::start("", &answering(free_port(), "nothing"));
     certificate(&proxy);
-    let pem = path_of(&proxy, "tls.pem").display().to_string();
-    proxy.write("", &text(0, &pem));
+    proxy.write("", &ports.configuration(&proxy, 0));
     proxy.reload();
-    let storm = Storm::begin(&[plain], &[tunnel]);
-    let wrks = [wrk(&[], plain), wrk(&["-H", "Connection: close"], plain)];
+    let storm = Storm::begin(&[ports.plain], &[ports.tunnel]);
+    let wrks = [wrk(&[], ports.plain), wrk(&["-H", "Connection: close"], ports.plain)];
     std::thread::sleep(Duration::from_secs(1));
-    let slow = |scheme: &str, port: u16| format!("{scheme}://127.0.0.1:{port}/slow");
-    let mut downloads = Vec::new();
-    let mut before = 0;
-    let mut last = Instant::now();
-    let mut finished = Vec::new();
-    for number in 1..=count {
-        if downloads.is_empty() || last.elapsed() > Duration::from_secs(4) {
-            finished.append(&mut downloads);
-            last = Instant::now();
-            downloads = vec![
-                curl(&["--http1.1"], &slow("http", plain)),
-                curl(&["--http1.1"], &slow("https", secure)),
-                curl(&["--http2"], &slow("https", secure)),
-            ];
-        }
-        if number % 10 == 5 {
-            proxy.write("", &format!("{}  nonsense\n", text(number, &pem)));
-            let answer = proxy.say("reload");
-            assert!(answer.starts_with("Success=0"), "{answer}");
-        }
-        proxy.write("", &text(number, &pem));
-        proxy.reload();
-        if number == 10 {
-            before = proxy.resident();
-        }
-        std::thread::sleep(pause);
-    }
-    let after = proxy.resident();
-    finished.append(&mut downloads);
-    for (place, child) in finished.into_iter().enumerate() {
-        let version = if place % 3 == 2 { "2" } else { "1.1" };
-        assert_eq!(downloaded(child), format!("200 {SLOW_LENGTH} {version}"), "download {place}");
-    }
+    reload_while_downloading(&proxy, &ports, 1..=WARM_UP, pause);
+    let before = resident_between_reloads(&proxy);
+    reload_while_downloading(&proxy, &ports, WARM_UP + 1..=WARM_UP + count, pause);
+    let after = resident_between_reloads(&proxy);
     let toll = storm.end();
     let mut requests = toll.requests;
     for wrk in wrks {
@@ -316,7 +303,86 @@ pub fn reloads(count: usize, pause: Duration) {
         &toll.failures[..toll.failures.len().min(10)]
     );
     eventually("nothing holds a former configuration", || proxy.generations() == 1);
-    println!("{count} reloads, {requests} requests, 0 failed; resident {before} kB before, {after} kB after");
+    println!(
+        "{count} reloads, {requests} requests, 0 failed; resident {before} kB before, {after} kB after: {:.3}",
+        after as f64 / before as f64
+    );
     assert!(requests > count as u64, "there was load: {requests}");
     assert!(after * 10 <= before * 11, "memory: {before} kB before, {after} kB after");
+}
+
+struct Ports {
+    plain: u16,
+    secure: u16,
+    tunnel: u16,
+    server: u16,
+    echo: u16,
+}
+
+impl Ports {
+    fn configuration(&self, proxy: &Proxy, number: usize) -> String {
+        let Ports { plain, secure, tunnel, server, echo } = self;
+        let pem = path_of(proxy, "tls.pem").display().to_string();
+        format!(
+            "frontend web\n  bind 127.0.0.1:{plain}\n  bind 127.0.0.1:{secure} ssl crt {pem} alpn h2,http/1.1\n  \
+             http-response set-header x-generation {number}\n  default_backend app\n\
+             backend app\n  balance leastconn\n  server a 127.0.0.1:{server} check inter 300ms weight {}\n  \
+             server b 127.0.0.1:{server} maxconn 50\n\
+             listen tunnel\n  mode tcp\n  bind 127.0.0.1:{tunnel}\n  server e 127.0.0.1:{echo}\n",
+            1 + number % 200
+        )
+    }
+
+    /// Over HTTP, TLS and HTTP/2, each longer than many reloads.
+    fn downloads(&self) -> [Load; 3] {
+        let slow = |scheme: &str, port: u16| format!("{scheme}://127.0.0.1:{port}/slow");
+        [
+            curl(&["--http1.1"], &slow("http", self.plain)),
+            curl(&["--http1.1"], &slow("https", self.secure)),
+            curl(&["--http2"], &slow("https", self.secure)),
+        ]
+    }
+}
+
+/// One reload for each number, some after one that is refused; what is downloaded meanwhile comes whole.
+fn reload_while_downloading(
+    proxy: &Proxy,
+    ports: &Ports,
+    numbers: std::ops::RangeInclusive<usize>,
+    pause: Duration,
+) {
+    let mut last = Instant::now();
+    let mut downloads: Vec<Load> = ports.downloads().into();
+    for number in numbers {
+        if last.elapsed() > Duration::from_secs(4) {
+            last = Instant::now();
+            downloads.extend(ports.downloads());
+        }
+        let text = ports.configuration(proxy, number);
+        if number % 10 == 5 {
+            proxy.write("", &format!("{text}  nonsense\n"));
+            let answer = proxy.say("reload");
+            assert!(answer.starts_with("Success=0"), "{answer}");
+        }
+        proxy.write("", &text);
+        proxy.reload();
+        std::thread::sleep(pause);
+    }
+    for (place, load) in downloads.into_iter().enumerate() {
+        let version = if place % 3 == 2 { "2" } else { "1.1" };
+        assert_eq!(downloaded(load), format!("200 {SLOW_LENGTH} {version}"), "download {place}");
+    }
+}
+
+/// Kilobytes of memory under the same load while the configuration in force and that of the tunnel are in it: the least
+/// that was seen.
+fn resident_between_reloads(proxy: &Proxy) -> u64 {
+    eventually("only the tunnel holds a former configuration", || proxy.generations() == 2);
+    let end = Instant::now() + LOOK;
+    let mut least = u64::MAX;
+    while Instant::now() < end {
+        least = least.min(proxy.resident());
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    least
 }

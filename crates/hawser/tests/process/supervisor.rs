@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-struct Run {
+pub struct Run {
     child: Child,
     log: PathBuf,
 }
 
 impl Run {
-    fn start(folder: &Folder, more: &[&str]) -> Run {
+    pub fn start(folder: &Folder, more: &[&str]) -> Run {
         let log = folder.path().join("log");
         let file = std::fs::File::create(&log).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_hawser"))
@@ -28,17 +28,21 @@ impl Run {
         Run { child, log }
     }
 
-    fn log(&self) -> String {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.expect("kill is there").success());
     }
 
     /// Processes that it started.
-    fn children(&self) -> Vec<String> {
+    pub fn children(&self) -> Vec<String> {
         let output =
             Command::new("pgrep").args(["-P", &self.child.id().to_string()]).output().expect("pgrep");
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
@@ -65,14 +69,14 @@ impl Drop for Run {
     }
 }
 
-fn web(port: u16, answer: &str) -> String {
+pub fn web(port: u16, answer: &str) -> String {
     format!(
         "defaults\n    mode http\n    timeout connect 1s\n    timeout client 5s\n    timeout server 5s\n\
          listen web\n    bind 127.0.0.1:{port}\n    http-request return status 200 content-type text/plain string {answer}\n"
     )
 }
 
-fn ask(port: u16) -> Option<String> {
+pub fn ask(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ok()?;
@@ -82,7 +86,7 @@ fn ask(port: u16) -> Option<String> {
 }
 
 #[track_caller]
-fn wait_for(port: u16, answer: &str, run: &Run) {
+pub fn wait_for(port: u16, answer: &str, run: &Run) {
     let end = Instant::now() + Duration::from_secs(10);
     while ask(port).as_deref() != Some(answer) {
         assert!(Instant::now() < end, "no '{answer}':\n{}", run.log());
@@ -113,25 +117,52 @@ fn it_serves_reloads_keeps_what_is_broken_out_and_ends() {
     assert_eq!(ask(port), None);
 }
 
+/// The process that started `pid`.
+fn parent_of(pid: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).map(|parent| parent.trim().to_owned())
+}
+
+/// Waits until the worker of a strand other than `former` serves; that strand. The worker of a killed strand goes on
+/// answering until it notices, and for a pause there is no strand at all.
+#[track_caller]
+pub fn next_strand(run: &Run, port: u16, former: Option<&str>) -> String {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let children = run.children();
+        assert!(children.len() <= 1, "{children:?}\n{}", run.log());
+        let served_by = ask(port).and_then(|worker| parent_of(worker.trim()));
+        if let Some(strand) = children.into_iter().next()
+            && former != Some(strand.as_str())
+            && served_by.as_ref() == Some(&strand)
+        {
+            return strand;
+        }
+        assert!(Instant::now() < end, "no strand after {former:?} serves:\n{}", run.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_strand_that_is_killed_is_started_again_and_again_more_slowly() {
     let folder = Folder::new();
     let port = free_port();
-    folder.file("web.cfg", &web(port, "one"));
+    folder.file("web.cfg", &web(port, "%pid").replace(" string ", " lf-string "));
     let run = Run::start(&folder, &[]);
+    let mut strand = next_strand(&run, port, None);
     for pause in [10, 20, 40] {
-        wait_for(port, "one", &run);
-        let children = run.children();
-        assert_eq!(children.len(), 1, "{children:?}");
-        let status = Command::new("kill").args(["-KILL", &children[0]]).status();
+        let worker = ask(port).expect("it serves");
+        let status = Command::new("kill").args(["-KILL", &strand]).status();
         assert!(status.expect("kill is there").success());
-        let end = Instant::now() + Duration::from_secs(5);
-        while !run.log().contains(&format!("again in {pause} ms")) {
-            assert!(Instant::now() < end, "{}", run.log());
+        strand = next_strand(&run, port, Some(&strand));
+        assert!(run.log().contains(&format!("again in {pause} ms")), "{}", run.log());
+        // What the killed one had started is gone too.
+        let end = Instant::now() + Duration::from_secs(10);
+        while std::path::Path::new("/proc").join(worker.trim()).join("exe").exists() {
+            assert!(Instant::now() < end, "worker {worker} is left:\n{}", run.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-    wait_for(port, "one", &run);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Owns no text of the file except what the user may see again (names, scripts). Never reads anything.
 
 mod address;
+mod commands;
 mod global;
 mod instance;
 mod notify;

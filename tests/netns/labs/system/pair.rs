@@ -20,10 +20,13 @@ fn seen_during(site: &Site, after: Duration, happens: impl FnOnce(&Site)) -> (Se
     (clients.finish(), at)
 }
 
-/// What happened cost clients less than the limit, and what the machine adds when nothing happens.
+/// What happened cost clients less than the limit, and what the machine adds when nothing happens: before it, where the
+/// first node serves, and behind it, where the second does.
 #[track_caller]
 fn assert_short(what: &str, seen: &Seen, at: Instant) {
-    let (gap, noise) = (seen.gap_between(at, at + CHANGE), seen.noise(at));
+    let (gap, noise) = (seen.gap_between(at, at + CHANGE), seen.noise_outside(at, at + CHANGE));
+    // A machine that is that late by itself proves nothing; what lasts longer than this is no noise.
+    let noise = noise.min(LIMIT);
     println!(
         "{what}: {gap:?} (at rest {noise:?}), {} of {} failed",
         seen.failed,
@@ -32,12 +35,15 @@ fn assert_short(what: &str, seen: &Seen, at: Instant) {
     assert!(gap <= LIMIT + noise, "{what}: {gap:?}, at rest {noise:?}");
 }
 
-/// Both servers answered, in turn.
+/// Both servers answer in turn, once the checks of whoever owns the address have found both: a node that was cut off had
+/// lost them.
 #[track_caller]
 fn assert_alternates(site: &Site) {
-    let bodies: Vec<String> = (0..6).map(|_| site.curl()).collect();
-    assert!(bodies.windows(2).all(|pair| pair[0] != pair[1]), "{bodies:?}");
-    assert!(bodies.iter().all(|body| body == "111" || body == "112"), "{bodies:?}");
+    netns::wait_until(Duration::from_secs(10), "both servers to answer in turn", || {
+        let bodies: Vec<String> = (0..6).map(|_| site.curl()).collect();
+        bodies.windows(2).all(|pair| pair[0] != pair[1])
+            && bodies.iter().all(|body| body == "111" || body == "112")
+    });
 }
 
 /// Programs that run in the lab; those that ended and were not fetched are none.

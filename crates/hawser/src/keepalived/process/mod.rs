@@ -151,6 +151,7 @@ fn again(settings: &Settings, role: &str) -> io::Result<Command> {
         command.arg("keepalived");
     }
     command.args(&settings.words).env(VARIABLE, role);
+    crate::run::confine::pass_on(&mut command);
     Ok(command)
 }
 

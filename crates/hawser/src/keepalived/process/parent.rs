@@ -133,6 +133,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    confine(&model, &mut log);
     let pid_file = settings.place(&settings.pid_file, &model);
     write_pid_file(&pid_file)
         .map_err(|error| io::Error::other(format!("{}: {error}", pid_file.display())))?;
@@ -162,6 +163,13 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let _ = std::fs::remove_file(&pid_file);
     parent.log.line(Level::Info, &format!("Stopped {}", version_text()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Under `hawser run` alone.
+fn confine(model: &Model, log: &mut Log) {
+    if let Err(error) = crate::run::confine::failover(model, true) {
+        log.line(Level::Warning, &format!("not confined as it should be: {error}"));
+    }
 }
 
 impl Parent<'_> {
@@ -251,6 +259,12 @@ impl Parent<'_> {
         match (self.load)() {
             Ok((model, remarks)) => {
                 remarks.lines().for_each(|line| self.log.line(Level::Warning, line));
+                if crate::run::confine::failover_lacks(&model) {
+                    self.log.line(
+                        Level::Warning,
+                        "the new configuration needs rights that were given up: programs and users of it work after a restart",
+                    );
+                }
                 self.pass_reload_on(&model, None)?;
                 drop(model);
                 sys::allocator::give_back();

@@ -38,6 +38,12 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let daemons = Rc::new(RefCell::new(SyncDaemons::new(Log::open(log.clone()))));
     daemons.borrow_mut().configure(&model);
     let configured = Rc::clone(&daemons);
+    let confined = crate::run::confine::failover(&model, true);
+    if let Err(error) = confined {
+        eprintln!("not confined as it should be: {error}");
+    }
+    let started = model.clone();
+    let mut started = crate::run::confine::is_wanted().then_some(started);
     let result = office::run(Options {
         model,
         reload: Box::new(move || {
@@ -50,6 +56,10 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         say: Box::new(move |say| match say {
             Say::Ready => {
                 daemons.borrow_mut().take_prepared();
+                if let Some(model) = started.take() {
+                    // The punctual thread runs, and has rights of its own. What was said at the start holds.
+                    let _ = crate::run::confine::failover(&model, false);
+                }
                 channel.say(Word::Ready);
             }
             Say::Refused => channel.say(Word::Refused),
