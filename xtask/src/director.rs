@@ -8,13 +8,16 @@ use crate::command::{is_installed, must, root};
 const PLAIN: &str = "tests/netns/examples/direct_routing.c";
 const FUZZ_SECONDS: &str = "600";
 
-/// Needs root and clang.
+/// Needs root, clang and nft.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
     if !arguments.is_empty() {
         return Err("bench-director takes no arguments".to_owned());
     }
     if !is_installed("clang") {
         return Err("clang is missing: apt-get install -y --no-install-recommends clang".to_owned());
+    }
+    if !is_installed("nft") {
+        return Err("nft is missing: apt-get install -y --no-install-recommends nftables".to_owned());
     }
     let object = root().join("target/direct_routing.o");
     let headers = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
@@ -27,15 +30,18 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     )?;
     must(
         Command::new("cargo")
-            .args(["build", "-p", "netns", "--example", "bench_director"])
+            .args(["build", "--release", "-p", "netns", "--example", "bench_director"])
+            .args(["--example", "bench_director_path"])
             .current_dir(root()),
     )?;
-    must(
-        Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-            .arg(root().join("target/debug/examples/bench_director"))
-            .arg(object),
-    )
+    let inside = |example: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        command.arg(root().join("target/release/examples").join(example));
+        command
+    };
+    must(inside("bench_director").arg(object))?;
+    must(&mut inside("bench_director_path"))
 }
 
 /// Needs root.

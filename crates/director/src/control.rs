@@ -5,8 +5,8 @@ use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
 use crate::table::Change;
 use crate::xdp::Xdp;
-use netlink::ipvs::server::{Asked, acknowledge, done};
-use netlink::ipvs::{Information, Reply};
+use netlink::ipvs::server::{Asked, FAMILY, acknowledge, done};
+use netlink::ipvs::{Information, Reply, Request};
 use netlink::wire::{Control, HEADER_LENGTH, Messages};
 use std::cell::RefCell;
 use std::io;
@@ -88,7 +88,8 @@ fn answer(request: &[u8], plane: &RefCell<Xdp>, log: &Log) -> Vec<u8> {
         return acknowledge(0, INVALID);
     };
     let Ok(Some(asked)) = Asked::read(received) else { return acknowledge(received.sequence, INVALID) };
-    let is_dump = matches!(asked, Asked::Services | Asked::Destinations(_) | Asked::Daemons);
+    let is_dump =
+        matches!(asked, Asked::Services | Asked::Destinations(_) | Asked::Daemons | Asked::Connections);
     match replies(asked, &mut plane.borrow_mut()) {
         Ok(replies) => {
             let mut bytes: Vec<u8> =
@@ -105,6 +106,19 @@ fn answer(request: &[u8], plane: &RefCell<Xdp>, log: &Log) -> Vec<u8> {
             acknowledge(received.sequence, refusal.errno().unwrap_or(otherwise))
         }
     }
+}
+
+/// The same without a socket.
+///
+/// # Errors
+/// What the plane refuses.
+pub(crate) fn ask(plane: &RefCell<Xdp>, request: &Request<'_>) -> Result<Vec<Reply>, Refusal> {
+    let bytes = request.write(FAMILY, 0);
+    let Some(Ok(Control::Data(received))) = Messages::new(&bytes).next() else {
+        return Err(Refusal::Kernel(INVALID));
+    };
+    let asked = Asked::read(received)?.ok_or(Refusal::Kernel(INVALID))?;
+    replies(asked, &mut plane.borrow_mut())
 }
 
 fn replies(asked: Asked, plane: &mut Xdp) -> Result<Vec<Reply>, Refusal> {
@@ -126,13 +140,17 @@ fn replies(asked: Asked, plane: &mut Xdp) -> Result<Vec<Reply>, Refusal> {
             let entry = plane.read()?.0.remove(&key).ok_or(Refusal::Kernel(NO_SUCH_SERVICE))?;
             return Ok(entry.servers.into_values().map(Reply::Destination).collect());
         }
-        Asked::Daemons => return Ok(Vec::new()),
-        Asked::Daemon => return Err(Refusal::Unsupported("synchronisation daemons")),
+        Asked::Daemons => return Ok(plane.daemons().map(Reply::Daemon).collect()),
+        Asked::StartDaemon(daemon) => return plane.start_daemon(daemon).map(|()| Vec::new()),
+        Asked::StopDaemon(role) => return plane.stop_daemon(role).map(|()| Vec::new()),
         Asked::Timeouts => return Ok(vec![Reply::Timeouts(plane.timeouts())]),
         Asked::SetTimeouts(timeouts) => return plane.set_timeouts(timeouts).map(|()| Vec::new()),
         Asked::Information => {
             let information = Information { version: INTERFACE_VERSION, table_size: plane.flows_max() };
             return Ok(vec![Reply::Information(information)]);
+        }
+        Asked::Connections => {
+            return Ok(plane.connections()?.into_iter().map(Reply::Connection).collect());
         }
         Asked::Zero(key) => return plane.zero(key.as_ref()).map(|()| Vec::new()),
         Asked::Flush => {

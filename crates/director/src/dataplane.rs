@@ -58,7 +58,11 @@ impl Ipvs {
             .into_iter()
             .filter_map(|reply| match reply {
                 Reply::Service(service) => Some(service),
-                Reply::Destination(_) | Reply::Daemon(_) | Reply::Timeouts(_) | Reply::Information(_) => None,
+                Reply::Destination(_)
+                | Reply::Daemon(_)
+                | Reply::Timeouts(_)
+                | Reply::Information(_)
+                | Reply::Connection(_) => None,
             })
             .collect())
     }
@@ -69,7 +73,11 @@ impl Ipvs {
             .into_iter()
             .filter_map(|reply| match reply {
                 Reply::Destination(server) => Some(server),
-                Reply::Service(_) | Reply::Daemon(_) | Reply::Timeouts(_) | Reply::Information(_) => None,
+                Reply::Service(_)
+                | Reply::Daemon(_)
+                | Reply::Timeouts(_)
+                | Reply::Information(_)
+                | Reply::Connection(_) => None,
             })
             .collect())
     }

@@ -157,6 +157,11 @@ impl Kernel {
         }
     }
 
+    /// Whether a plane of our own answers.
+    pub fn is_ours(&self) -> bool {
+        matches!(self.socket, Socket::Plane(_))
+    }
+
     fn plane(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
         let timeout = Duration::from_secs(ANSWER_SECONDS_MAX.unsigned_abs());

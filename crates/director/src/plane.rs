@@ -1,11 +1,12 @@
 //! Which plane carries the packets: the kernel's IPVS where it is there, else our own XDP programs. Owns the choice, and
 //! what must be done all the time for the programs.
 
-use crate::control::{Log, listen};
+use crate::control::{self, Log, listen};
 use crate::dataplane::{Dataplane, Ipvs};
 use crate::kernel::Refusal;
 use crate::table::{Change, Table};
 use crate::xdp::{Options, Xdp, XdpMode};
+use netlink::ipvs::{Reply, Request};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -110,8 +111,8 @@ fn xdp(settings: &Settings) -> Result<Plane, Refusal> {
         })?;
     }
     let plane = Rc::new(RefCell::new(plane));
-    let tended = Tended { plane: Rc::clone(&plane), socket: settings.socket.clone(), stays: settings.stays };
-    Ok(Plane { dataplane: Box::new(Shared(plane)), xdp: Some(tended) })
+    let tended = Tended { plane, socket: settings.socket.clone(), stays: settings.stays };
+    Ok(Plane { dataplane: tended.dataplane(), xdp: Some(tended) })
 }
 
 /// Ethernet interfaces that are up.
@@ -135,6 +136,19 @@ fn interfaces() -> Vec<String> {
 }
 
 impl Tended {
+    /// Asks it as the kernel is asked, from within its own process.
+    ///
+    /// # Errors
+    /// What the plane refuses.
+    pub fn ask(&self, request: &Request<'_>) -> Result<Vec<Reply>, Refusal> {
+        control::ask(&self.plane, request)
+    }
+
+    /// One more who changes the table.
+    pub fn dataplane(&self) -> Box<dyn Dataplane> {
+        Box::new(Shared(Rc::clone(&self.plane)))
+    }
+
     /// Forgets silent flows, keeps neighbours known and answers at the socket, as long as it is polled. Needs a local
     /// task set.
     ///
@@ -179,8 +193,16 @@ impl Tended {
     /// # Errors
     /// The pins cannot be removed.
     pub fn end(self) -> Result<(), Refusal> {
+        self.finish(false)
+    }
+
+    /// The same for one that is shared; `stays` in place of the settings' no.
+    ///
+    /// # Errors
+    /// The pins cannot be removed.
+    pub fn finish(&self, stays: bool) -> Result<(), Refusal> {
         let _ = std::fs::remove_file(&self.socket);
-        if self.stays {
+        if self.stays || stays {
             return Ok(());
         }
         self.plane.borrow_mut().remove()

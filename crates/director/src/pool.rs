@@ -255,6 +255,11 @@ impl Pool {
         self.health[server].failed.is_empty()
     }
 
+    /// Whether one of its checks passes.
+    pub fn is_passing(&self, server: usize, check: usize) -> bool {
+        !self.health[server].failed.contains(&check)
+    }
+
     /// What the real server weighs, alive or not.
     pub fn weight(&self, server: usize) -> u32 {
         let health = &self.health[server];

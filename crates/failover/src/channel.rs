@@ -28,6 +28,10 @@ pub enum Notice {
     Told(Told),
     /// Asked for by [`Order::Snapshot`].
     Snapshot(Box<Snapshot>),
+    /// The engine runs as this thread of the system.
+    Runs(rustix::thread::Pid),
+    /// A timer was served so late.
+    Late(std::time::Duration),
     /// All priority 0 are sent and all addresses gone.
     Stopped,
     /// A reload was carried out, or refused.

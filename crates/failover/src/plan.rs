@@ -26,12 +26,18 @@ pub struct Plan {
     pub scripts: Vec<TrackerId>,
     pub files: Vec<TrackerId>,
     pub processes: Vec<TrackerId>,
+    /// Trackers of its groups of statics, by their place there, and how many statics each has.
+    pub track_groups: Vec<(TrackerId, usize)>,
+    /// Sessions of BFD, by their place there.
+    pub bfd: Vec<BfdPlan>,
     /// Proxies of the same program: `frontend web`, tracker.
     pub proxies: Vec<(String, TrackerId)>,
     pub arp_interval: Duration,
     pub advertisement_interval: Duration,
     /// Paces of interfaces' own: name, ARP, NA.
     pub paces: Vec<(String, Duration, Duration)>,
+    /// So late a timer is told to the office, which may raise our priority; `None`: never.
+    pub late: Option<Duration>,
     pub log_unknown_vrids: bool,
     /// Table of the filters for addresses that are not to be answered on, and their hooks' priority.
     pub filter_table: String,
@@ -50,6 +56,15 @@ pub struct InstancePlan {
     /// At fault while it has no address to send from.
     pub source_tracker: TrackerId,
     pub group: Option<String>,
+}
+
+/// A session of BFD, and who wants to know of it.
+#[derive(Debug, Clone)]
+pub struct BfdPlan {
+    pub model: model::BfdSession,
+    pub tracker: TrackerId,
+    /// As the log calls them: `VRRP_Instance(VI_1)`.
+    pub watchers: Vec<String>,
 }
 
 /// Why a model cannot run.
@@ -100,6 +115,12 @@ impl Plan {
             .iter()
             .map(|process| trackers.find(format!("process {}", process.name), Status::Unknown))
             .collect();
+        // Who was not heard of yet is not there: as keepalived has it.
+        let bfd: Vec<_> = model
+            .bfd_sessions
+            .iter()
+            .map(|session| trackers.find(format!("bfd {}", session.name), Status::Down))
+            .collect();
         let mut interfaces = Vec::new();
         let mut proxies = Vec::new();
         let mut tracks_of = |trackers: &mut Trackers, tracking: &model::Tracking| {
@@ -119,6 +140,10 @@ impl Plan {
             }
             for one in &tracking.processes {
                 let tracker = processes[one.what.index()];
+                tracks.push(Track { tracker, effect: effect(one.weight, one.reverse) });
+            }
+            for one in &tracking.bfd {
+                let tracker = bfd[one.what.index()];
                 tracks.push(Track { tracker, effect: effect(one.weight, one.reverse) });
             }
             for one in &tracking.proxies {
@@ -161,6 +186,25 @@ impl Plan {
                 }
             }
         }
+        let mut track_groups = Vec::new();
+        for (place, group) in model.track_groups.iter().enumerate() {
+            let tracker = trackers.find(format!("track_group {}", group.name), Status::Up);
+            let (links, count) = statics_of(model, place);
+            let mut watched = vec![tracker];
+            for name in links {
+                watched.push(interface_tracker(&mut trackers, &mut interfaces, name));
+            }
+            for instance in &group.instances {
+                let tracks = &mut routers[instance.index()].tracks;
+                for tracker in &watched {
+                    if !tracks.iter().any(|track| track.tracker == *tracker) {
+                        tracks
+                            .push(Track { tracker: *tracker, effect: Effect { weight: 0, reverse: false } });
+                    }
+                }
+            }
+            track_groups.push((tracker, count));
+        }
         let paces = model.garp_groups.iter().flat_map(|group| {
             group.interfaces.iter().map(|name| {
                 let arp = group.garp_interval.unwrap_or(model.global.garp_interval);
@@ -177,10 +221,14 @@ impl Plan {
             scripts,
             files,
             processes,
+            track_groups,
+            bfd: bfd_plans(model, &bfd),
             proxies,
             arp_interval: model.global.garp_interval,
             advertisement_interval: model.global.gna_interval,
             paces: paces.collect(),
+            late: (model.global.max_auto_priority > 0)
+                .then(|| Duration::from_micros(model.global.min_auto_priority_delay.into())),
             log_unknown_vrids: model.global.log_unknown_vrids,
             filter_table: filter.map_or_else(|| "keepalived".to_owned(), |filter| filter.table.clone()),
             filter_priority: filter.map_or(-1, |filter| filter.priority),
@@ -197,18 +245,36 @@ impl Plan {
 /// What the configuration asks for and failover does not do: a line for the log each, so that nobody relies on it.
 pub fn without_effect(model: &Model) -> Vec<String> {
     let global = &model.global;
-    let tracks_bfd = |tracking: &model::Tracking| !tracking.bfd.is_empty();
-    let instances = &model.instances;
     let named = [
-        ("bfd_instance", !model.bfd_sessions.is_empty()),
-        ("track_bfd", instances.iter().any(|one| tracks_bfd(&one.tracking))),
         ("linkbeat_use_polling", global.poll_links || !model.polled_interfaces.is_empty()),
-        ("enable_snmp_vrrp", global.snmp_vrrp),
         ("enable_dbus", global.dbus),
-        ("vrrp_iptables (nftables is used)", global.iptables.is_some()),
     ];
     let named = named.into_iter().filter(|(_, is_there)| *is_there);
     named.map(|(name, _)| format!("{name} has no effect: it is not in this build yet")).collect()
+}
+
+/// The interfaces of the statics of a `track_group`, and how many these are.
+fn statics_of(model: &Model, group: usize) -> (Vec<&str>, usize) {
+    let mine = |id: Option<model::TrackGroupId>| id.is_some_and(|id| id.index() == group);
+    let addresses = model.static_addresses.iter().filter(|one| mine(one.track_group));
+    let routes = model.static_routes.iter().filter(|one| mine(one.track_group));
+    let rules = model.static_rules.iter().filter(|one| mine(one.track_group)).count();
+    let count = addresses.clone().count() + routes.clone().count() + rules;
+    let links = addresses.map(|one| &one.interface).chain(routes.map(|one| &one.interface));
+    (links.filter_map(|name| name.as_deref()).collect(), count)
+}
+
+fn bfd_plans(model: &Model, trackers: &[TrackerId]) -> Vec<BfdPlan> {
+    let plan = |(place, (session, tracker)): (usize, (&model::BfdSession, &TrackerId))| {
+        let watches = |tracking: &model::Tracking| tracking.bfd.iter().any(|one| one.what.index() == place);
+        let instances = model.instances.iter().filter(|one| watches(&one.tracking));
+        let groups = model.sync_groups.iter().filter(|one| watches(&one.tracking));
+        let watchers = instances
+            .map(|one| format!("VRRP_Instance({})", one.name))
+            .chain(groups.map(|one| format!("VRRP_Group({})", one.name)));
+        BfdPlan { model: session.clone(), tracker: *tracker, watchers: watchers.collect() }
+    };
+    model.bfd_sessions.iter().zip(trackers).enumerate().map(plan).collect()
 }
 
 fn proxy_tracker(
@@ -283,6 +349,8 @@ fn router_config(model: &Model, instance: &model::Instance) -> Result<RouterConf
     config.accept = instance.accept == model::Accept::Yes;
     config.lower_prio_no_advert = instance.lower_priority_no_advert;
     config.higher_prio_send_advert = instance.higher_priority_send_advert;
+    config.last_word_after_silence = !instance.higher_priority_send_advert_is_given && !instance.strict;
+    config.backup_when_late = instance.timer_expired_backup;
     config.owner_ignore_adverts = instance.owner_ignore_adverts;
     config.start_delay = model.global.vrrp_startup_delay;
     config.announce = AnnounceConfig {

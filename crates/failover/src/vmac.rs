@@ -63,6 +63,11 @@ impl Macvlans {
         outcomes
     }
 
+    /// They went away without us, and are to be made again.
+    pub fn forget(&mut self, is_gone: impl Fn(&Macvlan) -> bool) {
+        self.made.retain(|macvlan| !is_gone(macvlan));
+    }
+
     fn make(&mut self, kernel: &mut Kernel, macvlan: &Macvlan) -> io::Result<()> {
         let missing = || io::Error::from(rustix::io::Errno::NODEV);
         let base = kernel.interfaces.by_name(&macvlan.base).cloned().ok_or_else(missing)?;

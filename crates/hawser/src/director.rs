@@ -1,9 +1,11 @@
 //! `hawser director`: the virtual servers of a keepalived.conf alone, or none but what ipvsadm makes, in the foreground.
 //! Owns its arguments; the choice of the data plane and the work are the director's.
 
+mod client;
+
 use ::director::control::{SOCKET, SOCKET_VARIABLE};
 use ::director::plane::{self, Choice, Plane, Settings, Tended};
-use ::director::runner::{Control, Director, News, Stop};
+use ::director::runner::{Control, Director, News, Stop, status};
 use ::director::xdp::Options;
 use keepalived_config::{LoadOptions, SystemHost};
 use std::ffi::{OsStr, OsString};
@@ -14,11 +16,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub const USAGE: &str = "\
-Usage: hawser director [-f FILE] [--plane auto|ipvs|xdp] [options of the XDP plane]
+Usage: hawser director [-f FILE] [--plane auto|ipvs|xdp] [--status PATH] [options of the XDP plane]
+       hawser director show [SERVICE]
+       hawser director drain SERVER [--of SERVICE] [--within TIME]
+       hawser director ready SERVER [--of SERVICE]
+       hawser director weight SERVER NUMBER|default [--of SERVICE]
 
 Runs the virtual_server blocks of a keepalived.conf until SIGTERM or SIGINT, and logs to standard output. Packets are
 carried by the kernel's IPVS where it has one, else by XDP programs of our own, which `hawser ipvsadm` and
 `hawser keepalived` find at their socket. Without -f it serves what ipvsadm makes.
+
+show, drain, ready and weight ask the virtual servers that run, here or in `hawser keepalived`:
+  show               every virtual server and its real servers: state, weight, connections
+  drain              weight 0: connections go on, new ones go elsewhere; out of the table when none is left
+  ready              serves again
+  weight             in place of the file's, until `default` or a restart
+  --within TIME      of drain: out of the table then at the latest, whatever is left (90, 90s, 5m, 1h)
+  --of SERVICE       of this virtual server alone: 192.0.2.10:80, fwmark:7, a group's name, or as the log names it
+  --json             one document in place of lines
+  --status PATH      the socket (default /run/hawser/director-status.sock, or HAWSER_DIRECTOR_STATUS)
+SERVER is 10.0.0.11:80, or 10.0.0.11 with whatever port.
 
 Of the XDP plane:
   --interface NAME   takes this interface's packets; may be repeated (default: every Ethernet interface that is up)
@@ -27,7 +44,10 @@ Of the XDP plane:
   --pin FOLDER       keeps maps and links there, on a bpffs: flows survive us (default /sys/fs/bpf/hawser where that is one)
   --no-pin           keeps nothing
   --keep             leaves services, flows and programs at work when it ends; the next one takes them over
-  --socket PATH      where it is asked (default /run/hawser/director.sock, or HAWSER_DIRECTOR)";
+  --socket PATH      where it is asked (default /run/hawser/director.sock, or HAWSER_DIRECTOR)
+`hawser keepalived` takes the same options from HAWSER_DIRECTOR_OPTIONS, as one line.";
+/// The same words for `hawser keepalived`, whose file the real keepalived must be able to read too.
+const OPTIONS_VARIABLE: &str = "HAWSER_DIRECTOR_OPTIONS";
 /// Requests that wait for the loop.
 const CONTROLS_MAX: usize = 8;
 const BPFFS: &str = "/sys/fs/bpf";
@@ -38,6 +58,8 @@ const PINS: &str = "/sys/fs/bpf/hawser";
 struct Arguments {
     file: Option<PathBuf>,
     settings: Settings,
+    /// Where show and its like ask.
+    status: PathBuf,
 }
 
 impl Arguments {
@@ -51,7 +73,7 @@ impl Arguments {
             socket,
             stays: false,
         };
-        let mut file = None;
+        let (mut file, mut status) = (None, status_socket());
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let name = word.to_string_lossy();
@@ -65,6 +87,7 @@ impl Arguments {
                 "--pin" => settings.options.pins = Some(PathBuf::from(value()?)),
                 "--no-pin" => settings.options.pins = None,
                 "--keep" => settings.stays = true,
+                "--status" => status = PathBuf::from(value()?),
                 "--socket" => settings.socket = PathBuf::from(value()?),
                 _ => return Err(format!("unknown option {name}\n{USAGE}")),
             }
@@ -72,8 +95,33 @@ impl Arguments {
         if settings.stays && settings.options.pins.is_none() {
             return Err(format!("--keep needs a folder of a bpffs: {BPFFS} is none, and there is no --pin"));
         }
-        Ok(Self { file, settings })
+        Ok(Self { file, settings, status })
     }
+}
+
+/// Where the virtual servers are asked unless an option says otherwise.
+pub(crate) fn status_socket() -> PathBuf {
+    std::env::var_os(status::SOCKET_VARIABLE).map_or_else(|| PathBuf::from(status::SOCKET), PathBuf::from)
+}
+
+/// The plane that the environment asks for: the options of `hawser director`, without its file.
+///
+/// # Errors
+/// A word that is none of them.
+pub(crate) fn settings_of_environment() -> Result<Settings, String> {
+    let text = std::env::var_os(OPTIONS_VARIABLE).unwrap_or_default();
+    let text = text.to_str().ok_or_else(|| format!("{OPTIONS_VARIABLE} is not UTF-8"))?;
+    let words: Vec<OsString> = text.split_ascii_whitespace().map(OsString::from).collect();
+    let arguments = Arguments::read(&words);
+    let arguments = arguments.map_err(|text| format!("{OPTIONS_VARIABLE}: {}", first_line(&text)))?;
+    match arguments.file {
+        Some(_) => Err(format!("{OPTIONS_VARIABLE}: -f is keepalived's own")),
+        None => Ok(arguments.settings),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn choice(text: &OsStr) -> Result<Choice, String> {
@@ -105,6 +153,9 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     if arguments.iter().any(|word| word == "-h" || word == "--help") {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
+    }
+    if let Some(code) = client::run(arguments) {
+        return code;
     }
     match Arguments::read(arguments).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,7 +209,8 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         let work = async {
             match model {
                 Some(model) => {
-                    let director = Director::new(Rc::new(model), dataplane, listener);
+                    let mut director = Director::new(Rc::new(model), dataplane, listener);
+                    director.set_socket(arguments.status.clone());
                     director.run(receiver).await.map_err(|refusal| refusal.to_string())
                 }
                 None => {

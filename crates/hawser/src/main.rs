@@ -1,6 +1,7 @@
 //! The program: which of the replaced programs it is being, and nothing else.
 #![forbid(unsafe_code)]
 
+mod cert;
 mod check;
 mod dashboard;
 mod demo;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Ok(Personality::Ipvsadm) => ipvsadm::run(&arguments),
         Ok(Personality::Vrrp) => vrrp_client::run(&arguments),
         Ok(Personality::Dashboard) => dashboard::run(&arguments),
+        Ok(Personality::Cert) => cert::run(&arguments),
         Ok(Personality::Check) => check::run(&arguments),
         Ok(Personality::Explain) => explain::run(&arguments),
         Ok(Personality::Demo) => demo::run(),

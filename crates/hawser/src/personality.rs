@@ -9,6 +9,7 @@ pub enum Personality {
     Ipvsadm,
     Keepalived,
     Vrrp,
+    Cert,
     Check,
     Dashboard,
     Demo,
@@ -54,6 +55,11 @@ const NAMES: &[Name] = &[
         help: "state of the virtual addresses; handover, maintenance, priority",
     },
     Name {
+        name: "cert",
+        personality: Personality::Cert,
+        help: "whether a certificate, its key and its names will do",
+    },
+    Name {
         name: "check",
         personality: Personality::Check,
         help: "every mistake of configurations and scripts, and between them",
@@ -76,7 +82,7 @@ const NAMES: &[Name] = &[
     Name {
         name: "director",
         personality: Personality::Director,
-        help: "the virtual servers of a keepalived.conf, in the foreground",
+        help: "the virtual servers of a keepalived.conf, in the foreground; show, drain, weight",
     },
     Name {
         name: "doctor",

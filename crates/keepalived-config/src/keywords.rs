@@ -14,6 +14,8 @@ pub enum Status {
     ParsedOnly(&'static str),
     /// Has no effect in this program by design, and needs none: accepted silently.
     NoEffect,
+    /// Not done, because something else does it better: accepted with a warning that says what.
+    Instead(&'static str),
     /// A form of older versions that still works; the text is how it is written today.
     Old(&'static str),
     /// Known and not done: using it is an error; the text says why or what to use instead.
@@ -189,6 +191,13 @@ fn check_status(name: &str, status: Status, span: diag::Span, context: &mut Cont
         Status::ParsedOnly(lack) => {
             context
                 .advise(Diagnostic::notice(span, format!("`{name}` is read but has no effect yet: {lack}")));
+            Ok(())
+        }
+        Status::Instead(other) => {
+            context.advise(
+                Diagnostic::warning(span, format!("`{name}` has no effect"))
+                    .with_help(format!("use {other} instead")),
+            );
             Ok(())
         }
         Status::Old(modern) => {

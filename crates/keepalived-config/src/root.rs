@@ -11,7 +11,7 @@ use crate::model::{
     Address, GarpGroup, InterfaceDelay, Model, Route, Rule, SslMaterial, TrackGroup, TrackGroupId,
 };
 use crate::network::{self, Entry, Place, read_lines};
-use crate::track::{self, BFD_STATUS, OLD_TRACK_FILE};
+use crate::track::{self, OLD_TRACK_FILE};
 use crate::vrrp::{self, GroupDraft, InstanceDraft, read_group, read_instance};
 use diag::{Diagnostic, Span};
 use std::collections::HashSet;
@@ -155,7 +155,7 @@ static REST: &[Keyword<Draft>] = &[
     ),
     block(
         "bfd_instance",
-        BFD_STATUS,
+        Works,
         |draft, arguments, context| {
             if let Some(session) = track::read_bfd(arguments, context)? {
                 if let Some(first) = draft.model.bfd_sessions.iter().find(|known| known.name == session.name)

@@ -4,7 +4,7 @@
 use crate::arguments::{Arguments, integer};
 use crate::command::{command_words, find_user, inspected};
 use crate::context::{Context, Outcome, fail};
-use crate::keywords::Status::{Old, ParsedOnly, Works};
+use crate::keywords::Status::{Old, Works};
 use crate::keywords::{Keyword, Status, line, read_block, unknown};
 use crate::language::Word;
 use crate::model::{BfdSession, Command, ParameterMatch, ProxyTrack, RunAs, Script, TrackFile, TrackProcess};
@@ -502,8 +502,6 @@ pub(crate) struct BfdDraft {
     for_one: bool,
 }
 
-const NO_BFD: Status = ParsedOnly("BFD sessions are not run");
-
 pub(crate) static BFD: &[Keyword<BfdDraft>] = &[
     line("neighbor_ip", Works, bfd_neighbor, "the peer"),
     line("neighbour_ip", Works, bfd_neighbor, "the same in British spelling"),
@@ -603,8 +601,6 @@ pub(crate) static BFD: &[Keyword<BfdDraft>] = &[
     ),
 ];
 
-/// The status of the whole block.
-pub(crate) const BFD_STATUS: Status = NO_BFD;
 /// The status of `vrrp_track_file`.
 pub(crate) const OLD_TRACK_FILE: Status = Old("track_file");
 

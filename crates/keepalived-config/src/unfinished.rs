@@ -8,14 +8,7 @@ const NO_OPTION: &str = "the route is set without it";
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ("SSL", &["password"], "keys that are encrypted are not read"),
-    ("SSL", &["ca"], "certificates of servers are not verified, as by keepalived"),
-    ("the file", &["track_group"], "static addresses, routes and rules are not watched"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
-    (
-        "global_defs",
-        &["max_auto_priority", "min_auto_priority_delay"],
-        "the priority is not raised by itself",
-    ),
     ("global_defs", &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime"], "the system's settings hold"),
     ("global_defs", &["disable_local_igmp"], "IGMP is left alone"),
     ("global_defs", &["vmac_addr_prefix"], "addresses elsewhere get no macvlan"),
@@ -45,11 +38,6 @@ const UNFINISHED: &[(&str, &[&str], &str)] = &[
     ("vrrp_instance", &["use_vmac_addr"], "addresses elsewhere get no macvlan"),
     ("vrrp_instance", &["use_ipvlan"], "no ipvlan is made"),
     ("vrrp_instance", &["unicast_fault_no_peer"], "an instance without peers is no FAULT"),
-    (
-        "vrrp_instance",
-        &["timer_expired_backup", "thread_timer_expired"],
-        "late timers are handled in one way only",
-    ),
     ("vrrp_instance", &["old_unicast_checksum"], "both forms of the checksum are taken"),
     ("vrrp_instance", &["kernel_rx_buf_size"], NO_BUFFERS),
     ("vrrp_instance", &["garp_extra_if", "vmac_garp_intvl"], "GARPs leave by the addresses' interfaces only"),

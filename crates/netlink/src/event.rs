@@ -14,6 +14,9 @@ pub mod groups {
     pub const IPV6_RULE: u32 = 1 << 18;
 }
 
+/// `AF_UNSPEC`
+const FAMILY_UNSPECIFIED: u8 = 0;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     LinkThere(Link),
@@ -27,11 +30,16 @@ pub enum Event {
 }
 
 impl Event {
-    /// `None`: a message of a kind that is none of ours.
+    /// `None`: a message of a kind that is none of ours, or of a bridge about its ports.
     ///
     /// # Errors
     /// A message cut short.
     pub fn read(message: Received<'_>) -> Result<Option<Self>, Malformed> {
+        // A bridge tells of its ports under its own family: a port that leaves it is still there.
+        let is_link = matches!(message.kind, link::NEW | link::REMOVE);
+        if is_link && message.payload.first().is_some_and(|family| *family != FAMILY_UNSPECIFIED) {
+            return Ok(None);
+        }
         Ok(Some(match message.kind {
             link::NEW => Self::LinkThere(Link::read(message.payload)?),
             link::REMOVE => Self::LinkGone(Link::read(message.payload)?),

@@ -34,6 +34,7 @@ pub fn evaluate(state: &State, value: &ProcessValue) -> Option<Value<'static>> {
         host: state,
         variables: &Earlier(state),
         tracked: [&[], &[]],
+        set_timeouts: Default::default(),
         now,
         wall,
     };

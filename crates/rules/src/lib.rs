@@ -46,8 +46,8 @@ pub use place::{Place, PlaceSet, Section};
 pub use regex::{Regex, expand as expand_groups};
 pub use scope::{
     BackendNumber, ClientSocket, ConnectionError, Direction, FrontendNumber, Host, NoVariables, Peer,
-    ProcessNumber, ProxyHeader, RulePlace, Scope, ServerNumber, StreamFacts, StreamTimeout, TcpNumber,
-    Termination, Times, Variables, WallTime,
+    ProcessNumber, ProxyHeader, RulePlace, Scope, ServerNumber, SetTimeouts, StreamFacts, StreamTimeout,
+    TcpNumber, Termination, Times, Variables, WallTime,
 };
 pub use stick_table::{StickTable, StickTableConfig, Tracked};
 pub use suggest::hint as suggest;

@@ -47,6 +47,8 @@ pub struct Scope<'a> {
     /// Keys tracked by `track-sc0` and its like, by number: the stream's, then those of its connection. May be shorter
     /// than what rules name.
     pub tracked: [&'a [Option<Tracked>]; 2],
+    /// What `set-timeout` set.
+    pub set_timeouts: SetTimeouts,
     pub now: Instant,
     pub wall: WallTime,
 }
@@ -56,6 +58,13 @@ impl<'a> Scope<'a> {
     pub fn tracked(&self, number: usize) -> Option<&'a Tracked> {
         self.tracked.iter().find_map(|tracked| tracked.get(number)?.as_ref())
     }
+}
+
+/// Timeouts that rules of the stream set, `None` for those they did not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SetTimeouts {
+    pub server: Option<Duration>,
+    pub tunnel: Option<Duration>,
 }
 
 /// What a PROXY protocol header tells beyond addresses.
@@ -238,6 +247,8 @@ pub enum TcpNumber {
 pub trait ClientSocket {
     /// `None`: not TCP, or the kernel does not say.
     fn tcp(&self, which: TcpNumber) -> Option<i64>;
+    /// The other end (`false`) or ours (`true`), whatever a PROXY header or rules said; `None`: the system does not say.
+    fn address(&self, ours: bool) -> Option<SocketAddr>;
 }
 
 /// Where a rule is written.
@@ -356,9 +367,6 @@ pub enum StreamTimeout {
     /// As configured in the backend.
     Server,
     Tunnel,
-    /// As in force now: `set-timeout` may have changed it.
-    CurrentServer,
-    CurrentTunnel,
 }
 
 /// The running proxy as rules see it: live numbers by id. Implemented by the proxy's State.

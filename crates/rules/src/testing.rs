@@ -291,6 +291,7 @@ impl World {
             host: &self.host,
             variables: &self.variables,
             tracked: [&self.tracked, &[]],
+            set_timeouts: Default::default(),
             now: self.now,
             wall: WallTime(self.wall),
         }

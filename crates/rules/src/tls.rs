@@ -16,7 +16,10 @@ pub struct TlsFacts {
     /// Key length of the cipher in bits.
     pub key_bits: u16,
     pub alpn: Option<Box<[u8]>>,
+    /// Lower case, without a dot at its end.
     pub server_name: Option<Box<str>>,
+    /// The name in the letters of a client, where they are others.
+    pub sent_name: Option<Box<[u8]>>,
     pub is_resumed: bool,
     /// The certificate that the proxy showed.
     pub own: Option<Chain>,

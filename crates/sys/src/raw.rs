@@ -82,6 +82,11 @@ impl RawSocket {
         Ok(Self { descriptor, family })
     }
 
+    /// A socket of another type that shares what is done here.
+    pub(crate) fn of(descriptor: OwnedFd, family: Family) -> Self {
+        Self { descriptor, family }
+    }
+
     pub fn family(&self) -> Family {
         self.family
     }

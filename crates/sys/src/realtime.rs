@@ -12,13 +12,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Errors
 /// What `sched_setscheduler(2)` says: `EPERM` without CAP_SYS_NICE.
 pub fn schedule_round_robin(priority: u8) -> io::Result<()> {
+    schedule_round_robin_of(None, priority)
+}
+
+/// The same for another thread; `None`: the calling one.
+///
+/// # Errors
+/// As above; `ESRCH` when there is no such thread.
+pub fn schedule_round_robin_of(thread: Option<rustix::thread::Pid>, priority: u8) -> io::Result<()> {
+    let thread = thread.map_or(0, |thread| thread.as_raw_nonzero().get());
     // SAFETY: all zero bytes are a valid sched_param.
     let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
     parameters.sched_priority = priority.into();
     const SCHED_RESET_ON_FORK: libc::c_int = 0x4000_0000;
-    // SAFETY: 0 is the calling thread; the parameters are live.
-    let status =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | SCHED_RESET_ON_FORK, &raw const parameters) };
+    // SAFETY: a number, of which 0 is the calling thread; the parameters are live.
+    let status = unsafe {
+        libc::sched_setscheduler(thread, libc::SCHED_RR | SCHED_RESET_ON_FORK, &raw const parameters)
+    };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-fn name(name: &x509_parser::x509::X509Name<'_>) -> String {
+pub(crate) fn name(name: &x509_parser::x509::X509Name<'_>) -> String {
     String::from_utf8_lossy(&rules::tls::name_line(name)).into_owned()
 }
 

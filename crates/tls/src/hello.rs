@@ -40,6 +40,8 @@ pub struct Hello {
     pub ciphers: Vec<u8>,
     /// Lower case, without a dot at its end.
     pub server_name: Option<String>,
+    /// The name as it was sent, where that is something else.
+    pub sent_name: Option<Vec<u8>>,
     /// Types of the extensions, two bytes each.
     pub extensions: Vec<u8>,
     pub groups: Vec<u8>,
@@ -151,7 +153,13 @@ fn body_of(body: &[u8]) -> Option<Hello> {
         let mut content = Bytes(extensions.long()?);
         hello.extensions.extend_from_slice(&kind.to_be_bytes());
         match kind {
-            SERVER_NAME => hello.server_name = server_name(content),
+            SERVER_NAME => {
+                let sent = server_name(content);
+                let name = |sent: &str| sent.strip_suffix('.').unwrap_or(sent).to_ascii_lowercase();
+                hello.server_name = sent.map(name);
+                let differs = |sent: &&str| hello.server_name.as_deref() != Some(*sent);
+                hello.sent_name = sent.filter(differs).map(|sent| sent.as_bytes().to_vec());
+            }
             SUPPORTED_GROUPS => hello.groups = content.long()?.to_vec(),
             EC_POINT_FORMATS => hello.point_formats = content.short()?.to_vec(),
             SIGNATURE_ALGORITHMS => hello.signatures = Some(content.long()?.to_vec()),
@@ -167,14 +175,13 @@ fn body_of(body: &[u8]) -> Option<Hello> {
 }
 
 /// The host name of the extension (RFC 6066 §3).
-fn server_name(mut content: Bytes<'_>) -> Option<String> {
+fn server_name<'b>(mut content: Bytes<'b>) -> Option<&'b str> {
     let mut list = Bytes(content.long()?);
     while !list.0.is_empty() {
         let kind = list.u8()?;
         let name = list.long()?;
         if kind == 0 && !name.is_empty() && name.is_ascii() {
-            let name = std::str::from_utf8(name).ok()?;
-            return Some(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
+            return std::str::from_utf8(name).ok();
         }
     }
     None

@@ -10,6 +10,7 @@ mod describe;
 mod files;
 mod fixed;
 pub mod hello;
+pub mod inspect;
 mod listener;
 mod ocsp;
 mod ocsp_text;

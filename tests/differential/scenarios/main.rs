@@ -9,6 +9,7 @@ mod commands;
 mod compression;
 mod configuration;
 mod cookies;
+mod counted;
 mod destinations;
 mod errors;
 mod external_checks;

@@ -10,15 +10,15 @@ use differential::{Backend, Program, Reply, same};
 use crate::support::get;
 
 /// A name server that knows `app.test` (both families), `six.test` (IPv6 alone), and nothing else.
-struct NameServer {
-    port: u16,
+pub struct NameServer {
+    pub port: u16,
     asked: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl NameServer {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let port = socket.local_addr().expect("bound").port();
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");

@@ -33,7 +33,7 @@ fn one_frontend_redirects_to_https_and_tells_the_server() {
     assert!(seen.3.iter().any(|line| line == "x-forwarded-proto: https"));
 }
 
-// row: 158, 159, 171
+// row: 158, 159
 #[test]
 fn certificates_are_judged_alike_and_the_file_is_named() {
     let lines = [
@@ -63,6 +63,46 @@ fn certificates_are_judged_alike_and_the_file_is_named() {
             exit.code
         })
     });
+}
+
+// row: 171
+#[test]
+fn a_certificate_is_judged_before_a_listener_gets_it() {
+    let cert = |words: &str| {
+        let words = words.split_whitespace();
+        let output = std::process::Command::new(differential::hawser_binary())
+            .arg("cert")
+            .args(words)
+            .current_dir(lab())
+            .output()
+            .expect("hawser starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let says = |words: &str, code: i32, texts: &[&str]| {
+        let (status, text) = cert(words);
+        assert_eq!(status, Some(code), "{words}: {text}");
+        texts.iter().for_each(|wanted| assert!(text.contains(wanted), "{words}: {wanted} in\n{text}"));
+    };
+    says(
+        "a.pem",
+        0,
+        &["a.pem: good", "names    a.example", "belongs to the certificate", "days left", "goes out alone"],
+    );
+    says("separate.crt reversed.pem", 0, &["separate.crt: good", "reversed.pem: good"]);
+    says("--days 60 a.pem", 1, &["error    ends in "]);
+    says("expired.pem", 1, &["expired.pem: BAD", "error    ended "]);
+    says(
+        "mismatch.pem",
+        1,
+        &["inconsistencies between private key and certificate", "help: the key belongs"],
+    );
+    says("self.pem", 0, &["is signed by itself", "browsers do not look at the common name"]);
+    says("--name A.example --name x.wild.example a.pem b.pem", 0, &[]);
+    says("--name x.y.wild.example b.pem", 1, &["no certificate is for x.y.wild.example"]);
+    says("missing.pem", 1, &["missing.pem: BAD"]);
+    assert_eq!(cert("--days").0, Some(2));
+    let (_, json) = cert("--json a.pem");
+    assert!(json.contains(r#""names":["a.example"]"#), "{json}");
 }
 
 // row: 158

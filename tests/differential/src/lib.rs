@@ -22,7 +22,7 @@ mod wire;
 pub use backend::{Backend, Connection, Reply};
 pub use client::Client;
 pub use port::{ReservedPort, SaturatedPort};
-pub use program::{Exit, Instance, Launch, Program};
+pub use program::{Exit, Instance, Launch, Program, hawser_binary};
 pub use sink::Sink;
 pub use wire::{Coding, Headers, Request, Response};
 

@@ -149,7 +149,8 @@ impl Program {
     }
 }
 
-fn hawser_binary() -> PathBuf {
+/// Ours, as it was built for tests.
+pub fn hawser_binary() -> PathBuf {
     if let Ok(path) = std::env::var("HAWSER_BIN") {
         return PathBuf::from(path);
     }

@@ -124,6 +124,7 @@ impl World {
             host: &self.host,
             variables: &self.variables,
             tracked: [&[], &[]],
+            set_timeouts: Default::default(),
             now: self.now,
             wall: WallTime(Duration::from_micros(1_700_000_000_123_456)),
         }

@@ -1,11 +1,17 @@
 //! One keepalived.conf with virtual routers and virtual servers, under the real keepalived and ours.
 
-/// Without dates.
+/// Without dates. At the end chance decides whether the checkers see the router's address go before they are stopped
+/// themselves: what they say of it then is left out.
 fn lines(log: &str, wanted: &[&str]) -> Vec<String> {
+    let mut is_stopping = false;
     let after_date = |line: &str| {
         line.split_once(" 2026: ").or_else(|| line.split_once(": ")).map(|pair| pair.1.to_owned())
     };
-    let is_wanted = |line: &String| wanted.iter().any(|word| line.contains(word));
+    let is_wanted = |line: &String| {
+        is_stopping |= line == "Stopping";
+        let is_of_the_end = is_stopping && line.starts_with("Suspending");
+        !is_of_the_end && wanted.iter().any(|word| line.contains(word))
+    };
     let mut lines: Vec<String> = log.lines().filter_map(after_date).filter(is_wanted).collect();
     // Checks of different servers run in an order of chance.
     lines.sort();
@@ -47,7 +53,7 @@ fn one_daemon_moves_addresses_and_checks_servers_as_keepalived() {
     let outcome = vm::run("daemon", include_str!("daemon.sh"), &[]);
     assert_eq!(outcome.status, 0, "{}", outcome.printed);
     let (real, ours) = (outcome.file("real"), outcome.file("ours"));
-    assert!(!real.contains("never:") && !real.contains("always:"), "{real}");
+    assert!(!real.contains("never:"), "{real}");
     let log = outcome.file("log-ours");
     assert_eq!(
         settled(&ours),
@@ -56,4 +62,5 @@ fn one_daemon_moves_addresses_and_checks_servers_as_keepalived() {
     );
     assert_eq!(lines(&log, &WORDS), lines(&outcome.file("log-real"), &WORDS), "{log}");
     assert!(log.contains("died: Respawning"), "{log}");
+    assert!(real.contains("backup sync daemon") && real.contains("master sync daemon"), "{real}");
 }

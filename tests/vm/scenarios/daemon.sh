@@ -1,8 +1,11 @@
 #!/bin/bash
 # One keepalived.conf with a virtual router and virtual servers under the real keepalived and under hawser: both children,
-# what they do to IPVS, what they tell, through reloads, a killed child, and the end.
+# what they do to IPVS, what they tell, through another router that comes and goes, reloads, a killed child, and the end.
+# The guest may be slow: every step waits for what it must bring about, and nothing is looked at before all of it is told.
 for last in 1 2 3 4; do ip addr add 10.5.0.$last/32 dev lo; done
-ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; ip addr add 10.9.0.9/24 dev v0
+ip netns add peer
+ip link add v0 type veth peer name v1 netns peer; ip link set v0 up; ip addr add 10.9.0.9/24 dev v0
+ip -n peer link set v1 up; ip -n peer addr add 10.9.0.8/24 dev v1
 mkdir -p /srv/www; echo hello > /srv/www/index.html
 web() { busybox httpd -p 10.5.0.$1:80 -h /srv/www; }
 stop() { kill $(pgrep -f "httpd -p 10.5.0.$1:80"); }
@@ -49,7 +52,7 @@ vrrp_instance VI_1 {
   interface v0
   virtual_router_id 7
   priority 100
-  advert_int 1
+  advert_int 2
   virtual_ipaddress { 10.9.0.1/32 }
 }
 virtual_server 10.9.0.1 80 {
@@ -66,7 +69,7 @@ virtual_server 10.9.0.1 80 {
     notify_up "/run/notify.sh one up"
     notify_down "/run/notify.sh one down"
     TCP_CHECK {
-      connect_timeout 2
+      connect_timeout 10
       retry 1
       delay_before_retry 1
       log_all_failures
@@ -80,7 +83,7 @@ virtual_server 10.9.0.1 80 {
         path /
         status_code 200
       }
-      connect_timeout 2
+      connect_timeout 10
       retry 1
       delay_before_retry 1
     }
@@ -94,7 +97,7 @@ GLOBALS="lvs_timeouts tcp 100 tcpfin 50
   lvs_sync_daemon v0 VI_1 id 5"
 THREE='real_server 10.5.0.3 80 {
     TCP_CHECK {
-      connect_timeout 2
+      connect_timeout 10
       retry 0
     }
   }'
@@ -116,12 +119,42 @@ virtual_server 10.9.0.4 25 {
       host {
         connect_port 26
       }
-      connect_timeout 2
+      connect_timeout 10
       retry 0
     }
   }
 }'
-# Until nothing is told any more.
+# Holds the router's address elsewhere: the owner's priority is master at once, and its end is told to the others.
+cat > /run/peer.conf <<C
+vrrp_instance VI_1 {
+  interface v1
+  virtual_router_id 7
+  priority 255
+  advert_int 2
+  virtual_ipaddress { 10.9.0.1/32 }
+}
+C
+holds() { ip $1 addr show $2 | grep -q 10.9.0.1/; }
+peer_comes() {
+  ip netns exec peer keepalived -n -l -P -f /run/peer.conf -p /run/peer.p -r /run/peer.v > /run/peer.log 2>&1 & peer=$!
+  wait_until "the peer holds the address" holds "-n peer" v1
+}
+peer_goes() { kill $peer; wait $peer; }
+# What it is, a command that succeeds in the end.
+wait_until() {
+  local what=$1; shift
+  for i in $(seq 200); do "$@" && return; sleep 0.3; done
+  echo "never: $what"
+}
+has() { ipvsadm -Ln | grep -qE "$1"; }
+lacks() { ! has "$1"; }
+was_told() { [ "$(wc -l < /run/notified)" -ge "$1" ]; }
+was_said() { [ "$(grep -c "$1" /job/out/log-$NAME)" -ge "$2" ]; }
+is_respawned() { [ "$(cat /run/c 2> /dev/null || echo $1)" != $1 ]; }
+wait_for() { wait_until "$1" has "$1"; }
+wait_without() { wait_until "without $1" lacks "$1"; }
+wait_said() { wait_until "$1 said $2 times" was_said "$1" "$2"; }
+# Until nothing more is told than must be.
 settle() {
   local before=- now
   for i in $(seq 20); do
@@ -131,7 +164,8 @@ settle() {
     sleep 2
   done
 }
-look() {
+look() { # the step, and how many lines are told in it
+  wait_until "$2 lines are told" was_told $2
   settle
   echo "== $1"
   ipvsadm -Ln | sed 1,3d
@@ -142,29 +176,32 @@ look() {
   sort /run/notified
   : > /run/notified
 }
-wait_for() { for i in $(seq 40); do ipvsadm -Ln | grep -qE "$1" && return; sleep 0.5; done; echo "never: $1"; }
-wait_without() { for i in $(seq 40); do ipvsadm -Ln | grep -qE "$1" || return; sleep 0.5; done; echo "always: $1"; }
 story() {
   ipvsadm -C; : > /run/notified; web 1
   ipvsadm -A -t 1.2.3.4:80 -s rr
   conf "$GLOBALS" wrr
+  peer_comes
   "$@" > /job/out/log-$NAME 2>&1 & local pid=$!
-  wait_for '10.5.0.2:80'; look suspended
-  for i in $(seq 20); do ip addr show v0 | grep -q 10.9.0.1/ && break; sleep 0.5; done
-  wait_without '10.5.0.2:80'; look master
-  web 2; wait_for '10.5.0.2:80'; look two
-  stop 1; wait_without '10.5.0.1:80'; web 1; wait_for '10.5.0.1:80 +Masq +3 '; look "one was away"
+  wait_for '10.5.0.2:80'; wait_said "Deactivating" 2; look suspended 4
+  peer_goes; wait_until "the address is here" holds "" v0
+  wait_without '10.5.0.2:80'; wait_said "TCP connection to .* success" 1; look master 4
+  web 2; wait_for '10.5.0.2:80'; look two 3
+  stop 1; wait_without '10.5.0.1:80'; web 1; wait_for '10.5.0.1:80 +Masq +3 '; look "one was away" 8
+  peer_comes; wait_said "Suspending" 2; look "the peer is back" 0
+  peer_goes; wait_said " Activating healthchecker for service" 4; look "master again" 0
   conf "$GLOBALS" wlc "$THREE" "$OTHER"; kill -HUP $pid
-  wait_for 'FWM'; wait_without '10.5.0.3:80'; wait_without '10.5.0.4:25'; look more
-  kill -9 $(cat /run/c); sleep 4; look "killed checkers"
-  conf "$GLOBALS" wrr; kill -HUP $pid; wait_without 'FWM'; look back
+  wait_for 'FWM'; wait_without '10.5.0.3:80'; wait_without '10.5.0.4:25'; look more 11
+  local child=$(cat /run/c)
+  kill -9 $child; wait_until "a child again" is_respawned $child
+  wait_said "TCP connection to .* success" 3; wait_said "Remote Web server .* succeed" 2; look "killed checkers" 13
+  conf "$GLOBALS" wrr; kill -HUP $pid; wait_without 'FWM'; look back 4
   echo nonsense >> /run/keepalived.conf
-  kill $pid; wait $pid; look end
+  kill $pid; wait $pid; look end 0
   conf "lvs_flush
     lvs_flush_on_stop" wrr
   "$@" -C >> /job/out/log-$NAME 2>&1 & pid=$!
-  wait_for '10.5.0.2:80'; look "checkers only"
-  kill $pid; wait $pid; look "flushed"
+  wait_for '10.5.0.2:80'; look "checkers only" 4
+  kill $pid; wait $pid; look "flushed" 0
   stop 1; stop 2
   kill $(pgrep -f reader.sh) 2> /dev/null
 }

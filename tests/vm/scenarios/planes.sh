@@ -3,6 +3,8 @@
 . /job/hosts.sh
 routed
 
+# Connections without the digits of the client's port and of the seconds that are left: those are of chance.
+connections() { ours -Lnc | sed -E 's/ [0-9][0-9]:[0-9][0-9] / MM:SS /; s/(10\.0\.0\.2:)[1-9][0-9]{4} /\1PPPPP /' | sort; }
 drive() {
   echo "## twice, and what is not there"
   ours -A -t $VIP:80 -s rr; ours -A -t $VIP:80 -s rr; ours -a -t $VIP:80 -r 10.0.1.11 -g
@@ -13,6 +15,8 @@ drive() {
     ours -A -t $VIP:80 -s rr
     for last in 11 12; do ours -a -t $VIP:80 -r 10.0.1.$last $method; done
     get $VIP; echo
+    # Later ones are beside those that are not forgotten yet.
+    [ "$method" = "-g" ] && { connections; ours -Lnc | head -2; }
     ours -Ln; ours -Ln --tun-info; ours -Ln --thresholds; ours -Sn
     ours -C; ours -Ln
   done
@@ -30,6 +34,7 @@ drive() {
   ours -A -t $VIP:80 -s rr -p 60 -M 255.255.255.0
   for last in 11 12; do ours -a -t $VIP:80 -r 10.0.1.$last -g; done
   get $VIP | tr ' ' '\n' | sort -u | wc -l
+  connections | grep -v FIN_WAIT
   sleep 2
   ours -Ln; ours -Ln --persistent-conn; ours --set 60 0 30; ours -L --timeout; ours --set 900 120 300; ours -C
 } 2>&1

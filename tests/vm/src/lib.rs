@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Of a whole run, with the slowest host in mind.
-const SECONDS_MAX: &str = "240";
+const SECONDS_MAX: &str = "420";
 const MEMORY_MIB: &str = "768";
 /// Room for what a job leaves behind.
 const OUTPUT_BYTES: u64 = 64 * 1024 * 1024;

@@ -32,6 +32,13 @@ pub fn run(dry: bool) -> Result<(), String> {
             of_tier.len(),
             percent(works, of_tier.len())
         );
+        let instead = of_tier.iter().filter(|keyword| {
+            find(&ours, keyword).is_some_and(|row| matches!(row.status, Status::Instead(_)))
+        });
+        match instead.count() {
+            0 => {}
+            count => println!("    {count} more are accepted and say what to use instead"),
+        }
     }
     if dry {
         return Ok(());
@@ -60,7 +67,7 @@ fn find<'l>(ours: &'l [Listed], keyword: &Theirs) -> Option<&'l Listed> {
 fn takes_effect(row: &Listed) -> bool {
     match row.status {
         Status::Works | Status::NoEffect | Status::Old(_) => true,
-        Status::ParsedOnly(_) | Status::Refused(_) => false,
+        Status::Instead(_) | Status::ParsedOnly(_) | Status::Refused(_) => false,
     }
 }
 
@@ -97,6 +104,7 @@ fn report(theirs: &[Theirs], ours: &[Listed]) -> String {
                 Status::Works => String::new(),
                 Status::NoEffect => "needs no effect here".to_owned(),
                 Status::ParsedOnly(lack) => format!("read, without effect: {lack}"),
+                Status::Instead(other) => format!("accepted with a warning; use {other}"),
                 Status::Old(modern) => format!("old; now {modern}"),
                 Status::Refused(reason) => format!("refused: {reason}"),
             };

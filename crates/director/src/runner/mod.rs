@@ -7,12 +7,15 @@
 //! ```
 
 mod checker;
+mod command;
 mod ping;
 mod probe;
 mod program;
 mod reload;
 mod secure;
-mod status;
+pub mod status;
+
+pub use command::REFUSED;
 
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
@@ -23,6 +26,7 @@ use keepalived_config::model::{CheckKind, Model};
 use netlink::ipvs::Key;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -97,6 +101,7 @@ pub struct Director {
     owned: BTreeSet<Key>,
     /// Services that the plane refused; tried again when they change.
     refused: BTreeSet<Key>,
+    socket: Option<PathBuf>,
 }
 
 impl Director {
@@ -116,12 +121,18 @@ impl Director {
             generation: 0,
             believed: Table::default(),
             refused: BTreeSet::new(),
+            socket: None,
         }
     }
 
     /// The addresses that this host has at the start.
     pub fn set_addresses(&mut self, addresses: BTreeSet<IpAddr>) {
         self.addresses = addresses;
+    }
+
+    /// Where `hawser director show` and its like ask.
+    pub fn set_socket(&mut self, path: PathBuf) {
+        self.socket = Some(path);
     }
 
     /// Runs until told to stop. Needs a local task set.
@@ -133,7 +144,7 @@ impl Director {
         self.settle();
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
         let mut checkers = self.start_checkers(&sender, &[]);
-        let (door, refusal) = status::Door::from_environment();
+        let (mut door, refusal) = status::Door::open(self.socket.as_deref());
         refusal.iter().for_each(|line| (self.listener)(News::Line(line)));
         // Outside of the loop: events must not put it off.
         let mut counting = tokio::time::interval(DRAIN_INTERVAL);
@@ -154,7 +165,10 @@ impl Director {
                     Some(control) => self.handle_control(control),
                 },
                 _ = counting.tick(), if is_draining => self.count_connections(),
-                client = door.next() => self.tell_status(client),
+                asked = door.next() => {
+                    // Whoever has left needs no answer.
+                    let _ = asked.answer.send(self.answer(&asked.line));
+                }
             }
             self.settle();
         };
@@ -273,12 +287,6 @@ impl Director {
             // The loop's own.
             Control::Reload(_) | Control::Stop(_) => {}
         }
-    }
-
-    /// A plane that cannot be asked now has no counters.
-    fn tell_status(&mut self, client: tokio::net::UnixStream) {
-        let table = self.plane.read().unwrap_or_default();
-        status::answer(client, status::document(&self.pools, &table));
     }
 
     /// Looks how many connections draining real servers have left.

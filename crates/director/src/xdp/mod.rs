@@ -4,6 +4,7 @@
 //! What these programs do not do is refused by name, so that nobody believes in a service that is not there. Errors
 //! that IPVS knows have IPVS's numbers.
 
+mod connections;
 mod numbers;
 mod object;
 mod placement;
@@ -11,6 +12,7 @@ mod rates;
 mod record;
 mod restore;
 mod slots;
+mod sync;
 mod walk;
 
 pub use aya::programs::XdpMode;
@@ -95,6 +97,8 @@ pub struct Xdp {
     walk: Walk,
     /// Services that are written at the end of several changes.
     waiting: Option<BTreeSet<Key>>,
+    /// Those that tell another director of flows, and hear of its.
+    daemons: Vec<sync::Running>,
 }
 
 fn unsupported(what: &'static str) -> Refusal {
@@ -170,6 +174,7 @@ impl Xdp {
                 self.rates.entry(number).or_default().look(counted);
             }
         }
+        self.synchronise()?;
         let rules = self.rules();
         if let Some(round) = self.walk.go_on(&self.object.maps, &rules, now_in_ticks())? {
             let gone: Vec<(Place, u32)> = self
@@ -202,6 +207,21 @@ impl Xdp {
     pub fn next_hops(&self) -> BTreeSet<IpAddr> {
         let servers = self.table.0.values().flat_map(|entry| entry.servers.values());
         servers.filter(|server| server.forward != Forward::Masquerade).map(|server| server.address).collect()
+    }
+
+    /// Every connection and every client of a persistent service, as lines of `/proc/net/ip_vs_conn`.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn connections(&self) -> Result<Vec<String>, Refusal> {
+        Ok(connections::lines(&self.object.maps, &self.rules(), &self.targets(), now_in_ticks())?)
+    }
+
+    /// Real servers by their numbers, those that have left included.
+    fn targets(&self) -> BTreeMap<u32, connections::Target> {
+        let target =
+            |(key, address, port): &Place| connections::Target { key: *key, address: *address, port: *port };
+        self.reals.iter().map(|(place, known)| (known.number, target(place))).collect()
     }
 
     /// What each flow table holds.

@@ -99,6 +99,7 @@ pub fn plane(object: Object) -> Result<Xdp, Refusal> {
         next_rates: Instant::now(),
         walk: Walk::default(),
         waiting: None,
+        daemons: Vec::new(),
     };
     plane.write_settings()?;
     Ok(plane)

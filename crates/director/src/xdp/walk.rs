@@ -128,7 +128,7 @@ fn is_old<A>(flow: &Flow<A>, rules: &Rules, now: u32) -> bool {
     elapsed(now, flow.seen) > limit
 }
 
-fn add(map: &Map, number: u32, change: impl FnOnce(&mut Load)) -> io::Result<()> {
+pub(super) fn add(map: &Map, number: u32, change: impl FnOnce(&mut Load)) -> io::Result<()> {
     let key = number.to_ne_bytes();
     let Some(mut load) = map.get(&key)?.and_then(|bytes| Load::read(&bytes)) else { return Ok(()) };
     change(&mut load);

@@ -1,6 +1,7 @@
 //! Carrying out what the cores want: adverts, addresses, announcements, notices.
 
 use super::announcer::Place;
+use super::holdings::Holdings;
 use super::{Engine, wall_time};
 use crate::channel::Notice;
 use crate::log::Level;
@@ -126,14 +127,15 @@ impl Engine {
                 failure = Some(error.to_string());
             }
         }
+        let failed = failure.is_some();
         if priority == 0 {
-            slot.resigned = true;
+            // Who was not told waits for nobody.
+            slot.resigned = !failed;
             self.memory.forget(slot.memory);
         } else {
             self.memory.spoke(slot.memory, slot.wire.ah_sequence());
         }
         // One line when it begins, not one each interval.
-        let failed = failure.is_some();
         if let (Some(failure), false) = (failure, slot.send_failed) {
             let line = format!("({}) cannot send adverts: {failure}", slot.plan.model.name);
             self.notices.send(Notice::Log(Level::Warning, line));
@@ -144,6 +146,8 @@ impl Engine {
     fn add_addresses(&mut self, index: usize, accept: bool) {
         let slot = &mut self.slots[index];
         slot.release_at = None;
+        // What was held for a successor until now may be of interfaces that are gone.
+        slot.holdings = Holdings::resolve(&self.kernel.interfaces, &slot.plan.model, slot.own).0;
         let name = slot.plan.model.name.clone();
         if !accept && !slot.filtered {
             let locals = slot.holdings.locals();

@@ -3,7 +3,7 @@
 
 use crate::interfaces::Interfaces;
 use crate::kernel::{Kernel, gone_is_fine};
-use keepalived_config::model;
+use keepalived_config::model::{self, TrackGroupId};
 use netlink::address::{HOME, MANAGE_TEMPORARY, NO_DETECTION, NO_PREFIX_ROUTE};
 use netlink::route::{Kind, NextHop};
 use netlink::rule::action;
@@ -20,15 +20,53 @@ pub struct Held {
     pub track: bool,
     /// Told in adverts (not `virtual_ipaddress_excluded`).
     pub advertised: bool,
-    pub is_set: bool,
+    presence: Presence,
+    group: Option<TrackGroupId>,
+}
+
+/// What became of something that is to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// Not added yet.
+    Absent,
+    Set,
+    /// Somebody took it away.
+    Lost,
+    /// It could not be added, and that was told: it is tried again when interfaces change.
+    Failed,
+}
+
+impl Presence {
+    fn of(result: &io::Result<()>) -> Self {
+        if result.is_ok() { Self::Set } else { Self::Failed }
+    }
+
+    fn is_to_be_added(self) -> bool {
+        matches!(self, Self::Absent | Self::Failed)
+    }
+}
+
+/// A route or a rule.
+#[derive(Debug, Clone)]
+struct Kept<T> {
+    what: T,
+    track: bool,
+    presence: Presence,
+    group: Option<TrackGroupId>,
+}
+
+impl<T> Kept<T> {
+    fn new(what: T, track: bool, group: Option<TrackGroupId>) -> Self {
+        Self { what, track, presence: Presence::Absent, group }
+    }
 }
 
 /// What one instance holds.
 #[derive(Debug, Default)]
 pub struct Holdings {
     pub addresses: Vec<Held>,
-    routes: Vec<(Route, bool)>,
-    rules: Vec<(Rule, bool)>,
+    routes: Vec<Kept<Route>>,
+    rules: Vec<Kept<Rule>>,
     pub is_held: bool,
 }
 
@@ -79,54 +117,124 @@ impl Holdings {
         let mut holdings = Self::default();
         for (address, advertised) in addresses {
             if let Some(index) = find(&address.interface) {
-                let (track, address) = (address.track, kernel_address(address, index));
-                holdings.addresses.push(Held { address, track, advertised, is_set: false });
+                let (track, group) = (address.track, address.track_group);
+                let address = kernel_address(address, index);
+                holdings.addresses.push(Held {
+                    address,
+                    track,
+                    advertised,
+                    presence: Presence::Absent,
+                    group,
+                });
             }
         }
         for route in routes {
             if let Some(resolved) = kernel_route(route, &mut find) {
-                holdings.routes.push((resolved, route.track));
+                holdings.routes.push(Kept::new(resolved, route.track, route.track_group));
             }
         }
-        holdings.rules = rules.iter().map(|rule| (kernel_rule(rule), rule.track)).collect();
+        holdings.rules =
+            rules.iter().map(|rule| Kept::new(kernel_rule(rule), rule.track, rule.track_group)).collect();
         (holdings, missing)
     }
 
     /// Adds everything, addresses first: routes may need them.
     pub fn add(&mut self, kernel: &mut Kernel) -> Vec<Failure> {
+        self.add_where(kernel, |_| true).0
+    }
+
+    /// Adds what is chosen. The failures that are news, and whether an address was added.
+    fn add_where(&mut self, kernel: &mut Kernel, chosen: impl Fn(Presence) -> bool) -> (Vec<Failure>, bool) {
         let mut failures = Vec::new();
+        let mut added = false;
         self.is_held = true;
-        for held in &mut self.addresses {
+        let mut set = |presence: &mut Presence, result: io::Result<()>, what: &dyn Fn() -> String| {
+            let was = std::mem::replace(presence, Presence::of(&result));
+            if was != Presence::Failed {
+                note(&mut failures, result, what);
+            }
+        };
+        for held in self.addresses.iter_mut().filter(|held| chosen(held.presence)) {
             let result = kernel.add_address(&held.address);
-            held.is_set = result.is_ok();
-            note(&mut failures, result, || format!("address {}", held.address.local));
+            added |= result.is_ok();
+            set(&mut held.presence, result, &|| format!("address {}", held.address.local));
         }
-        for (route, _) in &self.routes {
-            let result = there_is_fine(kernel.request(|sequence| route.add(sequence)));
-            note(&mut failures, result, || format!("route {:?}", route.destination));
+        for kept in self.routes.iter_mut().filter(|kept| chosen(kept.presence)) {
+            let result = there_is_fine(kernel.request(|sequence| kept.what.add(sequence)));
+            set(&mut kept.presence, result, &|| format!("route {:?}", kept.what.destination));
         }
-        for (rule, _) in &self.rules {
-            let result = there_is_fine(kernel.request(|sequence| rule.add(sequence)));
-            note(&mut failures, result, || format!("rule of table {}", rule.table));
+        for kept in self.rules.iter_mut().filter(|kept| chosen(kept.presence)) {
+            let result = there_is_fine(kernel.request(|sequence| kept.what.add(sequence)));
+            set(&mut kept.presence, result, &|| format!("rule of table {}", kept.what.table));
         }
-        failures
+        (failures, added)
+    }
+
+    /// Goes over to `fresh`, which is the same configuration on the interfaces as they are now: what belongs to an
+    /// interface that came, and what could not be added before, is added. The failures that are news, and whether
+    /// an address was added.
+    pub fn follow(&mut self, kernel: &mut Kernel, mut fresh: Self) -> (Vec<Failure>, bool) {
+        for held in &mut fresh.addresses {
+            if let Some(old) = self.addresses.iter().find(|old| old.address == held.address) {
+                held.presence = old.presence;
+            }
+        }
+        carry_over(&self.routes, &mut fresh.routes);
+        carry_over(&self.rules, &mut fresh.rules);
+        *self = fresh;
+        self.add_where(kernel, Presence::is_to_be_added)
+    }
+
+    /// As [`Holdings::follow`], for what is to be there whatever happens: what somebody took away is added again too.
+    pub fn restore(&mut self, kernel: &mut Kernel, fresh: Self) -> Vec<Failure> {
+        let lost = |presence: &mut Presence| {
+            if *presence == Presence::Lost {
+                *presence = Presence::Absent;
+            }
+        };
+        self.addresses.iter_mut().for_each(|held| lost(&mut held.presence));
+        self.routes.iter_mut().for_each(|kept| lost(&mut kept.presence));
+        self.rules.iter_mut().for_each(|kept| lost(&mut kept.presence));
+        self.doubt_routes();
+        self.follow(kernel, fresh).0
+    }
+
+    /// A link that goes takes routes of IPv4 along without a word of the kernel: they are added again, which is nothing
+    /// where they are there.
+    pub fn doubt_routes(&mut self) {
+        for kept in &mut self.routes {
+            if kept.presence == Presence::Set {
+                kept.presence = Presence::Absent;
+            }
+        }
+    }
+
+    /// How many things of that `track_group` are in place.
+    pub fn set_of(&self, group: TrackGroupId) -> usize {
+        let addresses = self.addresses.iter().map(|held| (held.group, held.presence));
+        let routes = self.routes.iter().map(|kept| (kept.group, kept.presence));
+        let rules = self.rules.iter().map(|kept| (kept.group, kept.presence));
+        let all = addresses.chain(routes).chain(rules);
+        all.filter(|one| *one == (Some(group), Presence::Set)).count()
     }
 
     /// Removes everything, the other way round.
     pub fn remove(&mut self, kernel: &mut Kernel) -> Vec<Failure> {
         let mut failures = Vec::new();
         self.is_held = false;
-        for (rule, _) in &self.rules {
-            let result = gone_is_fine(kernel.request(|sequence| rule.remove(sequence)));
-            note(&mut failures, result, || format!("rule of table {}", rule.table));
+        for kept in &mut self.rules {
+            let result = gone_is_fine(kernel.request(|sequence| kept.what.remove(sequence)));
+            kept.presence = Presence::Absent;
+            note(&mut failures, result, || format!("rule of table {}", kept.what.table));
         }
-        for (route, _) in &self.routes {
-            let result = gone_is_fine(kernel.request(|sequence| route.remove(sequence)));
-            note(&mut failures, result, || format!("route {:?}", route.destination));
+        for kept in &mut self.routes {
+            let result = gone_is_fine(kernel.request(|sequence| kept.what.remove(sequence)));
+            kept.presence = Presence::Absent;
+            note(&mut failures, result, || format!("route {:?}", kept.what.destination));
         }
         for held in &mut self.addresses {
             let result = kernel.remove_address(&held.address);
-            held.is_set = false;
+            held.presence = Presence::Absent;
             note(&mut failures, result, || format!("address {}", held.address.local));
         }
         failures
@@ -135,15 +243,13 @@ impl Holdings {
     /// Removes what `next` does not hold.
     pub fn remove_except(&mut self, kernel: &mut Kernel, next: &Self) -> Vec<Failure> {
         let mut failures = Vec::new();
-        for (rule, _) in
-            self.rules.iter().filter(|(rule, _)| !next.rules.iter().any(|(other, _)| other == rule))
-        {
+        let rule_stays = |rule: &Rule| next.rules.iter().any(|other| other.what == *rule);
+        for rule in self.rules.iter().map(|kept| &kept.what).filter(|rule| !rule_stays(rule)) {
             let result = gone_is_fine(kernel.request(|sequence| rule.remove(sequence)));
             note(&mut failures, result, || format!("rule of table {}", rule.table));
         }
-        for (route, _) in
-            self.routes.iter().filter(|(route, _)| !next.routes.iter().any(|(other, _)| other == route))
-        {
+        let route_stays = |route: &Route| next.routes.iter().any(|other| other.what == *route);
+        for route in self.routes.iter().map(|kept| &kept.what).filter(|route| !route_stays(route)) {
             let result = gone_is_fine(kernel.request(|sequence| route.remove(sequence)));
             note(&mut failures, result, || format!("route {:?}", route.destination));
         }
@@ -176,24 +282,28 @@ impl Holdings {
             })
     }
 
-    /// Whether the event takes away something of ours that is watched. An address is marked as gone.
+    /// Whether the event takes away something of ours that is watched. It is marked as gone.
     pub fn loses(&mut self, event: &Event) -> bool {
         if !self.is_held {
             return false;
         }
+        self.loses_what(event)
+    }
+
+    fn loses_what(&mut self, event: &Event) -> bool {
         match event {
             Event::AddressGone(gone) => self.addresses.iter_mut().any(|held| {
                 let same = held.address.interface == gone.interface
                     && held.address.local == gone.local
                     && held.address.prefix_length == gone.prefix_length;
-                let lost = same && held.is_set;
+                let lost = same && held.presence == Presence::Set;
                 if lost {
-                    held.is_set = false;
+                    held.presence = Presence::Lost;
                 }
                 lost && held.track
             }),
-            Event::RouteGone(gone) => self.routes.iter().any(|(route, track)| *track && route.is_same(gone)),
-            Event::RuleGone(gone) => self.rules.iter().any(|(rule, track)| *track && rule.is_same(gone)),
+            Event::RouteGone(gone) => lose(&mut self.routes, |route| route.is_same(gone)),
+            Event::RuleGone(gone) => lose(&mut self.rules, |rule| rule.is_same(gone)),
             Event::LinkThere(_)
             | Event::LinkGone(_)
             | Event::AddressThere(_)
@@ -215,6 +325,25 @@ impl Holdings {
     pub fn locals(&self) -> Vec<IpAddr> {
         self.addresses.iter().map(|held| held.address.local).collect()
     }
+}
+
+/// What stays as it is keeps what became of it.
+fn carry_over<T: PartialEq>(old: &[Kept<T>], fresh: &mut [Kept<T>]) {
+    for kept in fresh {
+        if let Some(old) = old.iter().find(|old| old.what == kept.what) {
+            kept.presence = old.presence;
+        }
+    }
+}
+
+/// Marks what is gone. Whether something of it is watched.
+fn lose<T>(all: &mut [Kept<T>], is_gone: impl Fn(&T) -> bool) -> bool {
+    let mut watched = false;
+    for kept in all.iter_mut().filter(|kept| is_gone(&kept.what)) {
+        kept.presence = Presence::Lost;
+        watched |= kept.track;
+    }
+    watched
 }
 
 fn note(failures: &mut Vec<Failure>, result: io::Result<()>, what: impl FnOnce() -> String) {

@@ -27,12 +27,13 @@ use memory::Memory;
 use rustix::event::{Timespec, epoll};
 use slot::Slot;
 use sockets::{Ear, Listeners, Mouth};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use sys::raw::{Family, Packet};
+use vrrp::router::Action;
 use vrrp::tracking::Status;
 use vrrp::{Datagram, Node, RouterId, Start, WallTime};
 
@@ -54,6 +55,8 @@ pub struct Engine {
     node: Node,
     slots: Vec<Slot>,
     listeners: Listeners,
+    /// Interfaces that ran when they were last looked at.
+    running: BTreeSet<u32>,
     announcer: Announcer,
     filter: Filter,
     memory: Memory,
@@ -105,6 +108,7 @@ impl Engine {
             node,
             plan: setup.plan,
             listeners: Listeners::default(),
+            running: BTreeSet::new(),
             announcer: Announcer::open()?,
             filter: Filter::default(),
             memory,
@@ -130,6 +134,7 @@ impl Engine {
             // Kernels without it exist; it guards against mistakes of ours.
             self.log(Level::Warning, format!("VRRP thread is not confined: {error}"));
         }
+        self.notices.send(Notice::Runs(rustix::thread::gettid()));
         self.start();
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let mut buffer = vec![0; PACKET_LENGTH_MAX];
@@ -152,6 +157,9 @@ impl Engine {
             let now = Instant::now();
             if let Some(late) = deadline.and_then(|deadline| now.checked_duration_since(deadline)) {
                 self.lateness_max = self.lateness_max.max(late);
+                if self.plan.late.is_some_and(|limit| late >= limit) {
+                    self.notices.send(Notice::Late(late));
+                }
             }
             self.node.handle_timeout(now);
             self.release_due(now);
@@ -207,6 +215,8 @@ impl Engine {
             }
             self.node.set_tracker(now, *tracker, if running { Status::Up } else { Status::Down });
         }
+        let running = self.kernel.interfaces.iter().filter(|interface| interface.link.is_running());
+        self.running = running.map(|interface| interface.link.index).collect();
         let paces = self.plan.paces.iter().filter_map(|(name, arp, advertisement)| {
             let index = self.kernel.interfaces.index_of(name)?;
             Some((index, Pace { arp: *arp, advertisement: *advertisement }))
@@ -221,16 +231,19 @@ impl Engine {
         let now = Instant::now();
         let slot = &mut self.slots[index];
         let moved = slot.locate(&self.kernel.interfaces);
-        if !slot.holdings.is_held {
-            let (holdings, missing) = Holdings::resolve(&self.kernel.interfaces, &slot.plan.model, slot.own);
-            slot.holdings = holdings;
-            if moved {
-                for name in missing {
-                    let line = format!("WARNING - interface {name} for ip address doesn't exist");
-                    self.notices.send(Notice::Log(Level::Info, line));
-                }
+        let (holdings, missing) = Holdings::resolve(&self.kernel.interfaces, &slot.plan.model, slot.own);
+        if moved {
+            for name in missing {
+                let line = format!("WARNING - interface {name} for ip address doesn't exist");
+                self.notices.send(Notice::Log(Level::Info, line));
             }
         }
+        if !slot.holdings.is_held {
+            slot.holdings = holdings;
+        } else if slot.release_at.is_none() {
+            self.follow_interfaces(now, index, holdings);
+        }
+        let slot = &mut self.slots[index];
         let source = slot.wanted_source(&self.kernel.interfaces);
         if source != slot.source {
             slot.source = source;
@@ -269,6 +282,57 @@ impl Engine {
             }
         }
         self.node.set_tracker(now, tracker, status);
+    }
+
+    /// A master's addresses are where the interfaces are now; what could not be added before is tried again. They are told
+    /// anew where a link came: who is behind it may have learnt of another master meanwhile.
+    fn follow_interfaces(&mut self, now: Instant, index: usize, holdings: Holdings) {
+        let slot = &mut self.slots[index];
+        let mut interfaces = holdings.addresses.iter().map(|held| held.address.interface).chain(slot.own);
+        let came = interfaces.any(|interface| {
+            let runs = self.kernel.interfaces.by_index(interface).is_some_and(|one| one.link.is_running());
+            runs && !self.running.contains(&interface)
+        });
+        if came {
+            slot.holdings.doubt_routes();
+        }
+        let (failures, added) = slot.holdings.follow(&mut self.kernel, holdings);
+        for failure in failures {
+            let line = format!("({}) cannot add {}: {}", slot.plan.model.name, failure.what, failure.error);
+            self.notices.send(Notice::Log(Level::Error, line));
+        }
+        if added || came {
+            let rounds = slot.plan.model.garp.master_repeat;
+            self.act(now, RouterId(index), Action::Announce { rounds });
+        }
+    }
+
+    /// Interfaces that are gone take their sockets along, and who sent by one is at fault: even when another of the same
+    /// name, or of the same index, is there already.
+    fn leave(&mut self, gone: &[netlink::Link]) {
+        let now = Instant::now();
+        let is_gone = |index: u32| gone.iter().any(|link| link.index == index);
+        self.listeners.list.retain(|listener| !listener.ear.interface.is_some_and(is_gone));
+        let mut left = Vec::new();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if !slot.base.into_iter().chain(slot.own).any(is_gone) {
+                continue;
+            }
+            (slot.base, slot.own, slot.mouth, slot.source) = (None, None, None, None);
+            left.push(index);
+            self.node.set_source(RouterId(index), None);
+            self.node.set_tracker(now, slot.plan.source_tracker, Status::Down);
+        }
+        for (name, tracker) in &self.plan.interfaces {
+            let was_up = self.node.tracker(*tracker) == Status::Up;
+            if was_up && gone.iter().any(|link| link.name == *name) {
+                self.notices.send(Notice::Log(Level::Info, format!("Netlink reports {name} down")));
+                self.node.set_tracker(now, *tracker, Status::Down);
+            }
+        }
+        self.carry_out(now);
+        // Nobody finds us there any more, successor or not.
+        left.into_iter().for_each(|index| self.release(index));
     }
 
     fn listen(&mut self, ear: Ear, group: Option<IpAddr>) -> io::Result<()> {
@@ -363,13 +427,17 @@ impl Engine {
 
     fn read_netlink(&mut self) {
         let mut links = false;
+        let mut gone: Vec<netlink::Link> = Vec::new();
         let mut lost: Vec<usize> = Vec::new();
         let slots = &mut self.slots;
         let notices = &self.notices;
         let whole = self.kernel.notifications(|event| {
             match event {
+                netlink::Event::LinkGone(link) => {
+                    links = true;
+                    gone.push(link.clone());
+                }
                 netlink::Event::LinkThere(_)
-                | netlink::Event::LinkGone(_)
                 | netlink::Event::AddressThere(_)
                 | netlink::Event::AddressGone(_) => links = true,
                 netlink::Event::RouteThere(_)
@@ -380,17 +448,18 @@ impl Engine {
             for (index, slot) in slots.iter_mut().enumerate() {
                 if slot.holdings.loses(event) && lost.len() < LOST_MAX {
                     if let netlink::Event::AddressGone(gone) = event {
-                        let line = format!(
-                            "Netlink reflector reports IP {} removed from {}",
-                            gone.local,
-                            slot.plan.model.interface.as_deref().unwrap_or("?")
-                        );
+                        let interface = slot.interface_of(gone.local);
+                        let line =
+                            format!("Netlink reflector reports IP {} removed from {interface}", gone.local);
                         notices.send(Notice::Log(Level::Info, line));
                     }
                     lost.push(index);
                 }
             }
         });
+        if !gone.is_empty() {
+            self.leave(&gone);
+        }
         match whole {
             Ok(true) => {}
             Ok(false) => {

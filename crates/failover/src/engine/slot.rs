@@ -123,6 +123,14 @@ impl Slot {
         base.primary(self.family() == Family::Ipv6, &virtual_ones)
     }
 
+    /// The name of the interface that a virtual address is to be on.
+    pub fn interface_of(&self, address: IpAddr) -> &str {
+        let model = &self.plan.model;
+        let mut all = model.addresses.iter().chain(&model.excluded_addresses);
+        let named = all.find(|one| one.prefix.address == address).and_then(|one| one.interface.as_deref());
+        named.or(model.interface.as_deref()).unwrap_or("?")
+    }
+
     /// Whether a discarded packet is worth a line: each reason once in a state.
     pub fn first_time(&mut self, discard: &Discard) -> bool {
         let counter = discard.counter();

@@ -3,7 +3,6 @@
 
 use crate::channel::{self, Receiving, Sending};
 use keepalived_config::model::{Model, Witness, WitnessTarget};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,11 +17,6 @@ const THREADS_MAX: usize = 64;
 const STACK_LENGTH: usize = 64 * 1024;
 /// The status line of an answer.
 const LINE_MAX: usize = 256;
-const PACKET_MAX: usize = 1500;
-const ECHO_V4: u8 = 8;
-const REPLY_V4: u8 = 0;
-const ECHO_V6: u8 = 128;
-const REPLY_V6: u8 = 129;
 
 /// What a target said: when it was asked, if it answered.
 type Said = Option<Instant>;
@@ -258,56 +252,10 @@ fn is_good(line: &[u8]) -> bool {
     is_http && status.is_some_and(|status| (200..400).contains(&status))
 }
 
-/// One echo request, RFC 792 and RFC 4443 §4. The thread's own socket and the sequence tell replies apart.
+/// One echo request. The thread's own socket and the sequence tell replies apart.
 fn echo(address: IpAddr, sequence: u16, timeout: Duration) -> io::Result<bool> {
-    let (domain, protocol, kind, reply) = match address {
-        IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4, ECHO_V4, REPLY_V4),
-        IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6, ECHO_V6, REPLY_V6),
-    };
-    let mut socket = Socket::new(domain, Type::RAW, Some(protocol))?;
-    socket.connect(&SockAddr::from(SocketAddr::new(address, 0)))?;
-    let identifier = (std::process::id() as u16).to_be_bytes();
-    let sequence = sequence.to_be_bytes();
-    let tag = [identifier[0], identifier[1], sequence[0], sequence[1]];
-    socket.send(&request(kind, tag))?;
-    let deadline = Instant::now() + timeout;
-    let mut packet = [0; PACKET_MAX];
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
-        socket.set_read_timeout(Some(left))?;
-        match socket.read(&mut packet) {
-            Ok(length) if is_reply(&packet[..length], address.is_ipv4(), reply, tag) => return Ok(true),
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Ok(false);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// The kernel sums ICMPv6 itself.
-fn request(kind: u8, tag: [u8; 4]) -> [u8; 8] {
-    let mut packet = [kind, 0, 0, 0, tag[0], tag[1], tag[2], tag[3]];
-    if kind == ECHO_V4 {
-        let words = packet.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-        let mut sum: u32 = words.sum();
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = (sum & 0xffff) + (sum >> 16);
-        packet[2..4].copy_from_slice(&(!(sum as u16)).to_be_bytes());
-    }
-    packet
-}
-
-/// Raw sockets of IPv4 receive the IP header too.
-fn is_reply(packet: &[u8], is_ipv4: bool, kind: u8, tag: [u8; 4]) -> bool {
-    let skipped = if is_ipv4 { usize::from(packet.first().map_or(0, |byte| byte & 0x0f)) * 4 } else { 0 };
-    let Some(message) = packet.get(skipped..) else { return false };
-    message.first() == Some(&kind) && message.get(4..8) == Some(&tag[..])
+    let (identifier, sequence) = ((std::process::id() as u16).to_be_bytes(), sequence.to_be_bytes());
+    sys::echo::echo(address, [identifier[0], identifier[1], sequence[0], sequence[1]], timeout)
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ const SERVERS: &[Family] = &[
     ("active_connections", "gauge", "Connections that carry data", "active"),
     ("inactive_connections", "gauge", "Connections that end, or have not begun", "inactive"),
     ("connections_total", "counter", "Connections so far", "connections"),
+    ("received_packets_total", "counter", "Packets from clients", "packets_in"),
+    ("sent_packets_total", "counter", "Packets to clients", "packets_out"),
     ("received_bytes_total", "counter", "Bytes from clients", "bytes_in"),
     ("sent_bytes_total", "counter", "Bytes to clients", "bytes_out"),
 ];
@@ -50,7 +52,8 @@ fn write_director(document: &Value, out: &mut String) {
             let _ =
                 writeln!(out, "# HELP hawser_director_{name} {help}\n# TYPE hawser_director_{name} {kind}");
             for (labels, value) in samples {
-                let _ = writeln!(out, "hawser_director_{name}{{{labels}}} {value}");
+                let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+                let _ = writeln!(out, "hawser_director_{name}{labels} {value}");
             }
         };
     let service = |one: &Value| format!("service=\"{}\"", label(&one["name"]));
@@ -75,6 +78,31 @@ fn write_director(document: &Value, out: &mut String) {
             servers.iter().map(|server| (labels(server), value(server))).collect()
         }
     };
+    let count = |one: &Value| one["real_servers"].as_array().map_or(0, Vec::len) as u64;
+    family(
+        "services",
+        "gauge",
+        "Virtual servers of the configuration",
+        &mut std::iter::once((String::new(), services().count() as u64)),
+    );
+    family(
+        "service_servers",
+        "gauge",
+        "Real servers of the configuration",
+        &mut services().map(|one| (service(one), count(one))),
+    );
+    let checks = |one: &Value| -> Vec<(String, u64)> {
+        let mut all = Vec::new();
+        for server in one["real_servers"].as_array().into_iter().flatten() {
+            for (at, check) in server["checks"].as_array().into_iter().flatten().enumerate() {
+                let (name, kind) = (label(&server["name"]), label(&check["kind"]));
+                let labels = format!("{},server=\"{name}\",check=\"{at}\",kind=\"{kind}\"", service(one));
+                all.push((labels, flag(&check["passing"])));
+            }
+        }
+        all
+    };
+    family("check_passing", "gauge", "1 while this check passes", &mut services().flat_map(checks));
     family("server_up", "gauge", "1 while its checks pass", &mut services().flat_map(real("alive")));
     for (name, kind, help, member) in SERVERS {
         family(&format!("server_{name}"), kind, help, &mut services().flat_map(real(member)));
@@ -88,7 +116,8 @@ mod tests {
     #[test]
     fn strands_that_are_there_are_in_one_document() {
         let director = "{\"virtual_servers\":[{\"name\":\"[10.0.0.1]:tcp:80\",\"quorum\":true,\"sorry\":false,\
-                        \"real_servers\":[{\"name\":\"a\\\"b\",\"alive\":true,\"weight\":5,\"connections\":9}]}]}";
+                        \"real_servers\":[{\"name\":\"a\\\"b\",\"alive\":true,\"weight\":5,\"connections\":9,\
+                        \"checks\":[{\"kind\":\"TCP_CHECK\",\"passing\":true}]}]}]}";
         let text =
             document(Some("# HELP haproxy_x X\nhaproxy_x 1\nPermission denied\n"), None, Some(director));
         assert!(text.contains("hawser_strand_up{strand=\"proxy\"} 1\nhawser_strand_up{strand=\"vrrp\"} 0\n"));
@@ -99,6 +128,8 @@ mod tests {
             )
         );
         assert!(text.contains("# TYPE hawser_director_server_connections_total counter\n"));
+        assert!(text.contains("hawser_director_services 1\n"));
+        assert!(text.contains("server=\"a\\\"b\",check=\"0\",kind=\"TCP_CHECK\"} 1\n"), "{text}");
         assert!(text.contains("hawser_director_service_quorum{service=\"[10.0.0.1]:tcp:80\"} 1\n"));
     }
 }

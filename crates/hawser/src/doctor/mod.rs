@@ -11,6 +11,7 @@ mod laboratory;
 mod limits;
 mod listeners;
 pub(crate) mod machine;
+mod masquerade;
 mod programs;
 mod real_server;
 mod role;
@@ -89,6 +90,7 @@ fn findings(machine: &Machine, arguments: &Arguments) -> Vec<Finding> {
     found.push(kernel::clock(sys::clock::synchronisation().ok()));
     found.push(kernel::selinux(machine));
     found.extend(kernel::ipvs(machine, role));
+    found.extend(masquerade::findings(machine, role));
     if role == Role::RealServer {
         let forwarding = match arguments.director {
             Some(director) => Forwarding::Translated { director },

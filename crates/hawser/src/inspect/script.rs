@@ -27,6 +27,8 @@ pub fn judge(file: FileId, sources: &Sources, report: &mut Report) {
         }
         firewall(command, span, report);
         route(command, span, report);
+        translation(command, span, report);
+        alias(command, span, report);
         ipvsadm_comment(command, span, report);
         ipvsadm(command, span, report);
         if let Some(count) = counts_cpus
@@ -91,6 +93,68 @@ fn route(command: &str, span: Span, report: &mut Report) {
     }
 }
 
+/// row 310, 311: tables that belong to everybody, and rules that pile up.
+fn translation(command: &str, span: Span, report: &mut Report) {
+    let words: Vec<&str> = command.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
+    let program = words.first().map_or("", |word| word.rsplit('/').next().unwrap_or_default());
+    if program == "nft" && words.get(1..3) == Some(&["flush", "ruleset"]) {
+        report.push(
+            Diagnostic::warning(span, "this removes the rules of every program on the machine")
+                .with_help("keep rules in a table of your own and flush that: `nft flush table ip NAME`"),
+        );
+    }
+    let is_of_nat = words.windows(2).any(|pair| matches!(pair[0], "-t" | "--table") && pair[1] == "nat");
+    if !matches!(program, "iptables" | "ip6tables" | "iptables-nft" | "iptables-legacy") || !is_of_nat {
+        return;
+    }
+    let clears = |word: &&&str| matches!(**word, "-F" | "--flush" | "-X" | "--delete-chain");
+    if words.iter().find(clears).is_some_and(|word| words.last() == Some(word)) {
+        report.push(
+            Diagnostic::warning(span, "this removes the address translation of every program on the machine")
+                .with_note(
+                    None,
+                    "port forwards, containers and virtual machines lose theirs; nothing puts it back",
+                )
+                .with_help(
+                    "remove your own rule alone (-D in place of -A), or keep rules in a table of your own: \
+                 `nft flush table ip NAME`; hawser never touches another program's table",
+                ),
+        );
+    }
+    let adds = words.iter().any(|word| matches!(*word, "-A" | "--append"));
+    if adds && words.contains(&"MASQUERADE") {
+        let rest = words[1..].join(" ");
+        let asked = rest.replacen("-A", "-C", 1).replacen("--append", "--check", 1);
+        report.push(
+            Diagnostic::notice(span, "run twice, the rule is there twice")
+                .with_note(
+                    None,
+                    "packets of IPVS are translated by it only with `sysctl -w net.ipv4.vs.conntrack=1`",
+                )
+                .with_help(format!("write `{program} {asked} || {program} {rest}`")),
+        );
+    }
+}
+
+/// row 313: an address as an alias, by a command that cannot be repeated.
+fn alias(command: &str, span: Span, report: &mut Report) {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    if let ["ifconfig", label, address, rest @ ..] = words.as_slice()
+        && let Some((interface, _)) = label.split_once(':')
+        && interface != "lo"
+        && rest.contains(&"255.255.255.255")
+    {
+        report.push(
+            Diagnostic::notice(span, "the route behind this line fails when the script runs again")
+                .with_note(None, "`route add -host` prints `SIOCADDRT: File exists` the second time")
+                .with_help(format!(
+                    "write `ip address replace {address}/32 dev {interface} label {label}`: it can be repeated, and \
+                     needs no route"
+                )),
+        );
+    }
+}
+
 /// row 303: `-m` is NAT, `-w` is the weight.
 fn ipvsadm_comment(line: &str, span: Span, report: &mut Report) {
     let Some((_, comment)) = line.split_once('#') else { return };
@@ -139,7 +203,7 @@ mod tests {
         diag::render(&report, &sources, Severity::Notice)
     }
 
-    // row: 44, 196, 303, 314
+    // row: 44, 196, 303, 310, 314
     #[test]
     fn the_mistakes_of_copied_scripts_are_named_with_their_line() {
         for (script, expected) in [
@@ -153,6 +217,20 @@ mod tests {
             ),
             ("$IPVSADM -a -t $vip:80 -r $rs1:80 -m -w 1 # -w: NAT\n", "NAT is `-m`"),
             ("ipvsadm -a -t 1.2.3.4:80 -r 10.0.0.1:80 -w 1\n", "by direct routing"),
+            (
+                "iptables -t nat -F\n",
+                "x.sh:1:1: warning: this removes the address translation of every program",
+            ),
+            ("iptables -t nat -X # all\n", "`nft flush table ip NAME`"),
+            ("nft flush ruleset\n", "the rules of every program"),
+            (
+                "iptables -t nat -A POSTROUTING -s 192.168.1.0/24 -j MASQUERADE\n",
+                "`iptables -t nat -C POSTROUTING -s 192.168.1.0/24 -j MASQUERADE || iptables -t nat -A ",
+            ),
+            (
+                "ifconfig ens33:2 $vip broadcast $vip netmask 255.255.255.255 up\n",
+                "`ip address replace $vip/32 dev ens33 label ens33:2`",
+            ),
             (
                 "cpus=`cat /proc/cpuinfo |grep processor |wc -l`\nfor ((i=1; i<=$cpus; i++)); do\n    echo \"enable server $1/$2\" | socat stdio /run/haproxy/admin.sock$i\ndone\n",
                 "one socket for each CPU",
@@ -169,6 +247,8 @@ mod tests {
             "route add -host $vip dev ens33:2\n",
             "firewall-cmd --add-rule ipv4 filter INPUT 0 --destination 224.0.0.18 --protocol vrrp -j ACCEPT\n",
             "$ipv -a -t $vip:80 -r $rs1:80 -g -w 1\n",
+            "iptables -t nat -F MINE\niptables -t filter -F\nnft flush table ip mine\n",
+            "ifconfig lo:0 $vip broadcast $vip netmask 255.255.255.255 up\n",
         ] {
             assert_eq!(judged(script), "", "{script}");
         }

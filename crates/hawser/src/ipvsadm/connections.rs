@@ -1,4 +1,4 @@
-//! The list of connections, from the kernel's own text.
+//! The list of connections, from the kernel's own text, or from a plane of ours in the same form.
 
 use super::names;
 use netlink::ipvs::{SCTP, TCP, UDP};
@@ -7,12 +7,25 @@ use std::net::{IpAddr, Ipv4Addr};
 
 const SOURCE: &str = "/proc/net/ip_vs_conn";
 
-/// Prints the connections that there are. `with_engine` adds what the persistence engine knows.
+/// Prints the connections that the kernel has. `with_engine` adds what the persistence engine knows.
 ///
 /// # Errors
 /// The kernel's text cannot be read, or the output cannot be written.
-pub fn print(output: &mut dyn Write, is_numeric: bool, with_engine: bool) -> std::io::Result<()> {
+pub fn print_of_kernel(output: &mut dyn Write, is_numeric: bool, with_engine: bool) -> std::io::Result<()> {
     let file = std::fs::File::open(SOURCE)?;
+    print(output, BufReader::new(file).lines().skip(1), is_numeric, with_engine)
+}
+
+/// Prints connections from lines as the kernel has them.
+///
+/// # Errors
+/// A line cannot be read, or the output cannot be written.
+pub fn print(
+    output: &mut dyn Write,
+    lines: impl Iterator<Item = std::io::Result<String>>,
+    is_numeric: bool,
+    with_engine: bool,
+) -> std::io::Result<()> {
     writeln!(output, "IPVS connection entries")?;
     let columns = format!("pro expire {:<11} {:<18} {:<18}", "state", "source", "virtual");
     if with_engine {
@@ -20,7 +33,7 @@ pub fn print(output: &mut dyn Write, is_numeric: bool, with_engine: bool) -> std
     } else {
         writeln!(output, "{columns} destination")?;
     }
-    for line in BufReader::new(file).lines().skip(1) {
+    for line in lines {
         if let Some(text) = entry(&line?, is_numeric, with_engine) {
             writeln!(output, "{text}")?;
         }

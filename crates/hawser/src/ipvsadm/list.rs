@@ -28,8 +28,16 @@ enum Columns {
 pub fn list(command: &Command, kernel: &mut Kernel, output: &mut dyn Write) -> Result<(), Failure> {
     if command.given(Kind::Connection) {
         let with_engine = command.given(Kind::PersistentConnections);
-        connections::print(output, command.given(Kind::Numeric), with_engine)?;
-        Ok(())
+        let is_numeric = command.given(Kind::Numeric);
+        if !kernel.is_ours() {
+            return Ok(connections::print_of_kernel(output, is_numeric, with_engine)?);
+        }
+        let replies = ask(kernel, command, &Request::Connections)?;
+        let lines = replies.into_iter().filter_map(|reply| match reply {
+            Reply::Connection(line) => Some(Ok(line)),
+            _ => None,
+        });
+        Ok(connections::print(output, lines, is_numeric, with_engine)?)
     } else if command.given(Kind::Timeout) {
         timeouts(command, kernel, output)
     } else if command.given(Kind::Daemon) {
@@ -123,7 +131,11 @@ fn services(command: &Command, kernel: &mut Kernel, output: &mut dyn Write) -> R
 fn only_services(replies: Vec<Reply>) -> Vec<Service> {
     let services = replies.into_iter().filter_map(|reply| match reply {
         Reply::Service(service) => Some(service),
-        Reply::Destination(_) | Reply::Daemon(_) | Reply::Timeouts(_) | Reply::Information(_) => None,
+        Reply::Destination(_)
+        | Reply::Daemon(_)
+        | Reply::Timeouts(_)
+        | Reply::Information(_)
+        | Reply::Connection(_) => None,
     });
     services.collect()
 }
@@ -150,7 +162,11 @@ pub fn destinations(command: &Command, kernel: &mut Kernel, key: &Key) -> Result
         .into_iter()
         .filter_map(|reply| match reply {
             Reply::Destination(destination) => Some(destination),
-            Reply::Service(_) | Reply::Daemon(_) | Reply::Timeouts(_) | Reply::Information(_) => None,
+            Reply::Service(_)
+            | Reply::Daemon(_)
+            | Reply::Timeouts(_)
+            | Reply::Information(_)
+            | Reply::Connection(_) => None,
         })
         .collect();
     if !command.given(Kind::NoSort) {

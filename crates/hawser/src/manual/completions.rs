@@ -30,6 +30,7 @@ fn words_of(command: &str) -> Vec<String> {
         "keepalived" => crate::keepalived::arguments::usage("keepalived"),
         "ipvsadm" => crate::ipvsadm::help::text(),
         "run" => crate::run::arguments::HELP.to_owned(),
+        "cert" => crate::cert::HELP.to_owned(),
         "check" => crate::check::HELP.to_owned(),
         "explain" => crate::explain::HELP.to_owned(),
         "dashboard" => crate::dashboard::arguments::HELP.to_owned(),
@@ -42,6 +43,7 @@ fn words_of(command: &str) -> Vec<String> {
     };
     let plain: &[&str] = match command {
         "lab" => &["up", "down", "status"],
+        "director" => &["show", "drain", "ready", "weight"],
         "vrrp" => &["status", "metrics", "handover", "maintenance", "priority", "reload"],
         "completions" => &["bash", "zsh", "fish"],
         "doctor" => &["proxy", "director-nat", "director-dr", "director-tun", "real-server"],

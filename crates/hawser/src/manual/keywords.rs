@@ -27,6 +27,7 @@ pub fn keepalived() -> String {
             Status::Works => String::new(),
             Status::ParsedOnly(lack) => format!(" (read, without effect: {lack})"),
             Status::NoEffect => " (needs no effect here)".to_owned(),
+            Status::Instead(other) => format!(" (accepted; use {other})"),
             Status::Old(modern) => format!(" (old: write {modern})"),
             Status::Refused(reason) => format!(" (not supported: {reason})"),
         };

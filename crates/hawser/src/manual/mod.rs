@@ -42,6 +42,12 @@ const PAGES: &[Page] = &[
         body: || usage(crate::run::arguments::HELP),
     },
     Page {
+        name: "hawser-cert",
+        section: 1,
+        line: "whether a certificate, its key and its names will do",
+        body: || usage(crate::cert::HELP),
+    },
+    Page {
         name: "hawser-check",
         section: 1,
         line: "every mistake of configurations and scripts, and between them",

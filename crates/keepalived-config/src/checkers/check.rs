@@ -66,7 +66,7 @@ pub(crate) enum KindDraft {
 }
 
 const NO_BFD: Status =
-    Status::Refused("BFD sessions are not run; TCP_CHECK or ICMP_CHECK can watch the server");
+    Status::Refused("sessions of BFD are for VRRP; TCP_CHECK or ICMP_CHECK can watch the server");
 /// Until the next try, for most checkers.
 const USUAL: TimingDefaults = TimingDefaults { retry: 1, delay_before_retry: Some(Duration::from_secs(1)) };
 

@@ -13,7 +13,11 @@ type Args<'a, 'n> = &'a mut Arguments<'n>;
 
 const TIMEOUT_MAX: i64 = 1000;
 const PORT_DEFAULT_LENGTH: i64 = 65_507;
-const NO_SNMP: Status = ParsedOnly("there is no SNMP agent; metrics are served to Prometheus");
+const NO_SNMP: Status = Status::Instead(
+    "`hawser vrrp metrics`, the same figures in Prometheus' format (`/metrics` under `hawser run`): there is no SNMP agent",
+);
+/// Each address of a group is a service of its own in the kernel, which balances as one by a mark does.
+const NO_MARKS: Status = NoEffect;
 const NO_DBUS: Status = ParsedOnly("there is no D-Bus service; use the runtime API");
 const ONE_PROCESS: Status = ParsedOnly("all strands run in one process");
 
@@ -203,7 +207,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
     ),
     line(
         "bfd_priority",
-        ONE_PROCESS,
+        Works,
         |draft, arguments, _| nice(&mut draft.global.bfd_process, arguments),
         "nice value of BFD",
     ),
@@ -214,7 +218,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
         assign!(global.checker_process.no_swap = true),
         "lock checkers in memory",
     ),
-    line("bfd_no_swap", ONE_PROCESS, assign!(global.bfd_process.no_swap = true), "lock BFD in memory"),
+    line("bfd_no_swap", Works, assign!(global.bfd_process.no_swap = true), "lock BFD in memory"),
     line(
         "vrrp_cpu_affinity",
         Works,
@@ -229,7 +233,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
     ),
     line(
         "bfd_cpu_affinity",
-        ONE_PROCESS,
+        Works,
         |draft, arguments, _| affinity(&mut draft.global.bfd_process, arguments),
         "CPUs of BFD",
     ),
@@ -247,7 +251,7 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
     ),
     line(
         "bfd_rt_priority",
-        ONE_PROCESS,
+        Works,
         |draft, arguments, _| realtime(&mut draft.global.bfd_process, arguments),
         "SCHED_RR priority of BFD",
     ),
@@ -311,21 +315,16 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
         assign!(global.real_server_init_notifies = true),
         "run notify_up at start",
     ),
-    line(
-        "nftables_ipvs",
-        ParsedOnly("virtual server groups are set one by one"),
-        nftables_ipvs,
-        "marks for virtual server groups",
-    ),
+    line("nftables_ipvs", NO_MARKS, nftables_ipvs, "marks for virtual server groups"),
     line(
         "nftables_ipvs_priority",
-        ParsedOnly("virtual server groups are set one by one"),
+        NO_MARKS,
         read!(nftables_ipvs_priority = Some(integer(-2_147_483_648..=2_147_483_647) as i32)),
         "priority of that chain",
     ),
     line(
         "nftables_ipvs_start_fwmark",
-        ParsedOnly("virtual server groups are set one by one"),
+        NO_MARKS,
         read!(global.nftables_ipvs_start_mark = integer(1..=4_294_967_295) as u32),
         "first mark (1000)",
     ),

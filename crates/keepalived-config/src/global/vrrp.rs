@@ -104,7 +104,7 @@ pub(super) static VRRP: &[Keyword<GlobalDraft>] = &[
     line(
         "vrrp_higher_prio_send_advert",
         Works,
-        read!(global.higher_priority_send_advert = switch()),
+        read!(global.higher_priority_send_advert = Some(switch())),
         "one more advert before yielding",
     ),
     line(
@@ -138,7 +138,8 @@ pub(super) static VRRP: &[Keyword<GlobalDraft>] = &[
         read!(global.notify_priority_changes = switch()),
         "changes of priority go to the pipes",
     ),
-    line("vrrp_iptables", NO_IPTABLES, iptables, "chains of iptables for no_accept"),
+    // Where iptables writes nftables rules, keepalived too leaves these chains alone and makes a table of its own.
+    line("vrrp_iptables", NoEffect, iptables, "chains of iptables for no_accept; nftables is used"),
     line("vrrp_ipsets", NO_IPTABLES, ipsets, "sets of iptables"),
     line("nftables", Works, nftables, "table for no_accept (keepalived)"),
     line("nftables_priority", Works, nftables_priority, "priority of its chains (−1)"),

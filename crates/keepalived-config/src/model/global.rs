@@ -190,7 +190,7 @@ pub struct Global {
     /// Defaults of the instances.
     pub garp: Garp,
     pub lower_priority_no_advert: Option<bool>,
-    pub higher_priority_send_advert: bool,
+    pub higher_priority_send_advert: Option<bool>,
     pub owner_ignore_adverts: bool,
     pub v3_checksum_as_v2: bool,
     /// Between GARPs on one interface.
@@ -281,7 +281,7 @@ impl Default for Global {
             down_timer_adverts: 3,
             garp: Garp::default(),
             lower_priority_no_advert: None,
-            higher_priority_send_advert: false,
+            higher_priority_send_advert: None,
             owner_ignore_adverts: false,
             v3_checksum_as_v2: false,
             garp_interval: Duration::ZERO,

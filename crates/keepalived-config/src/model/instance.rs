@@ -234,6 +234,8 @@ pub struct Instance {
     pub lower_priority_no_advert: bool,
     /// One more advert before yielding to a higher priority.
     pub higher_priority_send_advert: bool,
+    /// The file says so, or says not: no default of ours.
+    pub higher_priority_send_advert_is_given: bool,
     pub owner_ignore_adverts: bool,
     /// Yield when own timers ran so late that another must have taken over. keepalived: only when asked for.
     pub timer_expired_backup: bool,

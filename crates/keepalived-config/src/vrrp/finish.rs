@@ -270,7 +270,9 @@ fn instance(
         lower_priority_no_advert: draft.lower_priority_no_advert.map_or(lower_default, |(value, _)| value),
         higher_priority_send_advert: draft
             .higher_priority_send_advert
-            .map_or(global.higher_priority_send_advert && !strict, |(value, _)| value),
+            .map_or(global.higher_priority_send_advert == Some(true) && !strict, |(value, _)| value),
+        higher_priority_send_advert_is_given: draft.higher_priority_send_advert.is_some()
+            || global.higher_priority_send_advert.is_some(),
         owner_ignore_adverts: draft.owner_ignore_adverts.unwrap_or(global.owner_ignore_adverts),
         timer_expired_backup: draft.timer_expired_backup,
         skip_check_advert_addresses: draft.skip_check.unwrap_or(global.skip_check_advert_addresses),

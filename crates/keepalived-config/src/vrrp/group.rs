@@ -51,7 +51,7 @@ pub(crate) static SYNC_GROUP: &[Keyword<GroupDraft>] = &[
     ),
     block(
         "track_bfd",
-        crate::track::BFD_STATUS,
+        Works,
         |draft, arguments, context| read_list(&mut draft.tracking.bfd, arguments, WEIGHT, context),
         "BFD sessions all members watch",
     ),

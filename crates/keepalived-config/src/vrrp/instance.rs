@@ -148,7 +148,7 @@ pub(crate) static INSTANCE: &[Keyword<InstanceDraft>] = &[
     ),
     block(
         "track_bfd",
-        crate::track::BFD_STATUS,
+        Works,
         |draft, arguments, context| read_list(&mut draft.tracking.bfd, arguments, WEIGHT, context),
         "BFD sessions to watch",
     ),

@@ -10,6 +10,7 @@ mod request;
 pub mod server;
 mod service;
 mod statistics;
+pub mod sync;
 #[cfg(test)]
 mod tests;
 

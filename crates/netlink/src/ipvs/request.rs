@@ -34,6 +34,10 @@ pub(super) const GET_INFORMATION: u8 = 15;
 pub(super) const ZERO: u8 = 16;
 pub(super) const FLUSH: u8 = 17;
 
+/// Of our own planes, which have no file below /proc: their connections.
+pub(super) const GET_CONNECTIONS: u8 = 64;
+pub(super) const CONNECTION: u16 = 1;
+
 pub(super) const SERVICE: u16 = 1;
 pub(super) const DESTINATION: u16 = 2;
 pub(super) const DAEMON: u16 = 3;
@@ -117,6 +121,8 @@ pub enum Request<'a> {
     Zero(Option<&'a Key>),
     /// Removes every service.
     Flush,
+    /// Every connection, of a plane of our own: the kernel tells them in `/proc/net/ip_vs_conn`.
+    Connections,
 }
 
 impl Request<'_> {
@@ -138,12 +144,13 @@ impl Request<'_> {
             Self::Information => GET_INFORMATION,
             Self::Zero(_) => ZERO,
             Self::Flush => FLUSH,
+            Self::Connections => GET_CONNECTIONS,
         }
     }
 
     /// Whether the answers end with a message of their own instead of an acknowledgement.
     pub fn is_dump(&self) -> bool {
-        matches!(self, Self::Services | Self::Destinations(_) | Self::Daemons)
+        matches!(self, Self::Services | Self::Destinations(_) | Self::Daemons | Self::Connections)
     }
 
     /// The bytes to send. `family` is what [`family_number`] found.
@@ -175,7 +182,8 @@ impl Request<'_> {
             | Self::Timeouts
             | Self::Information
             | Self::Zero(None)
-            | Self::Flush => {}
+            | Self::Flush
+            | Self::Connections => {}
         }
         message.finish()
     }
@@ -189,6 +197,8 @@ pub enum Reply {
     Daemon(Daemon),
     Timeouts(Timeouts),
     Information(Information),
+    /// A line as `/proc/net/ip_vs_conn` has it.
+    Connection(String),
 }
 
 impl Reply {
@@ -223,6 +233,7 @@ impl Reply {
                 version: u32_at(nested(INFORMATION_VERSION)?, 0)?,
                 table_size: u32_at(nested(INFORMATION_TABLE_SIZE)?, 0)?,
             }),
+            GET_CONNECTIONS => Self::Connection(String::from_utf8_lossy(nested(CONNECTION)?).into_owned()),
             _ => return Ok(None),
         }))
     }

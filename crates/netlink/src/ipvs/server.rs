@@ -2,12 +2,13 @@
 //! replies; the attributes are those of the kernel's interface.
 
 use super::request::{
-    ADD_DESTINATION, ADD_SERVICE, DELETE_DESTINATION, DELETE_SERVICE, DESTINATION, EDIT_DESTINATION,
-    EDIT_SERVICE, FLUSH, GET_DAEMON, GET_DESTINATION, GET_INFORMATION, GET_SERVICE, GET_TIMEOUTS,
-    INFORMATION_TABLE_SIZE, INFORMATION_VERSION, SERVICE, SET_INFORMATION, SET_TIMEOUTS, START_DAEMON,
-    STOP_DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP, VERSION, ZERO, attributes,
+    ADD_DESTINATION, ADD_SERVICE, CONNECTION, DAEMON, DELETE_DESTINATION, DELETE_SERVICE, DESTINATION,
+    EDIT_DESTINATION, EDIT_SERVICE, FLUSH, GET_CONNECTIONS, GET_DAEMON, GET_DESTINATION, GET_INFORMATION,
+    GET_SERVICE, GET_TIMEOUTS, INFORMATION_TABLE_SIZE, INFORMATION_VERSION, SERVICE, SET_INFORMATION,
+    SET_TIMEOUTS, START_DAEMON, STOP_DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP, VERSION, ZERO,
+    attributes,
 };
-use super::{Destination, Key, Reply, Service, Timeouts};
+use super::{Daemon, Destination, Key, Reply, Role, Service, Timeouts};
 use crate::wire::{DUMP, KIND_DONE, KIND_ERROR, Malformed, Message, Received, u32_at};
 use crate::{FAMILY_IPV4, FAMILY_IPV6};
 
@@ -26,14 +27,15 @@ pub enum Asked {
     EditDestination(Key, Destination),
     DeleteDestination(Key, Destination),
     Destinations(Key),
-    /// A synchronisation daemon is to be started or stopped.
-    Daemon,
+    StartDaemon(Daemon),
+    StopDaemon(Role),
     Daemons,
     SetTimeouts(Timeouts),
     Timeouts,
     Information,
     Zero(Option<Key>),
     Flush,
+    Connections,
 }
 
 impl Asked {
@@ -58,6 +60,7 @@ impl Asked {
             let family = if key.is_ipv6() { FAMILY_IPV6 } else { FAMILY_IPV4 };
             Ok((key, Destination::read(find(DESTINATION)?.ok_or(Malformed)?, family)?))
         };
+        let daemon = || Daemon::read(find(DAEMON)?.ok_or(Malformed)?);
         let number = |wanted: u16| find(wanted)?.map_or(Ok(0), |value| u32_at(value, 0));
         let is_dump = message.flags & DUMP == DUMP;
         Ok(Some(match command {
@@ -70,7 +73,8 @@ impl Asked {
             EDIT_DESTINATION => both().map(|(key, server)| Self::EditDestination(key, server))?,
             DELETE_DESTINATION => both().map(|(key, server)| Self::DeleteDestination(key, server))?,
             GET_DESTINATION => Self::Destinations(service()?.key),
-            START_DAEMON | STOP_DAEMON => Self::Daemon,
+            START_DAEMON => Self::StartDaemon(daemon()?),
+            STOP_DAEMON => Self::StopDaemon(daemon()?.role),
             GET_DAEMON => Self::Daemons,
             SET_TIMEOUTS => Self::SetTimeouts(Timeouts {
                 tcp: number(TIMEOUT_TCP)?,
@@ -81,6 +85,7 @@ impl Asked {
             GET_INFORMATION => Self::Information,
             ZERO => Self::Zero(find(SERVICE)?.map(Service::read).transpose()?.map(|service| service.key)),
             FLUSH => Self::Flush,
+            GET_CONNECTIONS => Self::Connections,
             _ => return Ok(None),
         }))
     }
@@ -95,6 +100,7 @@ impl Reply {
             Self::Daemon(_) => START_DAEMON,
             Self::Timeouts(_) => SET_TIMEOUTS,
             Self::Information(_) => SET_INFORMATION,
+            Self::Connection(_) => GET_CONNECTIONS,
         };
         let mut message = Message::new(FAMILY, 0, sequence, &[command, VERSION, 0, 0]);
         match self {
@@ -111,6 +117,9 @@ impl Reply {
                 message
                     .attribute_u32(INFORMATION_VERSION, information.version)
                     .attribute_u32(INFORMATION_TABLE_SIZE, information.table_size);
+            }
+            Self::Connection(line) => {
+                message.attribute(CONNECTION, line.as_bytes());
             }
         }
         message.finish()
@@ -162,7 +171,9 @@ mod tests {
         (service.statistics.connections, service.statistics.bytes_out) = (5, 1 << 40);
         (server.active, server.inactive, server.persistent) = (1, 2, 3);
         server.statistics.byte_rate_in = 9;
-        for reply in [Reply::Service(service), Reply::Destination(server), Reply::Timeouts(timeouts)] {
+        let line = Reply::Connection("TCP 0A000002 9DB0 0A000064 0050 0A00010B 0050 CLOSE 9".to_owned());
+        assert_eq!(asked(Request::Connections), Some(Asked::Connections));
+        for reply in [Reply::Service(service), Reply::Destination(server), Reply::Timeouts(timeouts), line] {
             let bytes = reply.write(1);
             assert_eq!(Reply::read(message(&bytes), true), Ok(Some(reply)));
         }

@@ -82,6 +82,7 @@ impl<'a> CheckEnvironment<'a> {
             host: self.state,
             variables: &self.variables,
             tracked: [&[]; 2],
+            set_timeouts: Default::default(),
             now,
             wall: self.state.clock.wall(now),
         }

@@ -16,6 +16,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+/// The end of a body that is this short goes out without asking for room, where the peer has had room so far. If it has
+/// none, so much is kept for each stream.
+const SHORT_MAX: usize = 1024;
+
 /// What we still have to say.
 #[derive(Debug)]
 enum Sending {
@@ -72,12 +76,12 @@ fn broken(error: h2::Error) -> io::Error {
 }
 
 impl Http2Stream {
-    /// A stream that a client opened.
-    pub fn accepted(link: Rc<Link>, body: RecvStream, respond: SendResponse<Bytes>) -> Http2Stream {
+    /// A stream that a client opened. `body`: `None` where the head ended the request.
+    pub fn accepted(link: Rc<Link>, body: Option<RecvStream>, respond: SendResponse<Bytes>) -> Http2Stream {
         Http2Stream {
             link,
             sending: Sending::Response(respond),
-            receiving: Receiving::Body(body),
+            receiving: body.map_or(Receiving::Ended, Receiving::Body),
             unread: Bytes::new(),
             trailers: None,
             lease: None,
@@ -220,8 +224,14 @@ impl Http2Stream {
         let Sending::Body(body) = &mut self.sending else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
+        if last && bytes.len() <= SHORT_MAX && self.link.has_room() {
+            body.send_data(Bytes::copy_from_slice(bytes), true).map_err(broken)?;
+            self.sending = Sending::Ended;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         body.reserve_capacity(bytes.len());
         let mut room = body.capacity();
+        self.link.note_room(room > 0);
         while room == 0 {
             match ready!(body.poll_capacity(context)) {
                 Some(Ok(capacity)) => room = capacity,

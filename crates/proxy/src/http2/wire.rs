@@ -17,11 +17,17 @@ pub struct Link {
     stream: RefCell<Stream>,
     refused: Cell<Option<Reason>>,
     hung_up: Cell<bool>,
+    has_room: Cell<bool>,
 }
 
 impl Link {
     pub fn new(stream: Stream) -> Rc<Link> {
-        Rc::new(Link { stream: RefCell::new(stream), refused: Cell::new(None), hung_up: Cell::new(false) })
+        Rc::new(Link {
+            stream: RefCell::new(stream),
+            refused: Cell::new(None),
+            hung_up: Cell::new(false),
+            has_room: Cell::new(false),
+        })
     }
 
     /// Looks at the transport.
@@ -43,6 +49,15 @@ impl Link {
     /// Nothing more is to be said or heard on this connection.
     pub fn is_hung_up(&self) -> bool {
         self.hung_up.get()
+    }
+
+    /// Whether the peer's windows had room when a body asked last.
+    pub fn has_room(&self) -> bool {
+        self.has_room.get()
+    }
+
+    pub fn note_room(&self, has_room: bool) {
+        self.has_room.set(has_room);
     }
 
     /// Why nothing is read from the peer any more: it sent more control frames than it may, or broken ones.

@@ -294,6 +294,16 @@ impl Stream {
 }
 
 impl ClientSocket for Stream {
+    fn address(&self, ours: bool) -> Option<std::net::SocketAddr> {
+        match self {
+            Stream::Tcp(tcp) if ours => tcp.local_addr().ok(),
+            Stream::Tcp(tcp) => tcp.peer_addr().ok(),
+            Stream::Http2(stream) => stream.link.with(|below| below.address(ours)),
+            Stream::Tls(tls) => tls.transport().address(ours),
+            Stream::Unix(_) => None,
+        }
+    }
+
     fn tcp(&self, which: TcpNumber) -> Option<i64> {
         let tcp = match self {
             Stream::Tcp(tcp) => tcp,

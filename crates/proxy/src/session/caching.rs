@@ -84,6 +84,8 @@ pub fn answer(
     let counted_head = Some(super::counted_head(&transaction.response));
     transaction.facts.status = transaction.response.status();
     transaction.variables.begin_response();
+    transaction.facts.response_version = Some(transaction.response.version());
+    super::response::capture(transaction, front);
     let sections = [settings, front];
     let sections = if settings.id == front.id { &sections[..1] } else { &sections[..] };
     for section in sections {

@@ -124,6 +124,7 @@ impl Client {
             host: state,
             variables: &transaction.variables,
             tracked: [&transaction.trackers, self.trackers.as_deref().map_or(&[], |held| &held[..])],
+            set_timeouts: transaction.timeouts.of_server(),
             now,
             wall: state.clock.wall(now),
         }

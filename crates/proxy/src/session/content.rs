@@ -16,6 +16,10 @@ use std::time::Duration;
 pub enum Decision {
     Accept,
     Reject,
+    /// Of responses: the server's connection ends.
+    Close,
+    /// Of responses: the client was left alone without a word.
+    Dropped,
     /// What follows on a TCP connection is HTTP.
     Http,
 }
@@ -38,10 +42,9 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
     client.expect_within(Some(delay), clock::now());
     let mut is_final = http || delay.is_zero();
     let reads_http = !http
-        && settings
-            .tcp_request_content
-            .iter()
-            .any(|rule| rule.condition.as_ref().is_some_and(rules::Condition::uses_http));
+        && settings.tcp_request_content.iter().any(|rule| {
+            rule.condition.as_ref().is_some_and(rules::Condition::uses_http) || acts_on_http(rule)
+        });
     let mut first = 0;
     loop {
         if reads_http {
@@ -59,14 +62,19 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
                 continue;
             }
             Pass::Done(decision) => {
-                if decision == Decision::Reject {
+                if decision != Decision::Accept && decision != Decision::Http {
+                    // The request was not looked at yet: lines say that there was none.
+                    transaction.facts.captured_uri.clear();
                     worker.frontend_counters(client.frontend).denied_requests.add(1);
                     client.count_at_listener(|counters| &counters.denied_requests, 1);
                     transaction.facts.termination.cause = b'P';
                     transaction.facts.termination.phase = b'R';
                 }
                 transaction.payload_final = true;
-                return decision;
+                return match decision {
+                    Decision::Accept | Decision::Http => decision,
+                    Decision::Reject | Decision::Close | Decision::Dropped => Decision::Reject,
+                };
             }
             Pass::Wait if is_final => return Decision::Accept,
             Pass::Wait => {}
@@ -76,6 +84,19 @@ pub async fn request(client: &mut Client, transaction: &mut Transaction, setting
             Filled::Bytes => {}
             Filled::Closed | Filled::Failed(_) | Filled::TimedOut => is_final = true,
         }
+    }
+}
+
+/// Whether what the rule does needs the request that may be in the bytes.
+fn acts_on_http(rule: &TcpRule) -> bool {
+    match &rule.action {
+        TcpAction::Stream(action) => action.expression().is_some_and(rules::Expr::uses_http),
+        TcpAction::Accept
+        | TcpAction::Reject
+        | TcpAction::Close
+        | TcpAction::ExpectProxy
+        | TcpAction::ExpectNetscalerCip
+        | TcpAction::SwitchModeHttp { .. } => false,
     }
 }
 
@@ -107,6 +128,7 @@ fn look_at_http(client: &Client, transaction: &mut Transaction) {
 pub fn connection(client: &mut Client, transaction: &mut Transaction, list: &[TcpRule]) -> Decision {
     transaction.payload_final = true;
     match pass(client, transaction, list, 0, Direction::Request, Holder::Connection) {
+        Pass::Done(Decision::Dropped) => Decision::Reject,
         Pass::Done(decision) => decision,
         // Nothing to wait for, and not in the table of connections.
         Pass::Wait | Pass::Resolve(_) => Decision::Accept,
@@ -132,7 +154,8 @@ fn pass(
         }
         match &rule.action {
             TcpAction::Accept => return Pass::Done(Decision::Accept),
-            TcpAction::Reject | TcpAction::Close => return Pass::Done(Decision::Reject),
+            TcpAction::Reject => return Pass::Done(Decision::Reject),
+            TcpAction::Close => return Pass::Done(Decision::Close),
             // Looked at when the connection was accepted.
             TcpAction::ExpectProxy | TcpAction::ExpectNetscalerCip => {}
             // On a connection that is HTTP already the rule only ends the set.
@@ -143,7 +166,7 @@ fn pass(
             TcpAction::Stream(StreamAction::Resolve(_)) => return Pass::Resolve(place),
             TcpAction::Stream(action) => {
                 if ruleset::stream(client, transaction, action, direction, holder) == Ended::SilentDrop {
-                    return Pass::Done(Decision::Reject);
+                    return Pass::Done(Decision::Dropped);
                 }
             }
         }

@@ -477,6 +477,13 @@ pub async fn open(
     let Some(target) = target_of(server, transaction.facts.dst) else {
         return Err(Failure::Server(Stage::Connect { timed_out: false }));
     };
+    // Where it goes is known also when nobody is there; from where is not yet.
+    if let Target::Inet(address) = target {
+        let ours =
+            if address.is_ipv4() { [0, 0, 0, 0].into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
+        transaction.facts.server_dst = Some(Peer::Inet(address));
+        transaction.facts.server_src = Some(Peer::Inet(SocketAddr::new(ours, 0)));
+    }
     let tune = &worker.plan().model.global.tune;
     let has_data = settings.mode == model::Mode::Http || !client.input.is_empty();
     let options = ConnectOptions {

@@ -232,7 +232,12 @@ pub async fn exchange(
         Outcome::Next => {}
         outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
             // What the server sent counts too, and its response time does not.
-            transaction.facts.bytes_out += head_counted + connection.input.len() as u64;
+            if transaction.facts.termination.cause != b'S' {
+                transaction.facts.bytes_out += head_counted + connection.input.len() as u64;
+            }
+            if matches!(outcome, Outcome::Answer(_)) && transaction.facts.termination.cause == b'L' {
+                transaction.facts.termination.phase = b'H';
+            }
             transaction.facts.times.response_done = None;
             return Ok(match outcome {
                 Outcome::Answer(answer) => reply::answer(client, transaction, answer).await,
@@ -242,6 +247,8 @@ pub async fn exchange(
         }
         Outcome::Close => return Ok(After::Close),
     }
+    // Rules may have changed it: lines tell what the client got.
+    transaction.facts.status = transaction.response.status();
     transaction.response.strip_connection_tokens();
     if !tunnels {
         transaction.response.set_response_connection(client_lives, transaction.request.version());

@@ -171,26 +171,38 @@ async fn streams(session: &Rc<Session>, mut connection: Connection<Wire, Bytes>,
     };
     let mut leaving = false;
     loop {
-        let phase = if session.active.get() == 0 { Phase::Idle } else { Phase::Data };
-        session.control.borrow().phase.set(phase);
-        session.arm(&mut deadline);
-        let was_active = session.active.get();
+        session.settle(&mut deadline);
+        let mut was_active = session.active.get();
         let event = poll_fn(|context| {
             session.attach(context.waker());
             if !leaving && session.is_retired() {
                 return Poll::Ready(Event::Look);
             }
-            let event = match connection.poll_accept(context) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    left = left.map(|left| left.saturating_sub(1));
-                    accepted(session, request, respond, streams_max);
-                    Event::Look
+            let mut accepts = false;
+            // Bounded by the turn of the runtime, which takes the socket's readiness away.
+            let event = loop {
+                match connection.poll_accept(context) {
+                    Poll::Ready(Some(Ok((request, respond)))) => {
+                        left = left.map(|left| left.saturating_sub(1));
+                        accepted(session, request, respond, streams_max);
+                        accepts = true;
+                        if left == Some(0) {
+                            break Event::Look;
+                        }
+                    }
+                    Poll::Ready(Some(Err(_)) | None) => break Event::Ended,
+                    Poll::Pending if session.link.is_hung_up() => break Event::Ended,
+                    Poll::Pending if session.link.refusal().is_some() => break Event::Refused,
+                    Poll::Pending if was_active > 0 && session.active.get() == 0 => break Event::Look,
+                    Poll::Pending if accepts && !leaving && session.is_stopping() => break Event::Look,
+                    Poll::Pending => {
+                        if accepts {
+                            was_active = session.active.get();
+                            session.settle(&mut deadline);
+                        }
+                        return deadline.poll(context).map(|()| Event::TimedOut);
+                    }
                 }
-                Poll::Ready(Some(Err(_)) | None) => Event::Ended,
-                Poll::Pending if session.link.is_hung_up() => Event::Ended,
-                Poll::Pending if session.link.refusal().is_some() => Event::Refused,
-                Poll::Pending if was_active > 0 && session.active.get() == 0 => Event::Look,
-                Poll::Pending => return deadline.poll(context).map(|()| Event::TimedOut),
             };
             Poll::Ready(event)
         })
@@ -243,7 +255,7 @@ fn accepted(
     let control = Control::new(id, frontend, session.src, clock::now());
     let (head, body) = request.into_parts();
     let ends = body.is_end_stream();
-    let stream = Http2Stream::accepted(Rc::clone(&session.link), body, respond);
+    let stream = Http2Stream::accepted(Rc::clone(&session.link), (!ends).then_some(body), respond);
     let mut client = Box::new(session.client(Rc::clone(&control), Stream::Http2(Box::new(stream))));
     let mut transaction = begin(&mut client);
     let limits = &worker.plan().proxy(frontend).request_limits;
@@ -298,6 +310,13 @@ impl Session {
         if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *known = Some(waker.clone());
         }
+    }
+
+    /// Tells what the connection does, and for how long it may.
+    fn settle(&self, deadline: &mut Deadline) {
+        let phase = if self.active.get() == 0 { Phase::Idle } else { Phase::Data };
+        self.control.borrow().phase.set(phase);
+        self.arm(deadline);
     }
 
     /// Sets the time that the connection may be without a stream.

@@ -24,11 +24,20 @@ pub fn process(
     let sections = [back, front];
     let sections = if back.id == front.id { &sections[..1] } else { &sections[..] };
     if !back.tcp_response_content.is_empty()
-        && content::response(client, transaction, back) == Poll::Ready(content::Decision::Reject)
+        && let Poll::Ready(decision) = content::response(client, transaction, back)
     {
-        transaction.facts.termination.cause = b'P';
-        transaction.facts.termination.phase = b'H';
-        return Outcome::Error(502);
+        let (cause, phase, outcome) = match decision {
+            content::Decision::Accept | content::Decision::Http => (b'-', b'-', Outcome::Next),
+            content::Decision::Close => (b'S', b'H', Outcome::Error(502)),
+            content::Decision::Reject => (b'P', b'D', Outcome::Close),
+            content::Decision::Dropped => (b'P', b'R', Outcome::Close),
+        };
+        if cause != b'-' {
+            transaction.facts.termination.cause = cause;
+            transaction.facts.termination.phase = phase;
+            transaction.facts.status = 0;
+            return outcome;
+        }
     }
     for settings in sections {
         if settings.http_response.is_empty() {
@@ -60,12 +69,13 @@ pub fn process(
 }
 
 /// `capture response header` and `capture cookie`.
-fn capture(transaction: &mut Transaction, front: &Proxy) {
-    for capture in &front.response_captures {
+pub fn capture(transaction: &mut Transaction, front: &Proxy) {
+    transaction.facts.response_captures.resize(front.response_captures.len(), None);
+    for (index, capture) in front.response_captures.iter().enumerate() {
         let name = capture.name.as_bytes();
         let value = if name.is_empty() { None } else { transaction.response.nth_line(name, -1) };
         let kept = value.map(|value| value[..value.len().min(capture.length)].to_vec());
-        transaction.facts.response_captures.push(kept);
+        transaction.facts.response_captures[index] = kept;
     }
     if let Some(wanted) = &front.cookie_capture {
         let found = transaction

@@ -139,7 +139,9 @@ pub async fn route_tcp(client: &mut Client, transaction: &mut Transaction) -> Tc
     if !front.tcp_request_content.is_empty() {
         match content::request(client, transaction, front).await {
             content::Decision::Accept => {}
-            content::Decision::Reject => return TcpRoute::Closed,
+            content::Decision::Reject | content::Decision::Close | content::Decision::Dropped => {
+                return TcpRoute::Closed;
+            }
             content::Decision::Http => return TcpRoute::Http,
         }
     }
@@ -206,8 +208,9 @@ async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Pro
     Some(reply::answer_error(client, transaction, status).await)
 }
 
-/// `capture request header` and `capture cookie`.
+/// `capture request header` and `capture cookie`; the places for what responses bring are empty from now on.
 fn capture_request(transaction: &mut Transaction, front: &Proxy) {
+    transaction.facts.response_captures.resize(front.response_captures.len(), None);
     if front.request_captures.is_empty() && front.cookie_capture.is_none() {
         return;
     }

@@ -131,6 +131,8 @@ async fn handshake(client: &mut Client, listener: &Arc<Listener>) -> Result<TlsF
     let mut facts = stream.take_facts();
     facts.own = own;
     facts.server_name = name.map(Into::into);
+    facts.sent_name = hello.as_ref().and_then(|hello| hello.sent_name.as_deref().map(Into::into));
+    facts.client_random = hello.as_ref().map(|hello| hello.random);
     facts.capture =
         hello.filter(|_| listener.capture_size > 0).map(|hello| capture(hello, listener.capture_size));
     match result {

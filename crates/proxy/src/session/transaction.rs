@@ -39,6 +39,13 @@ pub struct ChangedTimeouts {
     pub tunnel: Option<Duration>,
 }
 
+impl ChangedTimeouts {
+    /// Those that rules can ask for.
+    pub fn of_server(self) -> rules::SetTimeouts {
+        rules::SetTimeouts { server: self.server, tunnel: self.tunnel }
+    }
+}
+
 pub struct Transaction {
     pub facts: StreamFacts,
     pub request: Head,

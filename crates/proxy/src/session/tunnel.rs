@@ -102,7 +102,9 @@ pub async fn tunnel(
             match inspected.poll(context, client, connection) {
                 // What a server sends switches nothing.
                 Poll::Ready(content::Decision::Accept | content::Decision::Http) => inspection = None,
-                Poll::Ready(content::Decision::Reject) => return Poll::Ready(Err(Broken::Refused)),
+                Poll::Ready(
+                    content::Decision::Reject | content::Decision::Close | content::Decision::Dropped,
+                ) => return Poll::Ready(Err(Broken::Refused)),
                 Poll::Pending => {}
             }
         }

@@ -32,7 +32,9 @@ impl State {
         let (active, _) = self.backend(backend).usable_by_role();
         let mut free = 0;
         for server in self.backend(backend).servers() {
-            if !server.is_usable() || (server.settings.backup && active > 0) {
+            // Nobody new gets to a server that drains: only its queue slots count.
+            let counts = if with_queue { server.is_usable() } else { server.is_eligible() };
+            if !counts || (server.settings.backup && active > 0) {
                 continue;
             }
             let maxconn = server.maxconn.load(Relaxed);
@@ -135,14 +137,14 @@ impl Host for State {
         }
     }
 
-    /// As configured: a change by `set-timeout` is kept with the stream, and shows once that action runs.
+    /// As configured: what `set-timeout` changed is kept with the stream.
     fn timeout(&self, stream: &StreamFacts, which: StreamTimeout) -> Option<Duration> {
         let frontend = &self.model.proxies[stream.frontend.index()].timeouts;
         let backend = stream.backend.map_or(frontend, |id| &self.model.proxies[id.index()].timeouts);
         match which {
             StreamTimeout::Client => frontend.client,
-            StreamTimeout::Server | StreamTimeout::CurrentServer => backend.server,
-            StreamTimeout::Tunnel | StreamTimeout::CurrentTunnel => backend.tunnel,
+            StreamTimeout::Server => backend.server,
+            StreamTimeout::Tunnel => backend.tunnel,
         }
     }
 

@@ -4,6 +4,7 @@ use super::keywords::Parsed;
 use super::parse::{Line, stream};
 use super::stream::*;
 use super::{HttpAction, Ruleset, TcpAction};
+use crate::ValueType;
 use crate::log_format::Dialect;
 use crate::units::{parse_size, parse_time};
 use crate::{LoadError, VariableName, Word};
@@ -129,7 +130,11 @@ pub(super) fn set_address(line: &mut Line<'_, '_, '_>) -> Result {
         "set-dst" => AddressPart::Destination,
         _ => AddressPart::DestinationPort,
     };
-    let value = line.expr("a sample expression")?;
+    let wanted = match part {
+        AddressPart::Source | AddressPart::Destination => ValueType::Address,
+        AddressPart::SourcePort | AddressPart::DestinationPort => ValueType::Int,
+    };
+    let value = line.expr("a sample expression")?.ending_as(wanted);
     stream(StreamAction::SetAddress { part, value })
 }
 

@@ -46,6 +46,34 @@ pub enum StreamAction {
     SilentDrop,
 }
 
+impl StreamAction {
+    /// The expression that it evaluates, where it has one of its own.
+    pub fn expression(&self) -> Option<&Expr> {
+        match self {
+            StreamAction::SetVariable(write) => match &write.source {
+                VariableSource::Expr(expression) => Some(expression),
+                VariableSource::Format(_) => None,
+            },
+            StreamAction::SetAddress { value, .. } => Some(value),
+            StreamAction::SetPriorityClass(value) | StreamAction::SetPriorityOffset(value) => Some(value),
+            StreamAction::Capture(capture) => Some(&capture.sample),
+            StreamAction::Track(track) => Some(&track.key),
+            StreamAction::Resolve(resolve) => Some(&resolve.name),
+            StreamAction::UnsetVariable(_)
+            | StreamAction::SetLogLevel(_)
+            | StreamAction::SetNice(_)
+            | StreamAction::SetTos(_)
+            | StreamAction::SetMark(_)
+            | StreamAction::SetTimeout { .. }
+            | StreamAction::Counter(_)
+            | StreamAction::List(_)
+            | StreamAction::UseService(_)
+            | StreamAction::SetBandwidthLimit(_)
+            | StreamAction::SilentDrop => None,
+        }
+    }
+}
+
 /// Which part of which address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressPart {

@@ -194,6 +194,9 @@ fn check_unit(args: &mut ArgList, _: &mut ParseContext<'_>, _: &'static Converte
     }
 }
 
+/// HAProxy keeps 55 bits of a moment, so that no date is negative: moments before 1970 lie far ahead.
+const MOMENT: i64 = (1 << 55) - 1;
+
 /// With a unit below the second the fraction is printed too.
 fn http_date<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Value<'a>> {
     let (unit, digits) = match args.text(1) {
@@ -202,7 +205,7 @@ fn http_date<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Val
         Some(_) | None => (1, 0),
     };
     let moment = cast::to_int(&value)?.saturating_add(args.int(0).unwrap_or(0));
-    let (second, fraction) = (moment.div_euclid(unit), moment.rem_euclid(unit));
+    let (second, fraction) = ((moment / unit) & MOMENT, (moment % unit).abs());
     let mut out = String::new();
     Calendar::new(second, 0).format(b"%a, %d %b %Y %H:%M:%S", &mut out).ok()?;
     if digits > 0 {
@@ -213,7 +216,7 @@ fn http_date<'a>(value: Value<'a>, args: &'a [Arg], _: &Scope<'a>) -> Option<Val
 }
 
 fn formatted<'a>(value: &Value<'a>, args: &'a [Arg], offset: impl Fn(i64) -> i64) -> Option<Value<'a>> {
-    let second = cast::to_int(value)?.saturating_add(args.int(1).unwrap_or(0));
+    let second = (cast::to_int(value)? & MOMENT).saturating_add(args.int(1).unwrap_or(0));
     let mut out = String::new();
     Calendar::new(second, offset(second)).format(args.text(0)?, &mut out).ok()?;
     Some(Value::string(out.into_bytes()))

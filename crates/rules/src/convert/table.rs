@@ -79,7 +79,12 @@ fn read<'a, const DATA: u8, const SHIFT: u8>(
     args: &'a [Arg],
     scope: &Scope<'a>,
 ) -> Option<Value<'a>> {
-    let count = look_up(&value, args, scope, DATA_TYPES[DATA as usize].0, 0)?;
+    let data = DATA_TYPES[DATA as usize].0;
+    let count = look_up(&value, args, scope, data, 0)?;
+    if data == DataType::ServerId {
+        // A signed number of 32 bits.
+        return Some(Value::Int(i64::from(count as i32)));
+    }
     Some(Value::Int((count >> SHIFT) as i64))
 }
 
@@ -97,7 +102,8 @@ fn in_table<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<
 fn trackers<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<Value<'a>> {
     let table = table(args, scope)?;
     let key = table.key(&value)?;
-    Some(Value::Int(table.trackers(&key, scope.now).map_or(0, i64::from)))
+    // The look-up counts itself, as HAProxy's does.
+    Some(Value::Int(table.trackers(&key, scope.now).map_or(0, |trackers| i64::from(trackers) + 1)))
 }
 
 fn expire<'a>(value: Value<'a>, args: &'a [Arg], scope: &Scope<'a>) -> Option<Value<'a>> {

@@ -5,6 +5,7 @@ use super::tls::{client, server};
 use super::{CLIENT, Fetch, Fetched, SERVER_CONNECTION};
 use crate::args::{Arg, ArgList, Arguments, Param};
 use crate::context::ParseContext;
+use crate::place::PlaceSet;
 use crate::scope::Scope;
 use crate::tls::{CertificateWords, Chain};
 use crate::value::{Value, ValueType};
@@ -46,7 +47,7 @@ macro_rules! all_rows {
 
 pub(super) const CLIENT_ROWS: &[Fetch] = all_rows!(CLIENT, of_client, "c");
 pub(super) const OWN_ROWS: &[Fetch] = all_rows!(CLIENT, own, "f");
-pub(super) const SERVER_ROWS: &[Fetch] = all_rows!(SERVER_CONNECTION, of_server, "s");
+pub(super) const SERVER_ROWS: &[Fetch] = all_rows!(SERVER_SIDE, of_server, "s");
 
 pub(super) const ROWS: &[Fetch] = &[
     Fetch::new(
@@ -56,10 +57,13 @@ pub(super) const ROWS: &[Fetch] = &[
         client_chain,
         "The client's chain, without its own certificate.",
     ),
-    Fetch::new("ssl_s_chain_der", ValueType::Bin, SERVER_CONNECTION, server_chain, "The server's chain."),
+    Fetch::new("ssl_s_chain_der", ValueType::Bin, SERVER_SIDE, server_chain, "The server's chain."),
     Fetch::new("ssl_c_used", ValueType::Bool, CLIENT, used, "Whether the client showed a certificate."),
     Fetch::new("ssl_fc_has_crt", ValueType::Bool, CLIENT, used, "Whether the client showed a certificate."),
 ];
+
+/// HAProxy takes these wherever it takes those of the client; before there is a server, nothing is found.
+const SERVER_SIDE: PlaceSet = CLIENT.with(SERVER_CONNECTION);
 
 /// Entry, occurrence (negative from the end), format.
 const PARAMETERS: &[Param] = &[Param::Str, Param::Int, Param::Str];

@@ -4,23 +4,51 @@ use super::{BACKEND, CLIENT, FRONTEND, Fetch, Fetched, SERVER, SERVER_CONNECTION
 use crate::args::Arg;
 use crate::scope::{Peer, Scope, StreamTimeout};
 use crate::value::{Value, ValueType};
+use std::time::Duration;
 
 pub(super) const ROWS: &[Fetch] = &[
-    Fetch::new("src", ValueType::Ip4, CLIENT, src, "The client's address.").also(&["fc_src"]),
-    Fetch::new("src_port", ValueType::Int, CLIENT, src_port, "The client's port.").also(&["fc_src_port"]),
-    Fetch::new("src_is_local", ValueType::Bool, CLIENT, src_is_local, "Whether the client is this machine.")
-        .also(&["fc_src_is_local"]),
-    Fetch::new("dst", ValueType::Ip4, CLIENT, dst, "The address the client connected to.").also(&["fc_dst"]),
-    Fetch::new("dst_port", ValueType::Int, CLIENT, dst_port, "The port the client connected to.")
-        .also(&["fc_dst_port"]),
+    Fetch::new("src", ValueType::Ip4, CLIENT, src, "The client's address."),
+    Fetch::new("src_port", ValueType::Int, CLIENT, src_port, "The client's port."),
+    Fetch::new("src_is_local", ValueType::Bool, CLIENT, src_is_local, "Whether the client is this machine."),
+    Fetch::new("dst", ValueType::Ip4, CLIENT, dst, "The address the client connected to."),
+    Fetch::new("dst_port", ValueType::Int, CLIENT, dst_port, "The port the client connected to."),
     Fetch::new(
         "dst_is_local",
         ValueType::Bool,
         CLIENT,
         dst_is_local,
         "Whether that address is this machine's.",
-    )
-    .also(&["fc_dst_is_local"]),
+    ),
+    Fetch::new("fc_src", ValueType::Ip4, CLIENT, fc_src, "The client's address of the connection itself."),
+    Fetch::new(
+        "fc_src_port",
+        ValueType::Int,
+        CLIENT,
+        fc_src_port,
+        "The client's port of the connection itself.",
+    ),
+    Fetch::new(
+        "fc_src_is_local",
+        ValueType::Bool,
+        CLIENT,
+        fc_src_is_local,
+        "Whether that address is this machine's.",
+    ),
+    Fetch::new("fc_dst", ValueType::Ip4, CLIENT, fc_dst, "The listening address of the connection itself."),
+    Fetch::new(
+        "fc_dst_port",
+        ValueType::Int,
+        CLIENT,
+        fc_dst_port,
+        "The listening port of the connection itself.",
+    ),
+    Fetch::new(
+        "fc_dst_is_local",
+        ValueType::Bool,
+        CLIENT,
+        fc_dst_is_local,
+        "Whether that address is this machine's.",
+    ),
     Fetch::new("dst_conn", ValueType::Int, FRONTEND, dst_conn, "Connections on this listener."),
     Fetch::new("bc_src", ValueType::Ip4, SERVER_CONNECTION, bc_src, "Our address towards the server."),
     Fetch::new("bc_src_port", ValueType::Int, SERVER_CONNECTION, bc_src_port, "Our port towards the server."),
@@ -100,6 +128,39 @@ fn dst_is_local<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     is_local(scope.stream.dst, scope)
 }
 
+/// An end of the client's connection as the system knows it; without a socket, what else is known.
+fn connection(scope: &Scope<'_>, ours: bool) -> Option<Peer> {
+    match scope.client {
+        Some(socket) => Some(socket.address(ours).map_or(Peer::Unix, Peer::Inet)),
+        None if ours => scope.stream.dst,
+        None => scope.stream.src,
+    }
+}
+
+fn fc_src<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    address(connection(scope, false))
+}
+
+fn fc_src_port<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    port(connection(scope, false))
+}
+
+fn fc_src_is_local<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    is_local(connection(scope, false), scope)
+}
+
+fn fc_dst<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    address(connection(scope, true))
+}
+
+fn fc_dst_port<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    port(connection(scope, true))
+}
+
+fn fc_dst_is_local<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    is_local(connection(scope, true), scope)
+}
+
 fn dst_conn<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::int(i64::from(scope.host.listener_connections(scope.stream.frontend, scope.stream.listener)))
 }
@@ -142,6 +203,20 @@ fn timeout<'a>(scope: &Scope<'a>, which: StreamTimeout) -> Fetched<'a> {
     Fetched::int(limit.map_or(0, |limit| limit.as_millis() as i64))
 }
 
+/// The timeout in force: nothing set, there is none before a server was reached.
+fn current<'a>(scope: &Scope<'a>, set: Option<Duration>, which: StreamTimeout) -> Fetched<'a> {
+    match set {
+        Some(set) => Fetched::int(set.as_millis() as i64),
+        None if scope.stream.server_src.is_none_or(is_nowhere) => Fetched::int(0),
+        None => timeout(scope, which),
+    }
+}
+
+/// No address of ours yet: the connection was never made.
+fn is_nowhere(ours: Peer) -> bool {
+    matches!(ours, Peer::Inet(address) if address.port() == 0)
+}
+
 fn fe_client_timeout<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     timeout(scope, StreamTimeout::Client)
 }
@@ -155,11 +230,11 @@ fn be_tunnel_timeout<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn cur_server_timeout<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    timeout(scope, StreamTimeout::CurrentServer)
+    current(scope, scope.set_timeouts.server, StreamTimeout::Server)
 }
 
 fn cur_tunnel_timeout<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    timeout(scope, StreamTimeout::CurrentTunnel)
+    current(scope, scope.set_timeouts.tunnel, StreamTimeout::Tunnel)
 }
 
 fn so_id<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

@@ -212,6 +212,8 @@ fn counter<'a, const WHO: u8, const DO: u8, const DATA: u8>(
         _read => entry.get(data, index),
     });
     match found {
+        // Counting what is not kept counts nothing: HAProxy says 0 then.
+        Some(Some(None)) if create => Fetched::int(0),
         None | Some(Some(None)) => Fetched::Missing,
         Some(None) => Fetched::int(0),
         Some(Some(Some(count))) => Fetched::int(count as i64),

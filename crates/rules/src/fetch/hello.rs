@@ -168,7 +168,7 @@ fn alpn<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn elliptic<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    answer(scope, Direction::Request, |bytes| Ok(Some(Value::Bool(extension(bytes, 10)?.is_some()))))
+    answer(scope, Direction::Request, |bytes| Ok(extension(bytes, 10)?.map(|_| Value::Bool(true))))
 }
 
 fn ticket<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -203,6 +203,36 @@ fn version<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
             let (major, minor) = (reader.number(1)?, reader.number(1)?);
             Ok(Some(Value::Int((major << 16 | minor) as i64)))
         }
-        Some(_) => Err(Nothing::NotTls),
+        Some(_) => version_of_old_hello(bytes).map(|version| Some(Value::Int(version))),
     })
+}
+
+/// The version in a hello in the form of SSL 2.0, which clients of old begin with whatever they speak (RFC 5246 appendix
+/// E.2): a length of 15 bits or of 14 with padding, then type, version, and three lengths.
+fn version_of_old_hello(bytes: &[u8]) -> Result<i64, Nothing> {
+    const SHORT_LENGTH: u8 = 0x80;
+    const CLIENT_HELLO: u8 = 1;
+    /// Type, version and the three lengths.
+    const FIXED: usize = 9;
+    let is_short = bytes[0] & SHORT_LENGTH != 0;
+    let (header, mask) = if is_short { (2, 0x7f) } else { (3, 0x3f) };
+    let Some((header, rest)) = bytes.split_at_checked(header) else { return Err(Nothing::TooShort) };
+    let length = usize::from(header[0] & mask) << 8 | usize::from(header[1]);
+    let padding = header.get(2).copied().map_or(0, usize::from);
+    match rest.first() {
+        Some(&CLIENT_HELLO) => {}
+        Some(_) => return Err(Nothing::NotTls),
+        None => return Err(Nothing::TooShort),
+    }
+    let Some((fixed, rest)) = rest.split_at_checked(FIXED) else { return Err(Nothing::TooShort) };
+    let number = |at: usize| usize::from(fixed[at]) << 8 | usize::from(fixed[at + 1]);
+    let (ciphers, session, challenge) = (number(3), number(5), number(7));
+    let is_sound = ciphers % 3 == 0 && matches!(session, 0 | 16) && (16..=32).contains(&challenge);
+    if !is_sound || length != FIXED + ciphers + session + challenge {
+        return Err(Nothing::NotTls);
+    }
+    match rest.len() >= ciphers + session + challenge + padding {
+        true => Ok(i64::from(fixed[1]) << 16 | i64::from(fixed[2])),
+        false => Err(Nothing::TooShort),
+    }
 }

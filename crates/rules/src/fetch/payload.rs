@@ -7,6 +7,9 @@ use crate::place::PlaceSet;
 use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
 
+/// A status code as it is written.
+const STATUS_DIGITS: usize = 3;
+
 /// Beyond this no buffer holds bytes: such offsets never match.
 const OFFSET_MAX: i64 = 1 << 24;
 
@@ -70,8 +73,24 @@ fn length<'a>(scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
         Direction::Request => scope.request,
         Direction::Response => scope.response,
     };
-    let head_length = if scope.stream.is_http { head.map_or(0, http::Head::wire_len) } else { 0 };
+    let head_length = match head {
+        Some(head) if scope.stream.is_http => internal_length(head, side),
+        Some(_) | None => 0,
+    };
     Fetched::Early(Value::Int((head_length + scope.payload.len()) as i64))
+}
+
+/// What HAProxy counts of a head: the bytes of its internal form. A start line has a header of 20 bytes before its three
+/// parts, a field is name and value, the end of the head one byte. Rules that people wrote compare with such numbers.
+fn internal_length(head: &http::Head, side: Direction) -> usize {
+    const START_LINE: usize = 20;
+    const END_OF_HEAD: usize = 1;
+    let line = match side {
+        Direction::Request => head.method().len() + head.uri().len(),
+        Direction::Response => STATUS_DIGITS + head.reason().len(),
+    };
+    let fields: usize = head.fields().map(|(name, value)| name.len() + value.len()).sum();
+    START_LINE + line + head.version().as_bytes().len() + fields + END_OF_HEAD
 }
 
 fn req_len<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -222,6 +241,10 @@ fn rdp_cookie<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 fn rdp_cookie_count<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     match rdp_cookie(args, scope) {
         Fetched::Ready(_) | Fetched::Early(_) => Fetched::int(1),
+        // Bytes that never came are no answer; others are "none".
+        Fetched::Missing if raw(scope, Direction::Request).is_ok_and(|bytes| bytes.len() <= RDP_HEADER) => {
+            Fetched::Missing
+        }
         Fetched::Missing => Fetched::int(0),
         Fetched::Wait => Fetched::Early(Value::Int(0)),
     }

@@ -56,7 +56,7 @@ pub(super) const ROWS: &[Fetch] = &[
         cache_hit,
         "Whether the response comes from a cache.",
     ),
-    Fetch::new("res.cache_name", ValueType::Str, SERVER, cache_name, "From which; empty without one."),
+    Fetch::new("res.cache_name", ValueType::Str, SERVER, cache_name, "From which."),
 ];
 
 fn code<'a>(error: ConnectionError) -> Fetched<'a> {
@@ -75,12 +75,18 @@ fn fc_err_str<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     text(scope.stream.client_error)
 }
 
+/// What a connection to a server says, where there is one: not before, and not when it was refused.
+fn of_server_connection<'a>(scope: &Scope<'a>, read: impl FnOnce() -> Fetched<'a>) -> Fetched<'a> {
+    let is_there = scope.stream.server_tls.is_some() || scope.stream.times.connected.is_some();
+    if is_there { read() } else { Fetched::Missing }
+}
+
 fn bc_err<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    code(scope.stream.server_error)
+    of_server_connection(scope, || code(scope.stream.server_error))
 }
 
 fn bc_err_str<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    text(scope.stream.server_error)
+    of_server_connection(scope, || text(scope.stream.server_error))
 }
 
 fn authority<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
@@ -158,5 +164,5 @@ fn cache_hit<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn cache_name<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::Ready(Value::str(scope.stream.cache.as_deref().unwrap_or_default().as_bytes()))
+    Fetched::of(scope.stream.cache.as_deref().map(|name| Value::str(name.as_bytes())))
 }

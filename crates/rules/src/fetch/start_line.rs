@@ -172,7 +172,10 @@ fn fc_http_major<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
 }
 
 fn bc_http_major<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
-    Fetched::int(major(scope.stream.response_version))
+    match scope.stream.server_dst.is_some() || scope.stream.response_version.is_some() {
+        true => Fetched::int(major(scope.stream.response_version)),
+        false => Fetched::Missing,
+    }
 }
 
 fn slot<'a>(slots: &'a [Option<Vec<u8>>], args: &'a [Arg]) -> Fetched<'a> {

@@ -56,14 +56,19 @@ pub(super) const ROWS: &[Fetch] = &[
     row!("ssl_bc_cipher", Str, SERVER_CONNECTION, server, cipher, "OpenSSL's name of the cipher suite."),
     row!("ssl_fc_protocol", Str, FRONTEND, client, version, "Protocol version, such as TLSv1.3."),
     row!("ssl_bc_protocol", Str, SERVER_CONNECTION, server, version, "Protocol version, such as TLSv1.3."),
-    row!("ssl_fc_is_resumed", Bool, FRONTEND, client, is_resumed, "Whether the session was resumed."),
-    row!(
+    Fetch::new(
+        "ssl_fc_is_resumed",
+        ValueType::Bool,
+        FRONTEND,
+        client_is_resumed,
+        "Whether the session was resumed.",
+    ),
+    Fetch::new(
         "ssl_bc_is_resumed",
-        Bool,
+        ValueType::Bool,
         SERVER_CONNECTION,
-        server,
-        is_resumed,
-        "Whether the session was resumed."
+        server_is_resumed,
+        "Whether the session was resumed.",
     ),
     row!("ssl_fc_session_id", Bin, FRONTEND, client, session_id, "The session's number."),
     row!("ssl_bc_session_id", Bin, SERVER_CONNECTION, server, session_id, "The session's number."),
@@ -115,7 +120,7 @@ pub(super) const ROWS: &[Fetch] = &[
     row!("ssl_fc_err_str", Str, FRONTEND, client, error_text, "Text of the handshake's error."),
     row!("ssl_bc_err_str", Str, SERVER_CONNECTION, server, error_text, "Text of the handshake's error."),
     row!("ssl_fc_has_early", Bool, FRONTEND, client, never, "Whether early data came: never, it is refused."),
-    row!("ssl_fc_has_sni", Bool, FRONTEND, client, has_sni, "Whether the client named a server."),
+    Fetch::new("ssl_fc_has_sni", ValueType::Bool, FRONTEND, has_sni, "Whether the client named a server."),
     row!("ssl_fc_sni", Str, FRONTEND, client, sni, "Server name that the client asked for."),
     row!("ssl_fc_protocol_hello_id", Int, FRONTEND, client, hello_version, "Version number of the hello."),
     row!("ssl_fc_cipherlist_bin", Bin, FRONTEND, client, ciphers, "Ciphers of the hello.").takes(FILTER, 0),
@@ -159,6 +164,18 @@ fn server_over_tls<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     Fetched::bool(server(scope).is_some())
 }
 
+fn client_is_resumed<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    Fetched::bool(client(scope).is_some_and(|facts| facts.is_resumed))
+}
+
+/// A connection without TLS resumed nothing; without a connection there is no answer.
+fn server_is_resumed<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    match scope.stream.server_dst {
+        Some(_) => Fetched::bool(server(scope).is_some_and(|facts| facts.is_resumed)),
+        None => Fetched::Missing,
+    }
+}
+
 fn text(text: Option<&[u8]>) -> Fetched<'_> {
     Fetched::of(text.map(|text| Value::Str(text.into())))
 }
@@ -194,12 +211,8 @@ fn version<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
     text(facts.version.map(str::as_bytes))
 }
 
-fn is_resumed<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
-    Fetched::bool(facts.is_resumed)
-}
-
 fn session_id<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
-    bytes((!facts.session_id.is_empty()).then_some(&facts.session_id))
+    bytes((!facts.session_id.is_empty() && facts.error.is_none()).then_some(&facts.session_id))
 }
 
 fn session_key<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
@@ -222,12 +235,12 @@ fn error_text<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
     text(facts.error.as_ref().map(|error| error.text.as_bytes()))
 }
 
-fn has_sni<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
-    Fetched::bool(facts.server_name.is_some())
+fn has_sni<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
+    Fetched::bool(client(scope).is_some_and(|facts| facts.server_name.is_some()))
 }
 
 fn sni<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {
-    text(facts.server_name.as_deref().map(str::as_bytes))
+    text(facts.sent_name.as_deref().or(facts.server_name.as_deref().map(str::as_bytes)))
 }
 
 fn verify<'a>(facts: &'a TlsFacts, _: &'a [Arg]) -> Fetched<'a> {

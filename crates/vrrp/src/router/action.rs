@@ -194,6 +194,11 @@ pub enum Notice {
         /// How late we were.
         late: Duration,
     },
+    /// The same, and the file says to yield then.
+    StalledAndYields {
+        /// How late we were.
+        late: Duration,
+    },
     /// The master left by the double priority 0: we are next and do not wait.
     FastHandOver,
     /// The timer ran out, but the witness does not answer.
@@ -271,6 +276,9 @@ impl fmt::Display for Notice {
             Notice::Adopted { listening: false } => write!(out, "addresses are in place, going on as master"),
             Notice::Adopted { listening: true } => {
                 write!(out, "addresses are in place, listening before going on as master")
+            }
+            Notice::StalledAndYields { late } => {
+                write!(out, "timer ran {} ms late, another must have taken over", late.as_millis())
             }
             Notice::Stalled { late } => {
                 write!(out, "timer ran {} ms late, listening before claiming anything", late.as_millis())

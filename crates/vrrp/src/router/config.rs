@@ -92,6 +92,12 @@ pub struct RouterConfig {
     /// As master that yields, send one more advert, so that the better one tells neighbours again
     /// (`higher_prio_send_advert`).
     pub higher_prio_send_advert: bool,
+    /// The same, but only as a master that took over because a better one was silent: see
+    /// `docs/decisions/0018-last-word-after-a-split.md`.
+    pub last_word_after_silence: bool,
+    /// As master whose timer ran so late that another must have taken over, be backup (`timer_expired_backup`). Else it
+    /// listens and keeps its addresses: `docs/decisions/0011-listen-after-a-stall.md`.
+    pub backup_when_late: bool,
     /// As owner, do not look at adverts (`owner_ignore_adverts`, RFC 5798 §7.1).
     pub owner_ignore_adverts: bool,
     /// Time between `start` and the first state (`vrrp_startup_delay`).
@@ -120,6 +126,8 @@ impl RouterConfig {
             accept: true,
             lower_prio_no_advert: false,
             higher_prio_send_advert: false,
+            last_word_after_silence: false,
+            backup_when_late: false,
             owner_ignore_adverts: false,
             start_delay: Duration::ZERO,
             fast_hand_over: true,

@@ -124,7 +124,8 @@ impl Router {
         } else {
             Notice::SamePriorityHigherAddress { from, priority: advert.priority }
         });
-        if self.config.higher_prio_send_advert && !self.is_listening {
+        let was_silent = self.config.last_word_after_silence && self.missed_better;
+        if (self.config.higher_prio_send_advert || was_silent) && !self.is_listening {
             self.send_advert(now, self.priority);
         }
         self.learn_interval(advert.interval);

@@ -86,6 +86,8 @@ pub struct Router {
     is_listening: bool,
     /// As backup: it listened once already since the last advert because its timer ran late.
     was_late: bool,
+    /// As master: it took over from a better one that fell silent without a word.
+    missed_better: bool,
     /// As backup: the sender of priority 0 whose leave the timer waits out.
     resigned: Option<IpAddr>,
     /// Interval of the master: ours until a better one said another.
@@ -126,6 +128,7 @@ impl Router {
             has_yielded: false,
             is_listening: false,
             was_late: false,
+            missed_better: false,
             resigned: None,
             master_interval: config.interval,
             start_at: None,
@@ -512,6 +515,7 @@ impl Router {
         self.master_since = None;
         self.is_listening = false;
         self.warned_same_address = false;
+        self.missed_better = false;
         self.discarded = None;
         if let Some(rival) = self.rival.take() {
             self.log(Notice::SplitBrainEnded { with: rival.source });
@@ -566,7 +570,13 @@ impl Router {
         if silent >= self.patience() {
             // Others had the time to take over, and what they said may not have reached us yet.
             self.statistics.count(Counter::Stalls);
-            self.log(Notice::Stalled { late: silent - self.config.interval.duration() });
+            let late = silent - self.config.interval.duration();
+            if self.config.backup_when_late {
+                self.log(Notice::StalledAndYields { late });
+                self.enter(now, State::Backup, false);
+                return;
+            }
+            self.log(Notice::Stalled { late });
             self.listen(now);
         } else {
             self.send_advert(now, self.priority);
@@ -604,6 +614,7 @@ impl Router {
             return;
         }
         self.awaits_witness = false;
+        self.missed_better = self.peers.any_above((self.priority, self.config.source));
         self.log(Notice::AdvertTimeout);
         if self.in_group {
             self.is_ready = true;

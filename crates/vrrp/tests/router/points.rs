@@ -311,6 +311,43 @@ fn higher_prio_send_advert_makes_the_better_one_tell_neighbours_again() {
     assert_eq!(did(&mut router), [Did::Advert(100), Cancel, Remove, Notify(NotifyEvent::Backup)]);
 }
 
+#[test]
+fn a_master_that_missed_a_better_one_has_the_last_word_and_one_that_was_preempted_has_not() {
+    let config = || RouterConfig { last_word_after_silence: true, ..v2() };
+    let yields = [Cancel, Remove, Notify(NotifyEvent::Backup)];
+    // Nobody better was ever heard: an ordinary preemption.
+    let (mut router, since) = master(config());
+    router.handle_advert(since, &advert(1, 200, 1000));
+    assert_eq!(did(&mut router), yields);
+    // It fell silent, and speaks again.
+    let mut now = since;
+    let again = |router: &mut Router, now: &mut std::time::Instant| {
+        while router.state() == State::Backup {
+            *now = router.poll_timeout().expect("it waits");
+            router.handle_timeout(*now);
+        }
+        did(router);
+        router.handle_advert(*now, &advert(1, 200, 1000));
+        did(router)
+    };
+    assert_eq!(again(&mut router, &mut now)[..2], [Did::Advert(100), Cancel]);
+    // It left with a word: whoever takes over from it was not split from it.
+    router.handle_advert(now, &advert(1, 0, 1000));
+    assert_eq!(again(&mut router, &mut now), yields);
+}
+
+#[test]
+fn a_master_whose_timer_ran_too_late_is_backup_when_the_file_says_so() {
+    let (mut router, since) = master(RouterConfig { backup_when_late: true, ..v2() });
+    router.handle_timeout(since + secs(1));
+    assert_eq!(did(&mut router), [Did::Advert(100)]);
+    // Less than what others wait.
+    router.handle_timeout(since + secs(3));
+    assert_eq!(router.state(), State::Master);
+    router.handle_timeout(since + secs(8));
+    assert_eq!(router.state(), State::Backup);
+}
+
 // row: 262
 // Point 35.
 #[test]

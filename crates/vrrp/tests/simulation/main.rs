@@ -80,6 +80,7 @@ fn config(random: &mut Random, shape: Shape, host: usize, has_owner: bool) -> No
     };
     first.lower_prio_no_advert = random.chance(20);
     first.higher_prio_send_advert = random.chance(20);
+    first.last_word_after_silence = random.chance(50);
     first.fast_hand_over = random.chance(70);
     first.start_delay = if random.chance(10) { shape.interval.duration() } else { Duration::ZERO };
     first.announce.refresh = if random.chance(30) { shape.interval.duration() * 3 } else { Duration::ZERO };

@@ -232,7 +232,8 @@ impl World {
 
     /// A last advert of who yields, by `higher_prio_send_advert`.
     fn yields_loudly(&self, host: usize) -> bool {
-        self.hosts[host].config.routers[0].router.higher_prio_send_advert
+        let config = &self.hosts[host].config.routers[0].router;
+        config.higher_prio_send_advert || config.last_word_after_silence
     }
 
     fn send(&mut self, from: usize, router: RouterId, advert: Advert) {

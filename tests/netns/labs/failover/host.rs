@@ -252,6 +252,95 @@ fn an_interface_that_is_taken_away_and_made_again_carries_the_address_again() {
     });
 }
 
+/// Makes `eth1` with an address; `ip -batch` has it done before anybody could look.
+const MAKE: &str = "link add eth1 type veth peer name eth2\nlink set eth1 up\nlink set eth2 up\n\
+                    addr add 10.8.0.1/24 dev eth1\n";
+
+fn batch(net: &Net, lines: &str) {
+    std::fs::write("/tmp/batch", lines).expect("written");
+    net.on("a", "ip -batch /tmp/batch");
+}
+
+#[test]
+fn an_interface_that_is_replaced_in_one_moment_is_a_fault_and_carries_the_address_again() {
+    lab(
+        "failover::host::an_interface_that_is_replaced_in_one_moment_is_a_fault_and_carries_the_address_again",
+        || {
+            let net = Net::new(&["a"]);
+            batch(&net, MAKE);
+            let text =
+                configuration(100, "10.8.0.100", " version 3\n advert_int 0.1").replace("eth0", "eth1");
+            let mut a = net.start(Vrrp::Hawser, "a", &text);
+            a.wait_for("(VI_1) Entering MASTER STATE");
+            for round in 1..=5 {
+                batch(&net, &format!("link del eth1\n{MAKE}"));
+                a.wait_for_times("(VI_1) Entering FAULT STATE", round);
+                a.wait_for_times("(VI_1) Entering MASTER STATE", round + 1);
+                wait_until(Duration::from_secs(5), "the address", || net.has("a", "10.8.0.100"));
+                net.on("a", "timeout 5 tcpdump -c 2 -nni eth2 proto 112");
+            }
+            // The same index, as of an interface that comes back from another namespace.
+            let index = net.on("a", "cat /sys/class/net/eth1/ifindex");
+            let again = MAKE.replace("link add eth1", &format!("link add eth1 index {}", index.trim()));
+            batch(&net, &format!("link del eth1\n{again}"));
+            a.wait_for_times("(VI_1) Entering MASTER STATE", 7);
+            wait_until(Duration::from_secs(5), "the address", || net.has("a", "10.8.0.100"));
+            net.on("a", "timeout 5 tcpdump -c 2 -nni eth2 proto 112");
+            assert!(!a.log().contains("cannot add"), "{}", a.log());
+            assert_eq!(a.stop(), Some(0));
+            assert!(!net.has("a", "10.8.0.100"));
+        },
+    );
+}
+
+#[test]
+fn an_address_that_could_not_be_added_is_added_when_its_interface_can_take_it() {
+    lab("failover::host::an_address_that_could_not_be_added_is_added_when_its_interface_can_take_it", || {
+        let net = Net::new(&["a"]);
+        batch(&net, MAKE);
+        net.on("a", "sysctl -qw net.ipv6.conf.eth1.disable_ipv6=1");
+        let addresses =
+            "10.9.0.100\n 10.8.0.100 dev eth1\n }\n virtual_ipaddress_excluded {\n fd08::100 dev eth1";
+        let a = net.start(Vrrp::Hawser, "a", &configuration(100, addresses, " version 3\n advert_int 0.1"));
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        a.wait_for("(VI_1) cannot add address fd08::100");
+        net.on(
+            "a",
+            "sysctl -qw net.ipv6.conf.eth1.disable_ipv6=0; ip link set eth1 down; ip link set eth1 up",
+        );
+        wait_until(Duration::from_secs(5), "the IPv6 address", || net.has("a", "fd08::100"));
+        // Without a change of state: the instance is on eth0.
+        batch(&net, &format!("link del eth1\n{MAKE}"));
+        for address in ["10.8.0.100", "fd08::100"] {
+            wait_until(Duration::from_secs(5), "the address again", || net.has("a", address));
+        }
+        // A link that comes is told of the addresses behind it.
+        net.on("a", "timeout 9 tcpdump -lnni eth2 -c 1 arp > /tmp/arp 2> /tmp/listens &");
+        wait_until(Duration::from_secs(5), "tcpdump", || {
+            std::fs::read_to_string("/tmp/listens").is_ok_and(|text| text.contains("listening"))
+        });
+        net.on("a", "ip link set eth1 down; ip link set eth1 up");
+        wait_until(Duration::from_secs(5), "gratuitous ARP", || {
+            std::fs::read_to_string("/tmp/arp").is_ok_and(|text| text.contains("tell 10.8.0.100"))
+        });
+        assert_eq!(a.log().matches("Entering").count(), 2, "{}", a.log());
+    });
+}
+
+#[test]
+fn an_interface_that_leaves_a_bridge_is_no_fault() {
+    lab("failover::host::an_interface_that_leaves_a_bridge_is_no_fault", || {
+        let net = Net::new(&["a"]);
+        batch(&net, &format!("{MAKE}link add br1 type bridge\nlink set eth1 master br1\n"));
+        let text = configuration(100, "10.8.0.100", " version 3\n advert_int 0.1").replace("eth0", "eth1");
+        let a = net.start(Vrrp::Hawser, "a", &text);
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        net.on("a", "ip link set eth1 nomaster");
+        net.on("a", "timeout 5 tcpdump -c 10 -nni eth2 proto 112");
+        assert_eq!(a.log().matches("Entering").count(), 2, "{}", a.log());
+    });
+}
+
 #[test]
 fn two_rights_are_enough_for_a_daemon_of_an_ordinary_user() {
     lab("failover::host::two_rights_are_enough_for_a_daemon_of_an_ordinary_user", || {
@@ -305,5 +394,78 @@ fn static_addresses_routes_and_rules_are_there_while_the_daemon_is() {
             (held, net.on("a", &format!("{look}; true")))
         });
         assert!(seen.0.contains("10.8.0.1/24 scope global eth0:s"), "{}", seen.0);
+    });
+}
+
+#[test]
+fn statics_that_someone_takes_away_come_back_and_who_tracks_them_follows_their_link() {
+    lab(
+        "failover::host::statics_that_someone_takes_away_come_back_and_who_tracks_them_follows_their_link",
+        || {
+            let seen = same(|program| {
+                let net = Net::new(&["a"]);
+                batch(&net, MAKE);
+                let statics = "track_group G1 {\n group {\n VI_1\n }\n}\nstatic_ipaddress {\n \
+                               10.7.0.1/24 dev eth1 track_group G1\n 10.6.0.1/24 dev eth1\n}\nstatic_routes {\n \
+                               10.1.0.0/16 via 10.7.0.9 dev eth1 track_group G1\n}\n";
+                let text = configuration(100, VIP, " version 3\n advert_int 0.1");
+                let text = text.replacen("script_user root", "script_user root\n dynamic_interfaces", 1);
+                let mut a = net.start(
+                    program,
+                    "a",
+                    &text.replacen("vrrp_instance", &format!("{statics}vrrp_instance"), 1),
+                );
+                a.wait_for("(VI_1) Entering MASTER STATE");
+                let has_all = || {
+                    let route = net.on("a", "ip route show 10.1.0.0/16");
+                    net.has("a", "10.7.0.1")
+                        && net.has("a", "10.6.0.1")
+                        && route.contains("via 10.7.0.9 dev eth1")
+                };
+                let soon = |what: &str| wait_until(Duration::from_secs(5), what, has_all);
+                soon("statics");
+                for gone in [
+                    "addr del 10.7.0.1/24 dev eth1",
+                    "addr del 10.6.0.1/24 dev eth1",
+                    "route del 10.1.0.0/16",
+                ] {
+                    net.on("a", &format!("ip {gone}"));
+                    soon(gone);
+                }
+                assert_eq!(a.log().matches("Entering FAULT").count(), 0, "{}", a.log());
+                net.on("a", "ip link del eth1");
+                a.wait_for("(VI_1) Entering FAULT STATE");
+                batch(&net, MAKE);
+                a.wait_for_times("(VI_1) Entering MASTER STATE", 2);
+                soon("statics again");
+                let restored = a.log().contains("Restoring deleted static address 10.7.0.1/24");
+                a.stop();
+                (restored, net.has("a", "10.7.0.1"))
+            });
+            assert_eq!(seen, (true, false));
+        },
+    );
+}
+
+#[test]
+fn a_macvlan_comes_back_with_the_interface_below_it() {
+    lab("failover::host::a_macvlan_comes_back_with_the_interface_below_it", || {
+        let net = Net::new(&["a"]);
+        batch(&net, MAKE);
+        let more = " version 3\n advert_int 0.1\n use_vmac";
+        let mut a =
+            net.start(Vrrp::Hawser, "a", &configuration(100, "10.8.0.100", more).replace("eth0", "eth1"));
+        a.wait_for("(VI_1) Entering MASTER STATE");
+        for round in 1..=3 {
+            batch(&net, &format!("link del eth1\n{MAKE}"));
+            a.wait_for_times("(VI_1) Entering FAULT STATE", round);
+            a.wait_for_times("(VI_1) Entering MASTER STATE", round + 1);
+            wait_until(Duration::from_secs(5), "the address", || {
+                net.on("a", "ip -o addr show vrrp.51").contains("10.8.0.100")
+            });
+            net.on("a", "timeout 5 tcpdump -c 2 -nni eth2 ether src 00:00:5e:00:01:33 and proto 112");
+        }
+        assert_eq!(a.stop(), Some(0));
+        assert_eq!(net.on("a", "ip link | grep -c vrrp.51 || true"), "0\n");
     });
 }

@@ -256,13 +256,16 @@ fn a_reload_with_a_mistake_changes_nothing_and_says_why() {
 #[test]
 fn a_split_brain_is_told_and_healed() {
     lab("failover::life::a_split_brain_is_told_and_healed", || {
-        let net = Net::new(&["a", "b"]);
+        let net = Net::new(&["a", "b", "c"]);
+        // Whose hardware address the client uses.
+        let asked = |net: &Net| net.on("c", &format!("ip neigh show {VIP}"));
+        let has = |net: &Net, host: u8| asked(net).contains(&format!("02:00:00:00:00:0{host}"));
         let a = net.start(Vrrp::Hawser, "a", &configuration(200, VIP, FAST));
         a.wait_for("(VI_1) Entering MASTER STATE");
-        // With this the better one hears of the other even when it speaks first, and tells neighbours anew.
-        let speaks = format!("{FAST}\n higher_prio_send_advert");
-        let b = net.start(Vrrp::Hawser, "b", &configuration(100, VIP, &speaks));
+        let b = net.start(Vrrp::Hawser, "b", &configuration(100, VIP, FAST));
         b.wait_for("(VI_1) Entering BACKUP STATE (init)");
+        // It knows of the better one.
+        net.on("b", "timeout 5 tcpdump -c 3 -nni eth0 src 10.9.0.1 and proto 112");
         let isolate = |on: &str| {
             net.on(
                 "sw",
@@ -273,7 +276,14 @@ fn a_split_brain_is_told_and_healed() {
         b.wait_for("(VI_1) Entering MASTER STATE");
         has_soon(&net, "b");
         assert!(net.has("a", VIP), "both hold it");
-        std::thread::sleep(Duration::from_millis(500));
+        // The client could hear both: the lesser one spoke last.
+        wait_until(Duration::from_secs(5), "the client to learn", || {
+            net.on("c", &format!("ping -c 1 -W 1 {VIP} > /dev/null || true"));
+            has(&net, 2)
+        });
+        // The second burst has passed; whoever announces itself from here on has a reason.
+        a.wait_for_times("Sending/queueing", 2);
+        b.wait_for_times("Sending/queueing", 2);
         let announced = a.log().matches("Sending/queueing").count();
         isolate("off");
         b.wait_for_times("(VI_1) Entering BACKUP STATE", 2);
@@ -282,6 +292,7 @@ fn a_split_brain_is_told_and_healed() {
         wait_until(Duration::from_secs(5), "the lesser one to yield", || {
             net.has("a", VIP) && !net.has("b", VIP)
         });
+        wait_until(Duration::from_secs(3), "the client to follow", || has(&net, 1));
         a.wait_for("split brain ended");
         assert_eq!(a.log().matches("Entering BACKUP").count(), 1, "{}", a.log());
     });

@@ -1,9 +1,11 @@
 //! Failover in labs of three hosts: `a` and `b` hold an address between them, `c` is their client.
 
 mod adverts;
+mod bfd;
 mod frr;
 mod host;
 mod interop;
+mod late;
 mod life;
 mod outage;
 mod points;

@@ -3,6 +3,7 @@
 
 mod proxies;
 mod reload;
+mod statics;
 mod tracking;
 
 use super::control::{Control, Request};
@@ -15,6 +16,7 @@ use super::processes::Tracked;
 use super::programs::Programs;
 use super::scripts::Course;
 use super::witness::Witnesses;
+use crate::bfd;
 use crate::channel::{self, Notice, Order, Receiving, Sending};
 use crate::engine::confine;
 use crate::engine::holdings::Holdings;
@@ -122,6 +124,9 @@ struct Office {
     plan: Plan,
     orders: Sending<Order>,
     notices: Receiving<Notice>,
+    /// For the thread of BFD, which starts with the first session.
+    notices_of_bfd: Sending<Notice>,
+    bfd: Option<bfd::Handle>,
     courses: Vec<Course>,
     programs: Programs<Owner>,
     files: Files,
@@ -144,6 +149,9 @@ struct Office {
     reloading: Option<(Model, Plan)>,
     /// Told to stop: by then it ends, whatever still runs.
     stopped: Option<Instant>,
+    engine_thread: Option<rustix::thread::Pid>,
+    /// What its real-time priority was raised to.
+    raised: Option<u8>,
     /// The engine has sent its last.
     engine_stopped: bool,
     notices_lost: u64,
@@ -181,6 +189,7 @@ impl Office {
         let directory = options.memory_directory.as_deref();
         let instance = options.model.global.instance.as_deref();
         let place = directory.map(|directory| memory::path(directory, instance));
+        let notices_of_bfd = engine_notices.clone();
         let setup = Setup {
             plan: plan.clone(),
             orders: engine_orders,
@@ -203,6 +212,8 @@ impl Office {
             log,
             orders,
             notices,
+            notices_of_bfd,
+            bfd: None,
             courses: courses(&options.model, now),
             programs: Programs::default(),
             files: Files::watch(&options.model.track_files)?,
@@ -221,6 +232,8 @@ impl Office {
             witnesses: Witnesses::new()?,
             reloading: None,
             stopped: None,
+            engine_thread: None,
+            raised: None,
             engine_stopped: false,
             notices_lost: 0,
             plan,
@@ -239,6 +252,7 @@ impl Office {
             let confined = confine::confine();
             engine.run(confined)
         })?;
+        office.configure_bfd();
         if office.options.dump_at_start {
             office.wish(Wish::Dump(Dump::Log));
         }
@@ -255,6 +269,7 @@ impl Office {
             self.read_mail_reports();
             self.reap(now);
             self.read_files();
+            self.read_kernel();
             self.run_due(now);
             self.look_at_processes(now);
             self.read_control();
@@ -295,6 +310,7 @@ impl Office {
             self.notices.as_fd(),
             self.mail_reports.as_fd(),
             self.files.as_fd(),
+            self.kernel.as_fd(),
             self.witnesses.as_fd(),
         ];
         for descriptor in readable.into_iter().chain(self.programs.descriptors()) {
@@ -325,6 +341,22 @@ impl Office {
         Ok(())
     }
 
+    /// `max_auto_priority`: the thread with deadlines was late, and goes before more of what runs beside it. Only we can do
+    /// it: it has no right to.
+    fn raise_priority(&mut self, late: Duration) {
+        let global = &self.options.model.global;
+        let most = u8::try_from(global.max_auto_priority).unwrap_or(0).min(PRIORITY_MAX);
+        let now = self.raised.or(global.vrrp_process.realtime_priority).unwrap_or(REALTIME_PRIORITY);
+        let (Some(thread), true) = (self.engine_thread, now < most) else { return };
+        let next = now + 1;
+        let line = format!("VRRP timer ran {} ms late: real-time priority is {next}", late.as_millis());
+        match sys::realtime::schedule_round_robin_of(Some(thread), next) {
+            Ok(()) => self.log.line(Level::Info, &line),
+            Err(error) => self.log.line(Level::Warning, &format!("{line}: {error}")),
+        }
+        self.raised = Some(next);
+    }
+
     fn wish(&mut self, wish: Wish) {
         if self.orders.send(Order::Snapshot) {
             self.wishes.push(wish);
@@ -337,6 +369,9 @@ impl Office {
         }
         (self.options.say)(Say::Stopping);
         self.orders.send(Order::Stop { release: !self.options.keep_addresses });
+        if let Some(mut bfd) = self.bfd.take() {
+            bfd.stop();
+        }
         // Should the engine not answer, we end all the same.
         self.stopped = Some(now + ENGINE_PATIENCE);
     }
@@ -352,6 +387,8 @@ impl Office {
                     }
                 }
                 Notice::Told(told) => self.told(&told, now),
+                Notice::Runs(thread) => self.engine_thread = Some(thread),
+                Notice::Late(late) => self.raise_priority(late),
                 Notice::Snapshot(snapshot) => self.show(&snapshot),
                 Notice::Stopped => {
                     self.engine_stopped = true;
@@ -603,6 +640,9 @@ const MAIL_REPORTS_MAX: usize = 256;
 const FIFO_AGAIN: Duration = Duration::from_millis(100);
 /// Without one in the configuration: above ordinary threads, below those of the kernel.
 const REALTIME_PRIORITY: u8 = 2;
+
+/// The highest of SCHED_RR.
+const PRIORITY_MAX: u8 = 99;
 
 /// What the thread with deadlines gets if it may: a real-time class, no slack in its timers.
 fn become_punctual(tuning: &ProcessTuning) {

@@ -84,6 +84,7 @@ impl Office {
         self.apply_beside_instances();
         self.configure_witnesses();
         self.tell_all_tracked();
+        self.configure_bfd();
         if self.options.model.global.fifo_states_on_reload {
             self.wish(Wish::Pipes);
         }

@@ -1,6 +1,7 @@
 //! What instances track: scripts, files and processes; each change becomes an order to the engine.
 
 use super::{Office, Owner};
+use crate::bfd;
 use crate::channel::Order;
 use crate::log::Level;
 use crate::office::processes;
@@ -39,6 +40,21 @@ impl Office {
                 }
             }
             self.orders.send(Order::Witness { instances: verdict.instances, witness });
+        }
+    }
+
+    /// Sessions of BFD follow the plan; their thread starts with the first of them.
+    pub(super) fn configure_bfd(&mut self) {
+        if self.bfd.is_none() && !self.plan.bfd.is_empty() {
+            let tuning = self.options.model.global.bfd_process.clone();
+            let prepare = move || super::become_punctual(&tuning);
+            match bfd::Handle::start(self.orders.clone(), self.notices_of_bfd.clone(), prepare) {
+                Ok(handle) => self.bfd = Some(handle),
+                Err(error) => self.log.line(Level::Error, &format!("BFD thread: {error}")),
+            }
+        }
+        if let Some(bfd) = &self.bfd {
+            bfd.configure(&self.plan);
         }
     }
 
@@ -160,6 +176,7 @@ impl Office {
         for index in 0..self.processes.len() {
             self.tell_process(index);
         }
+        self.tell_track_groups();
         self.tell_proxies();
     }
 }

@@ -6,6 +6,7 @@ mod watch;
 
 use super::child::{Child, Word, enter};
 use super::{Load, Settings};
+use director::plane::Tended;
 use director::runner::{Control, Director, News, Stop};
 use failover::log::{Level, Log};
 use failover::office::signal;
@@ -60,16 +61,33 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         News::Told(told) => heard.borrow_mut().tell(told),
     });
     let plane = services.plane().map_err(io::Error::other)?;
-    let director = Director::new(Rc::clone(&model), plane, listener);
+    let mut director = Director::new(Rc::clone(&model), plane, listener);
+    director.set_socket(crate::director::status_socket());
+    let tended_log = Rc::clone(&log);
     let mut loop_ = Loop { load, log, notices, services, channel, model };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = tokio::task::LocalSet::new().block_on(&runtime, loop_.run(director, signals, settings));
+    let own = loop_.services.own();
+    if own.is_some() {
+        loop_.say(Level::Info, "IPVS is not in this kernel: packets are carried by XDP programs");
+    }
+    let result = tokio::task::LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            result = loop_.run(director, signals, settings) => result,
+            result = tend(own.as_deref(), Rc::clone(&tended_log)) => result,
+        }
+    });
     // Programs that were told of changes may go on; they are nobody's to wait for.
     runtime.shutdown_background();
-    loop_.services.stop(&loop_.model, &mut loop_.log.borrow_mut());
+    loop_.services.stop(&loop_.model, settings.keep_services, &mut loop_.log.borrow_mut());
     loop_.notices.borrow_mut().stop();
     let _ = std::fs::remove_file(&pid_file);
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Keeps our own programs going, where the packets are theirs. Ends only with an error.
+async fn tend(own: Option<&Tended>, log: Rc<RefCell<Log>>) -> io::Result<()> {
+    let Some(own) = own else { return std::future::pending().await };
+    own.tend(Rc::new(move |line: &str| log.borrow_mut().line(Level::Info, line))).await
 }
 
 /// What runs beside the director.

@@ -1,11 +1,17 @@
-//! `lvs_sync_daemon`: the kernel's threads that tell other directors of connections. The master's runs while the instance
-//! is master, the backup's while it is not; without an instance both run always.
+//! `lvs_sync_daemon`: the threads of the kernel, or of a plane of ours, that tell other directors of connections. The
+//! master's runs while the instance is master, the backup's while it is not; without an instance both run always.
 
 use director::kernel::Kernel;
 use failover::log::{Level, Log};
 use keepalived_config::Model;
 use netlink::ipvs::{Daemon, Request, Role};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+/// How often, and how many times, a plane that is not there yet is looked for: ten seconds.
+const PAUSE: Duration = Duration::from_millis(100);
+const TRIES: usize = 100;
 const ROLES: [Role; 2] = [Role::Master, Role::Backup];
 
 /// What the configuration asks for.
@@ -23,11 +29,20 @@ pub(super) struct SyncDaemons {
     is_master: bool,
     /// What we started.
     running: Vec<Daemon>,
+    /// Counts wishes: a thread that waits for the plane gives up when there is another.
+    turn: Arc<AtomicU64>,
 }
 
 impl SyncDaemons {
     pub fn new(log: Log) -> Self {
-        Self { log, wanted: None, prepared: None, is_master: false, running: Vec::new() }
+        Self {
+            log,
+            wanted: None,
+            prepared: None,
+            is_master: false,
+            running: Vec::new(),
+            turn: Arc::default(),
+        }
     }
 
     /// At the start.
@@ -80,10 +95,16 @@ impl SyncDaemons {
         if daemons == self.running {
             return;
         }
-        let mut kernel = match Kernel::open() {
+        // What an earlier wish left to be done is over.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut kernel = match Kernel::any() {
             Ok(kernel) => kernel,
             Err(refusal) => {
-                self.log.line(Level::Error, &format!("lvs_sync_daemon: IPVS: {refusal}"));
+                // A plane of ours comes with the checkers' process.
+                let is_waiting = starts_later(&self.turn, turn, &daemons);
+                let then = if is_waiting { ": a plane of ours is waited for" } else { "" };
+                self.log.line(Level::Error, &format!("lvs_sync_daemon: IPVS: {refusal}{then}"));
+                self.running = daemons;
                 return;
             }
         };
@@ -108,6 +129,29 @@ impl SyncDaemons {
             }
         }
     }
+}
+
+/// Waits for a plane beside us, and starts them there; whether somebody waits.
+fn starts_later(turns: &Arc<AtomicU64>, turn: u64, daemons: &[Daemon]) -> bool {
+    let (turns, daemons) = (Arc::clone(turns), daemons.to_vec());
+    let wait = move || {
+        for _ in 0..TRIES {
+            std::thread::sleep(PAUSE);
+            if turns.load(Ordering::Relaxed) != turn {
+                return;
+            }
+            let Ok(mut kernel) = Kernel::any() else { continue };
+            for role in ROLES {
+                let _ = kernel.ask(&Request::StopDaemon(role));
+            }
+            for daemon in &daemons {
+                // Told by `ipvsadm -L --daemon`; nobody is left to hear of it here.
+                let _ = kernel.ask(&Request::StartDaemon(daemon));
+            }
+            return;
+        }
+    };
+    std::thread::Builder::new().name("sync daemons".to_owned()).spawn(wait).is_ok()
 }
 
 /// Also from the old `lvs_sync_daemon_interface` of an instance.
