@@ -113,7 +113,8 @@ fn server_questions() -> Vec<Question> {
         "last_rule_line",
         "last_rule_file,field(-1,/)",
     ]);
-    all.extend(exactly(["be_sess_rate(plain),bool"]));
+    // What happened in the last second depends on how fast this runs.
+    all.extend(compared(Equal::Presence, ["be_sess_rate(plain)"]));
     all.extend(compared(Equal::Digits, ["bc_src_port", "bc_dst_port"]));
     all
 }
