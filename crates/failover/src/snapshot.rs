@@ -8,6 +8,8 @@ use vrrp::{State, Statistics};
 pub struct Snapshot {
     pub instances: Vec<InstanceSnapshot>,
     pub groups: Vec<(String, State)>,
+    /// Whether the sessions of BFD are up, by their place in the model.
+    pub bfd: Vec<bool>,
     pub interfaces: crate::interfaces::Interfaces,
     /// Latest wake-up behind its deadline since the start.
     pub lateness_max: Duration,
@@ -33,6 +35,11 @@ pub struct InstanceSnapshot {
     pub addresses_set: bool,
     /// When the state changed: since 1970.
     pub last_transition: Duration,
+    /// Tracked things that put it to fault, and that it waits for.
+    pub faults: usize,
+    pub waits: usize,
+    /// How long a master may be silent.
+    pub master_down: Duration,
     /// When the timer runs out, from now.
     pub timer: Option<Duration>,
     pub statistics: Statistics,

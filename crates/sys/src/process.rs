@@ -199,9 +199,51 @@ pub fn group_id(name: &str) -> Option<u32> {
 /// Room for one line of the user or group database; longer ones (groups of thousands) are "not found".
 const NAME_BUFFER_LENGTH: usize = 256 * 1024;
 
+/// Lets go of the pages of programs and libraries that this process has mapped: what it still needs comes back from the
+/// system's cache page by page, and what only its start needed does not. For a process that waits from now on; not for one
+/// with deadlines.
+///
+/// # Errors
+/// What `/proc/self/smaps` or `madvise(2)` say.
+pub fn forget_code() -> std::io::Result<()> {
+    let text = std::fs::read_to_string("/proc/self/smaps")?;
+    let mut mapping: Option<(usize, usize)> = None;
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
+        if let Some((start, end)) = first.split_once('-') {
+            let rights = words.next().unwrap_or_default();
+            let is_file = words.nth(3).is_some_and(|path| path.starts_with('/'));
+            let range = usize::from_str_radix(start, 16).ok().zip(usize::from_str_radix(end, 16).ok());
+            // Written never, and private: what the file has.
+            mapping = range.filter(|_| is_file && matches!(rights, "r-xp" | "r--p"));
+        } else if first == "Anonymous:"
+            && words.next() == Some("0")
+            && let Some((start, end)) = mapping.take()
+        {
+            let address = std::ptr::without_provenance_mut::<libc::c_void>(start);
+            // SAFETY: a read-only mapping of a file without a page of its own: each page is read from the file again, with the
+            // same bytes, when it is touched next.
+            let status = unsafe { libc::madvise(address, end - start, libc::MADV_DONTNEED) };
+            if status != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_goes_on_when_its_code_was_forgotten() {
+        let text = |number: u64| format!("{:?}", std::collections::BTreeMap::from([(number, "number")]));
+        let before = text(7);
+        forget_code().expect("it may");
+        assert_eq!(text(7), before);
+    }
 
     #[test]
     fn root_has_id_zero_and_nobody_knows_a_made_up_name() {

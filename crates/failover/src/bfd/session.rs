@@ -7,7 +7,7 @@ use keepalived_config::model::BfdSession;
 use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sys::datagram::DatagramSocket;
 use sys::raw;
 
@@ -189,17 +189,15 @@ impl Live {
         line("remote discriminator", format!("0x{:x}", session.remote_discriminator()));
         line("local diag", session.diagnostic().to_string());
         line("remote diag", session.remote_diagnostic().to_string());
-        for (name, interval) in [
-            ("remote min tx intv", remote_send),
-            ("remote min rx intv", remote_receive),
-            ("local tx intv", session.send_interval()),
-            ("remote tx intv", remote_interval),
-            ("local detection time", session.detection_time()),
-            ("remote detection time", remote_detection),
-        ] {
-            line(name, format!("{} us", interval.as_micros()));
-        }
+        let met = !remote_send.is_zero();
+        let known = |interval: Duration| if met { interval.as_micros() } else { 0 };
+        line("remote min tx intv", format!("{} us", known(remote_send)));
+        line("remote min rx intv", format!("{} us", known(remote_receive)));
         line("remote detect multiplier", remote_multiplier.to_string());
+        line("local tx intv", format!("{} us", session.send_interval().as_micros()));
+        line("remote tx intv", format!("{} us", known(remote_interval)));
+        line("local detection time", format!("{} us", known(session.detection_time())));
+        line("remote detection time", format!("{} us", known(remote_detection)));
         format!(" BFD Instance = {}\n{text}", model.name)
     }
 }

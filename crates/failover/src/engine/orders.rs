@@ -11,6 +11,7 @@ use crate::snapshot::{InstanceSnapshot, Snapshot};
 use std::time::{Duration, Instant};
 use vrrp::node::GroupId;
 use vrrp::router::{Action, NotifyEvent};
+use vrrp::tracking::Status;
 use vrrp::{RouterId, State};
 
 impl Engine {
@@ -184,6 +185,9 @@ impl Engine {
                 own_interface: interface(slot.own),
                 addresses_set: slot.holdings.is_held,
                 last_transition: slot.last_transition,
+                faults: self.node.count_of(RouterId(index), vrrp::tracking::Outcome::Fault),
+                waits: self.node.count_of(RouterId(index), vrrp::tracking::Outcome::Hold),
+                master_down: router.master_down_interval(),
                 timer: router.poll_timeout().map(|at| at.saturating_duration_since(now)),
                 statistics: router.statistics().clone(),
                 in_maintenance: self.node.is_in_maintenance(RouterId(index)),
@@ -196,6 +200,7 @@ impl Engine {
         Snapshot {
             instances: instances.collect(),
             groups: self.plan.groups.iter().enumerate().map(group).collect(),
+            bfd: self.plan.bfd.iter().map(|one| self.node.tracker(one.tracker) == Status::Up).collect(),
             interfaces: self.kernel.interfaces.clone(),
             lateness_max: self.lateness_max,
             send_errors: self.send_errors,

@@ -9,6 +9,8 @@ pub use data::data;
 pub use json::json;
 pub use statistics::{metrics, statistics, status};
 
+use super::files::Files;
+use super::processes::Tracked;
 use super::scripts::Course;
 use crate::snapshot::Snapshot;
 use keepalived_config::model::Model;
@@ -34,6 +36,8 @@ pub struct View<'a> {
     pub model: &'a Model,
     pub snapshot: &'a Snapshot,
     pub courses: &'a [Course],
+    pub files: &'a Files,
+    pub processes: &'a [Tracked],
     pub host_name: &'a str,
 }
 
@@ -59,11 +63,24 @@ pub fn write(
     let result = replace(&path, &text).map_err(|error| (path.clone(), error));
     if let (Dump::Data, Ok(())) = (dump, &result) {
         let parent = directory.join("keepalived_parent.data");
-        if let Err(error) = replace(&parent, &data::global_definitions(view)) {
+        if let Err(error) = replace(&parent, &data::global_definitions(view, false)) {
             return (word, Err((parent, error)));
         }
     }
     (word, result)
+}
+
+/// Writes what keepalived's BFD process writes: `sessions` as its thread tells of them.
+///
+/// # Errors
+/// The file, and what the file system says of it.
+pub fn write_bfd(view: &View<'_>, sessions: &str, directory: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let path = directory.join("keepalived_bfd.data");
+    let text = format!(
+        "{}------< BFD Data >------\n------< BFD Topology >------\n{sessions}",
+        data::global_definitions(view, false)
+    );
+    replace(&path, &text).map_err(|error| (path, error))
 }
 
 /// A new file in the place of what is there: a link that somebody put into /tmp is not followed.

@@ -26,6 +26,11 @@ impl Tracked {
     }
 
     /// Takes a count in. `Some`: it changed between good and bad, its delay over.
+    /// What it will be after a delay that runs.
+    pub fn waits_for(&self) -> Option<bool> {
+        self.pending.map(|(good, _)| good)
+    }
+
     pub fn counted(&mut self, count: u32, now: Instant) -> Option<bool> {
         self.count = count;
         let good = count >= self.wanted.quorum && self.wanted.quorum_max.is_none_or(|most| count <= most);

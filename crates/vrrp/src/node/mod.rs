@@ -370,6 +370,11 @@ impl Node {
         track.effect.of(self.trackers[track.tracker.0].1)
     }
 
+    /// How many of the things that the virtual router tracks do that to it now.
+    pub fn count_of(&self, id: RouterId, outcome: Outcome) -> usize {
+        self.members[id.0].tracks.iter().filter(|track| self.outcome(track) == outcome).count()
+    }
+
     /// Whether the virtual router itself must be at fault.
     fn is_at_fault(&self, id: RouterId) -> bool {
         let member = &self.members[id.0];

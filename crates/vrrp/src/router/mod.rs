@@ -623,6 +623,12 @@ impl Router {
         }
     }
 
+    /// How long the master may be silent before we take its place.
+    pub fn master_down_interval(&self) -> Duration {
+        let adverts = self.config.down_timer_adverts;
+        master_down_interval(self.config.version, self.priority, self.master_interval, adverts)
+    }
+
     /// How long others of our priority wait for us: who was silent for less is still the master.
     fn patience(&self) -> Duration {
         let RouterConfig { version, interval, down_timer_adverts, .. } = self.config;

@@ -2,6 +2,7 @@
 
 mod adverts;
 mod bfd;
+mod dumps;
 mod frr;
 mod host;
 mod interop;

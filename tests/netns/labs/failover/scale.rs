@@ -63,10 +63,20 @@ fn all_255_routers_cost_less_than_a_hundredth_of_a_processor() {
             let [rss, pss, own] = ["Rss:", "Pss:", "Anonymous:"].map(|name| figure(pid, name));
             println!("{name}: {rss} KB, shared pages counted once {pss} KB, its own data {own} KB");
         }
-        let size: u64 = all.iter().map(|pid| figure(pid, "Pss:")).sum();
-        println!("255 instances: {used} hundredths of a second in 10 s, {size} KB");
+        let [size, resident]: [u64; 2] =
+            ["Pss:", "Rss:"].map(|name| all.iter().map(|pid| figure(pid, name)).sum());
+        println!(
+            "255 instances: {used} hundredths of a second in 10 s, {size} KB, every shared page counted twice {resident} KB"
+        );
         assert!(used <= 10, "{used} hundredths of a second in 10 s");
         assert!(size < 30_000, "{size} KB");
+        // Code without optimisation is three times as long.
+        let limit = if netns::hosts::hawser().components().any(|part| part.as_os_str() == "release") {
+            30_000
+        } else {
+            40_000
+        };
+        assert!(resident < limit, "{resident} KB");
     });
 }
 

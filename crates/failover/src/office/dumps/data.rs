@@ -1,12 +1,18 @@
 //! `keepalived.data`: the configuration and the state, line by line as keepalived writes them.
 
+mod beside;
+mod global;
+
+pub(super) use global::global_definitions;
+
 use super::View;
 use super::json::wanted_state;
 use crate::log::calendar;
 use crate::office::scripts::{Course, Standing};
 use crate::snapshot::InstanceSnapshot;
 use keepalived_config::model::{
-    Accept, Address, Authentication, Command, Family, Instance, OwnInterface, Script, Transport, Version,
+    Accept, Address, Authentication, Command, Family, Instance, InstanceNotify, OwnInterface, Script,
+    Transport, Version,
 };
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -30,7 +36,12 @@ pub(super) fn command_line(command: &Command) -> String {
 }
 
 /// `10.9.0.100 dev eth0 scope global set`
-pub(super) fn address_line(address: &Address, one: &InstanceSnapshot) -> String {
+pub(super) fn instance_address(address: &Address, one: &InstanceSnapshot) -> String {
+    let own = one.own_interface.clone().or_else(|| one.interface.clone());
+    address_line(address, address.interface.clone().or(own), one.addresses_set)
+}
+
+fn address_line(address: &Address, interface: Option<String>, is_set: bool) -> String {
     let mut line = address.prefix.address.to_string();
     let full = if address.prefix.address.is_ipv4() { 32 } else { 128 };
     if address.prefix.length != full {
@@ -42,8 +53,7 @@ pub(super) fn address_line(address: &Address, one: &InstanceSnapshot) -> String 
     if let Some(broadcast) = address.broadcast {
         let _ = write!(line, " brd {broadcast}");
     }
-    let own = one.own_interface.as_deref().or(one.interface.as_deref()).unwrap_or("(none)");
-    let _ = write!(line, " dev {}", address.interface.as_deref().unwrap_or(own));
+    let _ = write!(line, " dev {}", interface.as_deref().unwrap_or("(none)"));
     let scope = match address.scope {
         0 => "global".to_owned(),
         200 => "site".to_owned(),
@@ -56,62 +66,20 @@ pub(super) fn address_line(address: &Address, one: &InstanceSnapshot) -> String 
     if let Some(label) = &address.label {
         let _ = write!(line, " label {label}");
     }
-    if one.addresses_set {
+    if address.preferred_lifetime == Some(0) {
+        line.push_str(" deprecated");
+    }
+    if is_set {
         line.push_str(" set");
     }
     line
 }
 
-/// The part that the parent process of keepalived writes alone.
-pub(super) fn global_definitions(view: &View<'_>) -> String {
-    let global = &view.model.global;
-    let yes = |flag: bool| if flag { "true" } else { "false" };
-    let option = |flag: Option<bool>| flag.map_or("unset", |flag| if flag { "on" } else { "off" });
-    let mut text = String::from("------< Global definitions >------\n");
-    let mut put = |line: String| {
-        let _ = writeln!(text, " {line}");
-    };
-    put(format!("Network namespace = {}", global.net_namespace.as_deref().unwrap_or("(default)")));
-    put(format!("Router ID = {}", global.router_id.as_deref().unwrap_or(view.host_name)));
-    if let Some(server) = &global.smtp.server {
-        put(format!("Smtp server = {server}"));
-        put(format!("Smtp server port = {}", global.smtp.port.unwrap_or(25)));
-    }
-    if let Some(from) = &global.smtp.from {
-        put(format!("Email notification from = {from}"));
-    }
-    for to in &global.smtp.to {
-        put(format!("Email notification = {to}"));
-    }
-    put(format!("Default smtp_alert = {}", option(global.smtp.alert)));
-    put(format!("Default smtp_alert_vrrp = {}", option(global.smtp.alert_vrrp)));
-    put(format!("Dynamic interfaces = {}", yes(global.dynamic_interfaces)));
-    put(format!("Default interface = {}", global.default_interface.as_deref().unwrap_or("eth0")));
-    put(format!("VRRP notify priority changes = {}", yes(global.notify_priority_changes)));
-    put(format!("VRRP IPv4 mcast group = {}", global.multicast_group4));
-    put(format!("VRRP IPv6 mcast group = {}", global.multicast_group6));
-    put(format!("Num adverts before down = {}", global.down_timer_adverts));
-    put(format!("Gratuitous ARP interval = {:.6}", global.garp_interval.as_secs_f64()));
-    put(format!("Gratuitous NA interval = {:.6}", global.gna_interval.as_secs_f64()));
-    let version = match global.version {
-        Version::V2 => 2,
-        Version::V3 => 3,
-    };
-    put(format!("VRRP default protocol version = {version}"));
-    put(format!("VRRP check unicast_src = {}", yes(global.check_unicast_source)));
-    put(format!("VRRP skip check advert addresses = {}", yes(global.skip_check_advert_addresses)));
-    put(format!("VRRP strict mode = {}", yes(global.strict)));
-    put(format!("VRRP process priority = {}", global.vrrp_process.nice.unwrap_or(0)));
-    put(format!("VRRP don't swap = {}", yes(global.vrrp_process.no_swap)));
-    put(format!("VRRP realtime priority = {}", global.vrrp_process.realtime_priority.unwrap_or(0)));
-    put(format!("Script security {}", on(global.script_security)));
-    put(format!("Default script uid:gid {}:{}", global.script_user.user, global.script_user.group));
-    text
-}
-
 /// The whole file.
 pub fn data(view: &View<'_>) -> String {
-    let mut text = global_definitions(view);
+    let mut text = global_definitions(view, true);
+    beside::garp_groups(&mut text, view);
+    beside::statics(&mut text, view);
     text.push_str("------< VRRP Topology >------\n");
     for (wanted, one) in view.model.instances.iter().zip(&view.snapshot.instances) {
         instance(&mut text, view, wanted, one);
@@ -120,10 +88,21 @@ pub fn data(view: &View<'_>) -> String {
         text.push_str("------< VRRP Sync groups >------\n");
         for (group, (name, state)) in view.model.sync_groups.iter().zip(&view.snapshot.groups) {
             let _ = writeln!(text, " VRRP Sync Group = {name}, {}", state.word());
+            let of_group = |one: &&InstanceSnapshot| {
+                group.members.iter().any(|member| view.model.instances[member.index()].name == one.name)
+            };
+            let members = view.snapshot.instances.iter().filter(of_group);
+            let faults = members.clone().filter(|one| one.faults > 0).count();
+            let waiting = members.filter(|one| one.waits > 0).count();
+            let _ = writeln!(text, "   Num member fault {faults}, num member init {waiting}");
             text.push_str("   VRRP member instances :\n");
             for member in &group.members {
                 let _ = writeln!(text, "     {}", view.model.instances[member.index()].name);
             }
+            let _ = writeln!(text, "   Using smtp notification = {}", yes_no(group.notify.smtp_alert));
+            notify_scripts(&group.notify, &mut |line| {
+                let _ = writeln!(text, "   {line}");
+            });
         }
     }
     if !view.model.scripts.is_empty() {
@@ -132,6 +111,9 @@ pub fn data(view: &View<'_>) -> String {
             script_lines(&mut text, view, script, course);
         }
     }
+    beside::track_files(&mut text, view);
+    beside::track_processes(&mut text, view);
+    beside::track_bfd(&mut text, view);
     interfaces(&mut text, view);
     text
 }
@@ -153,9 +135,31 @@ fn instance(text: &mut String, view: &View<'_>, wanted: &Instance, one: &Instanc
         Version::V3 => (3, "milli-sec"),
     };
     put(format!("VRRP Version = {version}"));
+    if let Some(group) = wanted.sync_group {
+        put(format!("Sync group = {}", view.model.sync_groups[group.index()].name));
+    }
     put(format!("State = {}", one.state.word()));
-    put("Flags: none".to_owned());
+    let is_backup = one.state == vrrp::State::Backup;
+    if is_backup {
+        // keepalived names an address of its memory before it has heard anybody.
+        let master = one.master_address.map_or_else(|| "(none)".to_owned(), |address| address.to_string());
+        put(format!("Master router = {master}"));
+        put(format!("Master priority = {}", one.master_priority));
+        if wanted.version == Version::V3 {
+            put(format!("Master advert int = {:.2} sec", one.master_interval.as_secs_f64()));
+        }
+    }
+    match &wanted.transport {
+        Transport::Multicast { .. } => put("Flags: none".to_owned()),
+        Transport::Unicast { .. } => {
+            put("Flags:".to_owned());
+            put("  Using unicast".to_owned());
+        }
+    }
     put(format!("Wantstate = {}", wanted_state(wanted, one).word()));
+    put("Number of config faults = 0".to_owned());
+    put(format!("Number of interface and track script faults = {}", one.faults));
+    put(format!("Number of track scripts init = {}", one.waits));
     if one.last_transition.is_zero() {
         put("Last transition = 0.000000 (Never)".to_owned());
     } else {
@@ -164,21 +168,23 @@ fn instance(text: &mut String, view: &View<'_>, wanted: &Instance, one: &Instanc
     if let Some(left) = one.timer {
         put(format!("Read timeout = {}", stamp(crate::engine::orders::since_epoch() + left)));
     }
-    put(format!("Interface = {}", wanted.interface.as_deref().unwrap_or("(none)")));
-    if let (OwnInterface::Macvlan { .. }, Some(own)) = (&wanted.own_interface, &one.own_interface) {
-        put(format!("VMAC = {own}"));
+    put(format!("Master down timer = {} usecs", one.master_down.as_micros()));
+    let base = wanted.interface.as_deref().unwrap_or("(none)");
+    match (&wanted.own_interface, &one.own_interface) {
+        (OwnInterface::Macvlan { .. }, Some(own)) => {
+            let is_up = view.snapshot.interfaces.by_name(own).is_some_and(|there| there.link.is_up());
+            let on_base = wanted.transmit_on_base;
+            put(format!("Use VMAC, i/f name {own}, is_up = {is_up}, xmit_base = {on_base}"));
+            put(format!("Interface = {own}, vmac on {base}"));
+        }
+        (_, _) => put(format!("Interface = {base}")),
     }
     if let Some(source) = one.source {
-        put(format!("Using src_ip = {source}"));
+        let given = if wanted.source.is_some() { " (from configuration)" } else { "" };
+        put(format!("Using src_ip = {source}{given}"));
     }
-    match &wanted.transport {
-        Transport::Multicast { group } => put(format!("Multicast address {group}")),
-        Transport::Unicast { peers, .. } => {
-            put(format!("Unicast Peer ({}) :", peers.len()));
-            for peer in peers {
-                put(format!("  {}", peer.address));
-            }
-        }
+    if let Transport::Multicast { group } = &wanted.transport {
+        put(format!("Multicast address {group}"));
     }
     put(format!("Gratuitous ARP delay = {}", seconds(garp.master_delay)));
     put(format!("Gratuitous ARP repeat = {}", garp.master_repeat));
@@ -198,25 +204,39 @@ fn instance(text: &mut String, view: &View<'_>, wanted: &Instance, one: &Instanc
         Version::V3 => wanted.advert_interval.as_millis().to_string(),
     };
     put(format!("Advert interval = {interval} {unit}"));
+    if is_backup && wanted.version == Version::V3 {
+        put(format!("Master advert interval = {} {unit}", one.master_interval.as_millis()));
+    }
     put(format!("Accept = {}", on(wanted.accept == Accept::Yes)));
     put(format!("Preempt = {}", on(wanted.preempt)));
     if !wanted.preempt_delay.is_zero() {
-        put(format!("Preempt delay = {:.6} secs", wanted.preempt_delay.as_secs_f64()));
+        put(format!("Preempt delay = {} secs", seconds(wanted.preempt_delay)));
     }
     put(format!("Promote_secondaries = {}", on(wanted.promote_secondaries)));
     authentication(&mut put, wanted);
     if !wanted.addresses.is_empty() {
         put(format!("Virtual IP ({}):", wanted.addresses.len()));
         for address in &wanted.addresses {
-            put(format!("  {}", address_line(address, one)));
+            put(format!("  {}", instance_address(address, one)));
         }
     }
     if !wanted.excluded_addresses.is_empty() {
-        put(format!("Virtual IP Excluded ({}):", wanted.excluded_addresses.len()));
+        put("Virtual IP Excluded :".to_owned());
         for address in &wanted.excluded_addresses {
-            put(format!("  {}", address_line(address, one)));
+            put(format!("  {}", instance_address(address, one)));
         }
     }
+    if let Transport::Unicast { peers, ttl, check_source } = &wanted.transport {
+        put(format!("Unicast TTL = {ttl}"));
+        put(format!("Check unicast src : {}", yes_no(*check_source)));
+        put("Unicast Peer :".to_owned());
+        for peer in peers {
+            put(format!("  {} min_ttl {} max_ttl {}", peer.address, peer.ttl_min, peer.ttl_max));
+        }
+        put(format!("Unicast checksum compatibility = {}", global::checksum(wanted.unicast_checksum)));
+    }
+    beside::routes(&mut put, "Virtual Routes :", "  ", &wanted.routes);
+    beside::rules(&mut put, "Virtual Rules :", "  ", &wanted.rules);
     if !wanted.tracking.interfaces.is_empty() {
         put("Tracked interfaces :".to_owned());
         for tracked in &wanted.tracking.interfaces {
@@ -230,15 +250,44 @@ fn instance(text: &mut String, view: &View<'_>, wanted: &Instance, one: &Instanc
             put(format!("  {name} weight {}", tracked.weight));
         }
     }
-    put(format!("Using smtp notification = {}", if wanted.notify.smtp_alert { "yes" } else { "no" }));
+    if !wanted.tracking.files.is_empty() {
+        put("Tracked files :".to_owned());
+        for tracked in &wanted.tracking.files {
+            put(format!(
+                "  {}, weight {}",
+                view.model.track_files[tracked.what.index()].name,
+                tracked.weight
+            ));
+        }
+    }
+    if !wanted.tracking.processes.is_empty() {
+        put("Tracked processes :".to_owned());
+        for tracked in &wanted.tracking.processes {
+            let name = &view.model.track_processes[tracked.what.index()].name;
+            put(format!("  {name}, weight {}", tracked.weight));
+        }
+    }
+    if !wanted.tracking.bfd.is_empty() {
+        put("Tracked BFDs :".to_owned());
+        for tracked in &wanted.tracking.bfd {
+            let name = &view.model.bfd_sessions[tracked.what.index()].name;
+            put(format!("  {name}: weight {}", tracked.weight));
+        }
+    }
+    put(format!("Using smtp notification = {}", yes_no(wanted.notify.smtp_alert)));
     put(format!("Notify deleted = {}", if wanted.notify.deleted_event { "Deleted" } else { "Fault" }));
+    notify_scripts(&wanted.notify, &mut put);
+    put(format!("Notify priority changes = {}", wanted.notify.priority_changes));
+}
+
+fn notify_scripts(notify: &InstanceNotify, put: &mut impl FnMut(String)) {
     let scripts = [
-        ("Backup", &wanted.notify.backup),
-        ("Master", &wanted.notify.master),
-        ("Fault", &wanted.notify.fault),
-        ("Stop", &wanted.notify.stop),
-        ("Generic", &wanted.notify.any),
-        ("Master rx lower pri", &wanted.notify.master_hears_lower),
+        ("Backup", &notify.backup),
+        ("Master", &notify.master),
+        ("Fault", &notify.fault),
+        ("Stop", &notify.stop),
+        ("Generic", &notify.any),
+        ("Master rx lower pri", &notify.master_hears_lower),
     ];
     for (name, script) in scripts {
         if let Some(script) = script {
@@ -246,7 +295,10 @@ fn instance(text: &mut String, view: &View<'_>, wanted: &Instance, one: &Instanc
             put(format!("{name} state transition script = {}, uid:gid {user}:{group}", command_line(script)));
         }
     }
-    put(format!("Notify priority changes = {}", wanted.notify.priority_changes));
+}
+
+fn yes_no(flag: bool) -> &'static str {
+    if flag { "yes" } else { "no" }
 }
 
 fn authentication(put: &mut impl FnMut(String), wanted: &Instance) {
@@ -255,6 +307,7 @@ fn authentication(put: &mut impl FnMut(String), wanted: &Instance) {
         String::from_utf8_lossy(&bytes[..end]).into_owned()
     };
     match &wanted.authentication {
+        Authentication::None if wanted.version == Version::V3 => {}
         Authentication::None => put("Authentication type = none".to_owned()),
         Authentication::Password(password) => {
             put("Authentication type = SIMPLE_PASSWORD".to_owned());
@@ -278,7 +331,9 @@ fn script_lines(text: &mut String, view: &View<'_>, script: &Script, course: &Co
     };
     put(format!("Command = {}", command_line(&script.command)));
     put(format!("Interval = {} sec", seconds(script.interval)));
-    put(format!("Timeout = {} sec", seconds(script.timeout)));
+    // The interval is what none means.
+    let timeout = if script.timeout == script.interval { Duration::ZERO } else { script.timeout };
+    put(format!("Timeout = {} sec", seconds(timeout)));
     put(format!("Weight = {}{}", script.weight, if script.reverse { " reverse" } else { "" }));
     put(format!("Rise = {}", script.rise));
     put(format!("Fall = {}", script.fall));
@@ -326,6 +381,7 @@ fn interfaces(text: &mut String, view: &View<'_>) {
         if let Some(mac) = link.ethernet_address() {
             let bytes: Vec<String> = mac.iter().map(|byte| format!("{byte:02x}")).collect();
             put(format!("MAC = {}", bytes.join(":")));
+            put("MAC broadcast = ff:ff:ff:ff:ff:ff".to_owned());
         }
         let mut state = vec![if link.is_up() { "UP" } else { "DOWN" }];
         if link.is_running() {
@@ -338,7 +394,13 @@ fn interfaces(text: &mut String, view: &View<'_>) {
             state.push("no multicast");
         }
         put(format!("State = {}", state.join(", ")));
+        put(format!("Seen up = {}", u8::from(link.is_up())));
+        put("Delayed state change running = false".to_owned());
+        put("Up debounce timer = 0us".to_owned());
+        put("Down debounce timer = 0us".to_owned());
         put(format!("MTU = {}", link.mtu));
         put(format!("HW Type = {}", if link.is_loopback() { "LOOPBACK" } else { "ETHERNET" }));
+        put("NIC netlink status update".to_owned());
+        beside::of_interface(&mut put, view, &link.name);
     }
 }

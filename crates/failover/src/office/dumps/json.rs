@@ -1,6 +1,6 @@
 //! `keepalived.json`: version 1, an array of instances; version 2, an object that holds them.
 
-use super::data::{address_line, command_line};
+use super::data::{command_line, instance_address};
 use crate::snapshot::{InstanceSnapshot, Snapshot};
 use keepalived_config::model::{Authentication, Command, Instance, Model, Version};
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn instance(model: &Model, wanted: &Instance, one: &InstanceSnapshot) -> String 
         }
     }
     let lines = |addresses: &[keepalived_config::model::Address]| -> Vec<String> {
-        addresses.iter().map(|address| address_line(address, one)).collect()
+        addresses.iter().map(|address| instance_address(address, one)).collect()
     };
     put("vips", json!(lines(&wanted.addresses)));
     if !wanted.excluded_addresses.is_empty() {

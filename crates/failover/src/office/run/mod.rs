@@ -592,6 +592,8 @@ impl Office {
             model: &self.options.model,
             snapshot,
             courses: &self.courses,
+            files: &self.files,
+            processes: &self.processes,
             host_name: &self.options.host_name,
         };
         if dump == Dump::Log {
@@ -601,7 +603,10 @@ impl Office {
             return;
         }
         let pid = std::process::id();
-        let (what, result) = dumps::write(dump, &view, &self.options.dump_directory);
+        let (what, mut result) = dumps::write(dump, &view, &self.options.dump_directory);
+        if let (Dump::Data, Some(sessions)) = (dump, self.bfd.as_ref().and_then(bfd::Handle::dump)) {
+            result = result.and(dumps::write_bfd(&view, &sessions, &self.options.dump_directory));
+        }
         self.log.line(Level::Info, &format!("Printing VRRP {what} for process({pid}) on signal"));
         if let Err((path, error)) = result {
             self.log.line(Level::Error, &format!("Can't open dump file {}: {error}", path.display()));

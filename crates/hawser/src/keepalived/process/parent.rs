@@ -366,6 +366,9 @@ impl Parent<'_> {
         }
         crate::haproxy::notify::ready();
         self.phase = Phase::Settled;
+        // From here on it waits for its children: what its start took is not kept.
+        sys::allocator::give_back();
+        let _ = sys::process::forget_code();
     }
 
     fn reap(&mut self) {
