@@ -94,6 +94,24 @@ pub fn tie_to_this_thread(command: &mut std::process::Command, signal: rustix::p
     }
 }
 
+/// Gives a program that is to be started the signals that this thread blocks: `Command` hands its mask on, and a program
+/// with SIGTERM blocked neither ends when it is told to nor with the one that it is tied to.
+pub fn unblock_signals(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec this makes one system call, and touches neither memory nor locks; the set is live
+    // and made by sigemptyset, which cannot fail on it.
+    unsafe {
+        command.pre_exec(|| {
+            let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            match libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) {
+                0 => Ok(()),
+                number => Err(io::Error::from_raw_os_error(number)),
+            }
+        });
+    }
+}
+
 /// The kernel sends `signal` to this process when the thread that started it ends.
 ///
 /// # Errors
@@ -241,6 +259,29 @@ mod tests {
         std::thread::spawn(move || {
             bind_thread_to_cpus(&[cpu]).expect("binds");
             assert_eq!(usable_cpus().expect("affinity"), [cpu as usize]);
+        })
+        .join()
+        .expect("no panic");
+    }
+
+    /// What /proc tells of the signals that a program is started with blocked.
+    fn blocked(change: impl FnOnce(&mut std::process::Command)) -> u64 {
+        let mut command = std::process::Command::new("grep");
+        command.args(["SigBlk", "/proc/self/status"]);
+        change(&mut command);
+        let output = command.output().expect("grep is there");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        u64::from_str_radix(text.split_whitespace().last().expect("a mask"), 16).expect("hexadecimal")
+    }
+
+    #[test]
+    fn what_is_started_may_be_ended_though_we_read_our_signals() {
+        // In a thread of its own: other tests see nothing of it.
+        std::thread::spawn(|| {
+            let signals = [rustix::process::Signal::TERM, rustix::process::Signal::HUP];
+            let _reader = crate::signals::read_instead_of_handling(&signals).expect("opens");
+            assert_ne!(blocked(|_| {}), 0, "or the next line shows nothing");
+            assert_eq!(blocked(unblock_signals), 0);
         })
         .join()
         .expect("no panic");

@@ -16,7 +16,7 @@ pub struct SignalReader {
 /// Blocks `signals` for the calling thread and for all that it starts later, and opens a reader for them. Call it
 /// first in `main`: a signal to a process goes to any thread that does not block it.
 ///
-/// Programs started by `std::process::Command` get an empty mask again.
+/// Programs started by `std::process::Command` inherit the mask: see [`crate::process::unblock_signals`].
 ///
 /// # Errors
 /// What `pthread_sigmask(3)` or `signalfd(2)` say.

@@ -22,6 +22,7 @@ fn spawn(command: &Command) -> io::Result<Child> {
     if user != command.run_as.user {
         process.uid(command.run_as.user).gid(command.run_as.group);
     }
+    sys::process::unblock_signals(&mut process);
     // A group of its own, so that its children end with it.
     process.process_group(0).spawn()
 }

@@ -93,6 +93,8 @@ impl<K: Clone> Programs<K> {
         if command.run_as.group != group || command.run_as.user != user {
             process.gid(command.run_as.group).uid(command.run_as.user);
         }
+        // The office reads its signals; what it starts is to be ended by them.
+        sys::process::unblock_signals(&mut process);
         if is_tied {
             sys::process::tie_to_this_thread(&mut process, Signal::TERM);
         }
