@@ -1,4 +1,4 @@
-//! What each strand of `hawser run` may still do once it works: see docs/decisions/0017-strands-give-up-rights.md.
+//! What each strand of `hawser run` may still do once it works: see docs/decisions/0020-strands-give-up-rights.md.
 //!
 //! ```text
 //!  proxy's worker   no right (but what `source … usesrc` and `set-mark` need), no program, no file that it could change
