@@ -36,7 +36,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("testssl", "testssl.sh against a listener with defaults and a hardened one: no weakness", testssl::run),
     (
         "bench-director",
-        "nanoseconds per packet of the director's XDP programs, beside plain C",
+        "the director: ns per packet beside plain C, packets/s beside nftables, loading 1,000 services",
         director::bench,
     ),
     ("fuzz-director", "any bytes through the director's XDP programs, SECONDS long (600)", director::fuzz),

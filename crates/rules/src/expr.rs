@@ -21,8 +21,6 @@ pub struct Expr {
     fetch: &'static Fetch,
     args: Box<[Arg]>,
     steps: Box<[Step]>,
-    /// What the value is cast to at the end; `Any`: nothing.
-    end: ValueType,
     /// As written.
     source: Box<[u8]>,
 }
@@ -164,16 +162,15 @@ impl Expr {
         self.fetch.is_http
     }
 
-    /// The same expression, whose values are cast to the type; what cannot be is no value.
-    pub(crate) fn ending_as(self, wanted: ValueType) -> Expr {
-        Expr { end: wanted, ..self }
+    /// The same expression with a cast behind it; what cannot be is no value.
+    pub(crate) fn ending_as(self, cast: &'static Converter) -> Expr {
+        let mut steps = self.steps.into_vec();
+        steps.push(Step { converter: cast, args: Box::default() });
+        Expr { steps: steps.into(), ..self }
     }
 
     /// The declared type of what it evaluates to.
     pub fn output(&self) -> ValueType {
-        if self.end != ValueType::Any {
-            return self.end;
-        }
         self.steps.iter().fold(self.fetch.output, |before, step| after(before, step.converter))
     }
 
@@ -214,7 +211,7 @@ impl Expr {
             let input = cast::cast(value, step.converter.input)?;
             value = (step.converter.convert)(input, &step.args, scope)?;
         }
-        cast::cast(value, self.end)
+        Some(value)
     }
 
     /// Gives all values of a fetch that has several (all values of a header) to `visit`, until it returns false. A value
@@ -347,12 +344,6 @@ impl Builder {
     }
 
     fn finish(self, source: Box<[u8]>) -> Expr {
-        Expr {
-            fetch: self.fetch,
-            args: self.args.into(),
-            steps: self.steps.into(),
-            end: ValueType::Any,
-            source,
-        }
+        Expr { fetch: self.fetch, args: self.args.into(), steps: self.steps.into(), source }
     }
 }

@@ -10,7 +10,6 @@ const REFUSED: &[(&str, &str)] = &[
         "messages have no such form here; see `internal.htx_blk.type`, `.start_line`, `.hdrname`, `.hdrval`",
     ),
     ("fcgi.", "there is no FastCGI; put an HTTP server in front of the application"),
-    ("aes_gcm_dec", "no rule decrypts"),
     ("capture-req", "write an `http-request capture` rule"),
     ("capture-res", "write an `http-response capture` rule"),
 ];

@@ -7,12 +7,16 @@
 
 use libmimalloc_sys as mi;
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// `MI_MAX_ALIGN_SIZE`: what every block of at least that size is aligned to.
 const NATURAL_ALIGNMENT: usize = 16;
 
 static FAST: AtomicBool = AtomicBool::new(false);
+
+/// Lowest and highest address of a block of the C library: outside of them a block needs no question.
+static EARLY_LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
+static EARLY_HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
 /// From now on blocks come from mimalloc. Those that are out go back where they came from.
 pub fn prefer_speed() {
@@ -28,20 +32,36 @@ fn is_natural(layout: Layout) -> bool {
     layout.align() <= NATURAL_ALIGNMENT && layout.align() <= layout.size()
 }
 
+#[inline]
 fn is_fast(block: *mut u8) -> bool {
+    let address = block.addr();
+    let may_be_early = EARLY_LOWEST.load(Relaxed) <= address && address <= EARLY_HIGHEST.load(Relaxed);
     // SAFETY: any address may be asked for.
-    FAST.load(Relaxed) && unsafe { mi::mi_is_in_heap_region(block.cast()) }
+    FAST.load(Relaxed) && (!may_be_early || unsafe { mi::mi_is_in_heap_region(block.cast()) })
+}
+
+/// Remembers where the C library's blocks are. Whoever frees one has got it from the thread that came through here.
+fn early(block: *mut u8) -> *mut u8 {
+    let address = block.addr();
+    if address < EARLY_LOWEST.load(Relaxed) {
+        EARLY_LOWEST.fetch_min(address, Relaxed);
+    }
+    if address > EARLY_HIGHEST.load(Relaxed) {
+        EARLY_HIGHEST.fetch_max(address, Relaxed);
+    }
+    block
 }
 
 // SAFETY: each method gives what mimalloc or the C library gives, whose blocks are disjoint, as large as asked for, and live
 // until they are freed; `is_natural` sends all other alignments to the functions that take one. A block goes back to the
-// one that has its address: without `prefer_speed` that is the C library, and after it mimalloc tells which are its own.
+// one that has its address: without `prefer_speed` that is the C library, and after it mimalloc tells which are its own among
+// those that lie where the C library's do.
 // Null is an allocation that failed.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !FAST.load(Relaxed) {
             // SAFETY: the caller's layout.
-            unsafe { System.alloc(layout) }
+            early(unsafe { System.alloc(layout) })
         } else if is_natural(layout) {
             // SAFETY: no precondition.
             unsafe { mi::mi_malloc(layout.size()).cast() }
@@ -54,7 +74,7 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if !FAST.load(Relaxed) {
             // SAFETY: the caller's layout.
-            unsafe { System.alloc_zeroed(layout) }
+            early(unsafe { System.alloc_zeroed(layout) })
         } else if is_natural(layout) {
             // SAFETY: no precondition.
             unsafe { mi::mi_zalloc(layout.size()).cast() }
@@ -77,7 +97,7 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !is_fast(block) {
             // SAFETY: from the C library, by the same layout; the caller does not use it again if this succeeds.
-            unsafe { System.realloc(block, layout, size) }
+            early(unsafe { System.realloc(block, layout, size) })
         } else if layout.align() <= NATURAL_ALIGNMENT && layout.align() <= size {
             // SAFETY: mimalloc's own; the caller does not use it again if this succeeds.
             unsafe { mi::mi_realloc(block.cast(), size).cast() }

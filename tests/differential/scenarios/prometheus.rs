@@ -90,6 +90,8 @@ fn scopes_choose_and_the_log_names_the_service() {
         let proxy = program.http(TEXT).with("s1", backend.port()).start();
         let shapes = queries.map(|query| {
             let response = proxy.client("web").ask(get(&format!("/metrics{query}"), &[]));
+            // Lines have counts of connections: the next one must not meet the end of this one.
+            proxy.wait_for_stat("web", "FRONTEND", "scur", "0");
             (query, response.status, if response.status == 200 { shape(&response.body) } else { Vec::new() })
         });
         let lines: Vec<String> = proxy

@@ -238,8 +238,15 @@ fn show_servers_state_lists_every_server() {
 fn show_stat_gives_haproxys_table() {
     let (head, rows) = same(|program| {
         let (proxy, _servers) = nginx(program);
-        proxy.wait_for_stat("nginx", "192.168.1.112", "check_status", "L4OK");
-        proxy.served_by("web", 4);
+        for server in ["192.168.1.111", "192.168.1.112"] {
+            proxy.wait_for_stat("nginx", server, "check_status", "L4OK");
+        }
+        for _ in 0..4 {
+            proxy.get("web", "/");
+            // The next one must not meet the end of this one: peaks are compared.
+            proxy.wait_for_stat("nginx", "FRONTEND", "scur", "0");
+            proxy.wait_for_stat("nginx", "BACKEND", "scur", "0");
+        }
         let table = proxy.cli("show stat").replace(",* ", ",");
         let mut lines = table.lines();
         let head = lines.next().unwrap_or_default().to_owned();

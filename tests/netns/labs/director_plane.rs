@@ -165,6 +165,52 @@ TCP  10.1.0.100:80 rr
     });
 }
 
+const HASHED: &str = "virtual_server 10.1.0.100 80 {
+    lvs_sched SCHEDULER
+    lvs_method DR
+    delay_loop 60
+    protocol TCP
+    real_server 10.1.0.11 80 {
+        weight 2
+    }
+    real_server 10.1.0.12 80 {
+        weight 1
+    }
+}
+";
+
+/// What `hawser explain` says of a packet is what the programs do with it.
+#[test]
+fn explain_tells_where_schedulers_that_hash_place_a_client() {
+    lab("director_plane::explain_tells_where_schedulers_that_hash_place_a_client", || {
+        let _servers = hosts();
+        let clients: Vec<String> = (0..12).map(|number| format!("10.1.0.{}", 120 + 7 * number)).collect();
+        for address in &clients {
+            run(&format!("ip -n client addr add {address}/24 dev lan"));
+        }
+        for scheduler in ["sh", "mh", "dh"] {
+            std::fs::write("/tmp/k.conf", HASHED.replace("SCHEDULER", scheduler)).expect("written");
+            let daemon = Daemon::start(&["--no-pin", "-f", "/tmp/k.conf"]);
+            wait_until(Duration::from_secs(10), "both real servers", || list().contains("10.1.0.12:80"));
+            let mut seen = std::collections::BTreeSet::new();
+            for address in &clients {
+                let told = run(&format!(
+                    "{} explain --packet tcp --src {address} --to {VIP}:80 -k /tmp/k.conf",
+                    hawser().display()
+                ));
+                let told = told.lines().find(|line| line.starts_with("hashed")).expect("it is computed");
+                let answer =
+                    run(&format!("ip netns exec client curl -sS -m 5 --interface {address} http://{VIP}/"));
+                let place = if answer.trim() == "rs1" { "10.1.0.11:80 " } else { "10.1.0.12:80 " };
+                assert!(told.contains(place), "{scheduler}, {address}: {answer}, but {told}");
+                seen.insert(answer.trim().to_owned());
+            }
+            assert_eq!(seen.len(), if scheduler == "dh" { 1 } else { 2 }, "{scheduler}: {seen:?}");
+            daemon.stop();
+        }
+    });
+}
+
 /// New connections while the service is rewritten all the time.
 #[test]
 fn a_service_is_swapped_without_a_lost_packet() {

@@ -130,10 +130,13 @@ impl Drop for Site {
     }
 }
 
-/// One answer: when the request began, when its answer was there, who gave it.
+/// One answer. A gap is a time in which nobody who asks gets one: so it is told by when they asked, and how long an answer
+/// took beside it. A machine that is busy answers late and loses nobody.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// When it was asked for.
     pub at: Instant,
+    pub took: Duration,
     pub body: String,
 }
 
@@ -179,6 +182,12 @@ impl Seen {
             times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
         };
         longest(&|at| at < from).max(longest(&|at| at > to))
+    }
+
+    /// The longest that an answer took which was asked for in that time.
+    pub fn slowest(&self, from: Instant, to: Instant) -> Duration {
+        let of_then = self.answers.iter().filter(|answer| answer.at > from && answer.at < to);
+        of_then.map(|answer| answer.took).max().unwrap_or_default()
     }
 
     /// Who answered after that time.
@@ -240,8 +249,9 @@ fn ask_in_turn(first: Instant, stopped: &AtomicBool) -> Seen {
     let mut turn = first;
     while !stopped.load(Ordering::Relaxed) {
         std::thread::sleep(turn.saturating_duration_since(Instant::now()));
+        let at = Instant::now();
         match ask() {
-            Ok(body) => seen.answers.push(Answer { at: Instant::now(), body }),
+            Ok(body) => seen.answers.push(Answer { at, took: at.elapsed(), body }),
             Err(_) => seen.failed += 1,
         }
         let now = Instant::now();

@@ -7,6 +7,7 @@
 mod connections;
 mod numbers;
 mod object;
+mod placement;
 mod rates;
 mod record;
 mod restore;
@@ -16,6 +17,7 @@ mod walk;
 
 pub use aya::programs::XdpMode;
 pub use aya::programs::{TestRun, TestRunOptions, Xdp as Program};
+pub use placement::placed;
 
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;

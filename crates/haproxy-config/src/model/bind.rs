@@ -13,6 +13,9 @@ pub struct Bind {
     /// `id`, or given out in order.
     pub id: u32,
     pub accept_proxy: bool,
+    /// The PROXY header comes before `tcp-request connection` rules, which then know the client. No file says so: it is for
+    /// who follows a request through the rules.
+    pub header_before_rules: bool,
     /// `accept-netscaler-cip`, `expect-proxy layer4 if …` rules live with the frontend.
     pub backlog: Option<u32>,
     pub maxconn: Option<u32>,
@@ -50,6 +53,7 @@ impl Bind {
             name: None,
             id: 0,
             accept_proxy: false,
+            header_before_rules: false,
             backlog: None,
             maxconn: None,
             unix_mode: None,

@@ -466,6 +466,7 @@ pub enum BackendTarget {
 pub struct UseServer {
     pub target: ServerTarget,
     pub condition: Option<Condition>,
+    pub span: Span,
 }
 
 #[derive(Debug, Clone)]

@@ -280,7 +280,10 @@ fn routing(draft: &mut Draft, context: &mut Context<'_>) {
             None => Ok(ServerTarget::Dynamic(format)),
         });
         match target {
-            Ok(target) => draft.proxy.use_server.push(UseServer { target, condition: line.condition }),
+            Ok(target) => {
+                let (condition, span) = (line.condition, line.span);
+                draft.proxy.use_server.push(UseServer { target, condition, span });
+            }
             Err(error) => context.report.push(*error),
         }
     }

@@ -36,7 +36,7 @@ pub enum What {
     /// A connection would be closed here, before there is anything to log; it goes on so that we hear of it.
     Reject,
     UseBackend,
-    /// Of a backend, by place: such a rule has no place in the text of its own.
+    /// Of a backend, by place.
     UseServer {
         server: Option<u32>,
     },
@@ -206,11 +206,10 @@ fn watchers(count: usize) -> Result<Watchers, String> {
 }
 
 fn watch(proxy: &mut Proxy, watchers: &mut Watchers) {
-    // Ours is a local socket: who the client is comes with the header, after connection rules. So they run with those of
-    // the session.
-    let connection = watchers.tcp_list(Set::Session, std::mem::take(&mut proxy.tcp_request_connection));
-    let session = watchers.tcp_list(Set::Session, std::mem::take(&mut proxy.tcp_request_session));
-    proxy.tcp_request_session = connection.into_iter().chain(session).collect();
+    proxy.tcp_request_connection =
+        watchers.tcp_list(Set::Session, std::mem::take(&mut proxy.tcp_request_connection));
+    proxy.tcp_request_session =
+        watchers.tcp_list(Set::Session, std::mem::take(&mut proxy.tcp_request_session));
     proxy.tcp_request_content =
         watchers.tcp_list(Set::Content, std::mem::take(&mut proxy.tcp_request_content));
     proxy.tcp_response_content =
@@ -231,7 +230,7 @@ fn watch(proxy: &mut Proxy, watchers: &mut Watchers) {
             haproxy_config::model::ServerTarget::Static(id) => Some(id.index),
             haproxy_config::model::ServerTarget::Dynamic(_) => None,
         };
-        later.push((proxy.span, What::UseServer { server }, rule.condition.clone()));
+        later.push((rule.span, What::UseServer { server }, rule.condition.clone()));
     }
     for (span, what, condition) in later {
         if is_http {
@@ -287,6 +286,8 @@ fn listener(proxy: &Proxy, surroundings: &Surroundings) -> Result<Bind, String> 
     bind.proxy = Some(proxy.id);
     bind.id = 1;
     bind.accept_proxy = true;
+    // Ours is a local socket: who the client is comes with the header, and connection rules are to know.
+    bind.header_before_rules = true;
     bind.tls = tls;
     Ok(bind)
 }

@@ -76,6 +76,14 @@ pub fn explain(inputs: &Inputs, asked: &Asked, is_udp: bool) -> Result<String, S
                 forwarding(real.forwarding),
             );
         }
+        let number = if is_udp { netlink::ipvs::UDP } else { netlink::ipvs::TCP };
+        let groups = &model.virtual_server_groups;
+        if let Some(chosen) = director::xdp::placed(server, groups, number, asked.source, to) {
+            let _ = writeln!(
+                out,
+                "hashed    to {chosen} while all are up, on the plane of XDP programs; IPVS computes another hash"
+            );
+        }
         if let Some(sorry) = &server.sorry_server {
             let _ =
                 writeln!(out, "sorry     {} when fewer than quorum {} are up", sorry.address, server.quorum);

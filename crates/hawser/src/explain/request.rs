@@ -71,14 +71,6 @@ pub fn follow(loaded: haproxy_config::Loaded, asked: &Asked) -> Result<Course, S
     let (index, destination) = frontend(&model, asked)?;
     let mut remarks = Vec::new();
     let tls_name = tls_name(&model, index, asked, destination, &mut remarks);
-    let front = &model.proxies[index];
-    let accepts =
-        front.tcp_request_connection.iter().any(|rule| matches!(rule.action, rules::TcpAction::Accept));
-    if accepts && !front.tcp_request_session.is_empty() {
-        remarks.push(
-            "an accepting `tcp-request connection` rule ends the session rules here as well".to_owned(),
-        );
-    }
     let stub = Stub::start().map_err(|error| format!("no server to stand in: {error}"))?;
     let log = UdpSocket::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
     log.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
@@ -386,18 +378,24 @@ fn tell(course: &mut Course, line: &str, watched: &[Watched], before: &Before, s
     let Some((name, span)) = proxy.servers.iter().find(|(name, _)| name == server) else { return };
     let position =
         proxy.servers.iter().position(|(one, _)| one == name).and_then(|at| u32::try_from(at).ok());
-    let by_server_rule = applied.iter().any(|watched| match watched.what {
-        What::UseServer { server } => server.is_none() || server == position,
+    let by_server_rule = applied.iter().find(|watched| match watched.what {
+        What::UseServer { server } => {
+            let is_of_backend = watched.span.file == proxy.span.file && watched.span.start > proxy.span.start;
+            is_of_backend && (server.is_none() || server == position)
+        }
         What::Rule | What::Reject | What::UseBackend => false,
     });
     let cookie = termination.as_bytes().get(2).copied();
     let why = match cookie {
-        _ if by_server_rule => "by a use-server rule".to_owned(),
         Some(b'V') if proxy.has_cookie => "by the cookie of the request".to_owned(),
         Some(b'D') if proxy.has_cookie => format!("the cookie's server is down; {}", proxy.balancing),
         Some(b'I') if proxy.has_cookie => format!("the cookie names no server; {}", proxy.balancing),
         _ if proxy.has_stick => format!("the stick table knows nobody yet; {}", proxy.balancing),
         _ => proxy.balancing.clone(),
+    };
+    let why = match by_server_rule {
+        Some(rule) => format!("by the use-server rule at {}", place(sources, rule.span)),
+        None => why,
     };
     course.server = Some((name.clone(), format!("{} {why}", place(sources, *span))));
 }

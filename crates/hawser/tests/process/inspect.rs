@@ -154,7 +154,10 @@ fn explain_follows_a_request_through_the_rules_to_its_server() {
             &["429", "web.cfg:9: http-request deny", "\"server\":null"],
         ),
         (&["--request", "/old"], &["location: /b", "web.cfg:11: http-request redirect"]),
-        (&["--request", "/a", "--header", "x-debug: 1"], &["by a use-server rule", "\"name\":\"a3\""]),
+        (
+            &["--request", "/a", "--header", "x-debug: 1"],
+            &["by the use-server rule at web.cfg:20", "\"name\":\"a3\""],
+        ),
         (
             &["--request", "/a", "--header", "Cookie: SRV=a2"],
             &["by the cookie of the request", "\"name\":\"a2\""],
@@ -173,6 +176,28 @@ fn explain_follows_a_request_through_the_rules_to_its_server() {
             assert!(said.contains(part), "{arguments:?}: '{part}' is not in {said}");
         }
     }
+}
+
+#[test]
+fn explain_runs_connection_rules_by_themselves() {
+    let folder = Folder::new();
+    let rules = "    tcp-request connection accept if { src 10.1.0.0/16 }\n    \
+                 tcp-request connection set-var(sess.seen) int(1)\n    \
+                 tcp-request session reject if { src 10.1.66.0/24 }\n    \
+                 http-request set-header X-Seen %[var(sess.seen)]\n";
+    folder
+        .file("web.cfg", &WEB.replace("    tcp-request connection reject if { src 10.66.0.0/16 }\n", rules));
+    let accepted = course(&folder, &["--request", "/a", "--src", "10.1.0.9"]);
+    assert!(accepted.contains("web.cfg:8: tcp-request connection accept"), "{accepted}");
+    assert!(!accepted.contains("X-Seen: 1"), "the rule behind it is not reached: {accepted}");
+    let refused = course(&folder, &["--request", "/a", "--src", "10.1.66.9"]);
+    assert!(refused.contains("web.cfg:8: tcp-request connection accept"), "{refused}");
+    assert!(
+        refused.contains("web.cfg:10: tcp-request session reject") && refused.contains("\"answer\":null"),
+        "an accepted connection still meets session rules: {refused}"
+    );
+    let other = course(&folder, &["--request", "/a", "--src", "10.2.0.9"]);
+    assert!(other.contains("X-Seen: 1") && !other.contains("web.cfg:8:"), "{other}");
 }
 
 #[test]

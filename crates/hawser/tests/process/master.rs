@@ -154,6 +154,9 @@ fn the_masters_socket_answers_in_haproxys_words() {
         "show cli level\n",
         "operator\nshow cli level\n",
         "user;show cli level\n",
+        "user;help\n",
+        "operator;help\n",
+        "user;rel\n",
         "show cli sockets\n",
         "@2 show version\n",
         "@!1 show version\n",
@@ -176,6 +179,61 @@ fn the_masters_socket_answers_in_haproxys_words() {
     assert_eq!(shape(&ours), shape(&recorded));
     assert_eq!(ours.lines().next(), recorded.lines().next());
     assert_eq!(masters[1].say("show version\n"), masters[1].say("@master show version\n"));
+}
+
+/// What one connection got before it ended, in whichever way it ended, and the line of the master when all is quiet again.
+fn after(master: &Master, commands: &str) -> (String, String) {
+    let mut stream = UnixStream::connect(master.folder.path().join("master.sock")).expect("connects");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(commands.as_bytes()).expect("sends");
+    let mut answer = Vec::new();
+    // HAProxy's master goes with its connections when it executes itself again: an end or a reset.
+    let _ = stream.read_to_end(&mut answer);
+    let mut last = String::new();
+    eventually("all is quiet", || {
+        let listed = master.say("show proc\n");
+        let workers = listed.lines().filter(|line| line.contains("worker  ")).count();
+        let is_same = listed == last;
+        last = listed;
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        is_same && workers == 1
+    });
+    let line = last.lines().find(|line| line.contains("master  ")).expect("the master's line");
+    let counts = line.split_once("master").expect("just seen").1.split(']').next().unwrap_or_default();
+    (String::from_utf8_lossy(&answer).into_owned(), counts.trim().to_owned())
+}
+
+// row: 329
+#[test]
+fn what_reload_answers_and_does_is_haproxys() {
+    let masters = BOTH.map(|program| Master::start(program, "-W"));
+    let mut reloads = 0;
+    for (commands, does_reload) in [
+        ("reload\n", true),
+        ("@master reload\n", true),
+        ("reload now\n", true),
+        ("show version;reload\nshow cli level\n", true),
+        ("prompt\nreload\n", true),
+        ("operator;reload\n", true),
+        ("user;reload\n", false),
+    ] {
+        reloads += u32::from(does_reload);
+        let [mut recorded, mut ours] = [0, 1].map(|index| after(&masters[index], commands));
+        for (answer, _) in [&mut recorded, &mut ours] {
+            // The versions of both programs.
+            *answer =
+                answer.replace("-1+deb12u4", "").lines().filter(|line| !line.starts_with("2.6.12")).collect();
+        }
+        assert_eq!(ours, recorded, "{commands:?}");
+        assert!(ours.1.starts_with(&format!("{reloads} ")), "{commands:?}: {ours:?}");
+    }
+    // A broken file is told in the log alone.
+    for master in &masters {
+        master.folder.file("l.cfg", "listen l\n  bogus\n");
+    }
+    let [recorded, ours] = [0, 1].map(|index| after(&masters[index], "reload\n"));
+    assert_eq!(ours, recorded);
+    assert_eq!(ours, (String::new(), format!("{} [failed: 1", reloads + 1)));
 }
 
 #[test]

@@ -28,7 +28,8 @@ impl Head {
             (Some(scheme), Some(authority)) => {
                 // The server as a whole has no path.
                 let path = if path == b"*" { b"" } else { path };
-                self.rewrite_request_line(Some(method), &[scheme, b"://", authority, path], Version::Http2);
+                self.write_request_line(Some(method), &[scheme, b"://", authority, path], Version::Http2);
+                self.target_is(scheme.len() + 3, authority.len(), path);
                 self.assembled = scheme == b"http" || scheme == b"https";
             }
             (_, _) => self.rewrite_request_line(Some(method), &[path], Version::Http2),

@@ -96,8 +96,27 @@ impl Head {
         self.target = Target::of(method, self.uri());
     }
 
+    /// For an absolute URI whose parts are known: where the authority starts, how long it is, and what follows it.
+    pub(crate) fn target_is(&mut self, authority: usize, authority_len: usize, path_and_query: &[u8]) {
+        let all = path_and_query.len();
+        self.method = Some(Method::from_bytes(self.method()));
+        self.target = Target {
+            authority: authority as u32,
+            authority_len: authority_len as u32,
+            path: (authority + authority_len) as u32,
+            path_len: memchr::memchr(b'?', path_and_query).unwrap_or(all) as u32,
+        };
+        debug_assert_eq!(self.target, Target::of(Method::from_bytes(self.method()), self.uri()));
+    }
+
     /// Writes a new request line behind the arena from `parts` of the URI.
     pub(crate) fn rewrite_request_line(&mut self, method: Option<&[u8]>, uri: &[&[u8]], version: Version) {
+        self.write_request_line(method, uri, version);
+        self.retarget();
+    }
+
+    /// As [`rewrite_request_line`](Head::rewrite_request_line), but for where the parts of the URI are.
+    pub(crate) fn write_request_line(&mut self, method: Option<&[u8]>, uri: &[&[u8]], version: Version) {
         let start = self.arena.len();
         match method {
             Some(method) => self.arena.extend_from_slice(method),
@@ -122,7 +141,6 @@ impl Head {
             text_len: text_len as u32,
         };
         self.version = version;
-        self.retarget();
     }
 
     pub(crate) fn rewrite_status_line(&mut self, version: Version, code: u16, reason: &[u8]) {

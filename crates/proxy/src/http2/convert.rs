@@ -5,7 +5,7 @@ use bytes::Bytes;
 use h2::ext::Protocol;
 use http::base64::Alphabet;
 use http::{FieldKind, Head, Limits, NAME_LEN_MAX, RequestLine, Version};
-use http_types::header::{HeaderMap, HeaderName, HeaderValue};
+use http_types::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, SERVER};
 use http_types::request::Parts;
 use http_types::uri::PathAndQuery;
 use http_types::{Method, Request, Response, StatusCode, Uri};
@@ -220,7 +220,13 @@ fn fields(head: &Head, skip: impl Fn(FieldKind) -> bool) -> Result<HeaderMap, Un
         if of_the_connection || skip(kind) {
             continue;
         }
-        let name = HeaderName::from_bytes(name).map_err(|_| Unsendable)?;
+        let name = match kind {
+            FieldKind::ContentLength => CONTENT_LENGTH,
+            FieldKind::ContentType => CONTENT_TYPE,
+            FieldKind::Date => DATE,
+            FieldKind::Server => SERVER,
+            _ => HeaderName::from_bytes(name).map_err(|_| Unsendable)?,
+        };
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| Unsendable)?;
         map.try_append(name, value).map_err(|_| Unsendable)?;
     }

@@ -20,6 +20,10 @@ pub async fn handshake(client: &mut Client) -> bool {
     let settings = worker.plan().settings(client.frontend);
     let bind = &settings.binds[client.listener as usize];
     let connection_rules = !settings.tcp_request_connection.is_empty();
+    let accepts_behind_rules = bind.accept_proxy && !bind.header_before_rules;
+    if bind.header_before_rules && !header(client, settings, Kind::Proxy).await {
+        return false;
+    }
     if connection_rules {
         let mut transaction = client.begin();
         let decision = content::connection(client, &mut transaction, &settings.tcp_request_connection);
@@ -34,7 +38,7 @@ pub async fn handshake(client: &mut Client) -> bool {
             client.stream.reset_on_close();
             return false;
         }
-        if (expects_proxy || bind.accept_proxy) && !header(client, settings, Kind::Proxy).await {
+        if (expects_proxy || accepts_behind_rules) && !header(client, settings, Kind::Proxy).await {
             return false;
         }
         // Without a number on the `bind` line it is zero, as in HAProxy.
@@ -45,7 +49,7 @@ pub async fn handshake(client: &mut Client) -> bool {
             return false;
         }
     } else {
-        if bind.accept_proxy && !header(client, settings, Kind::Proxy).await {
+        if accepts_behind_rules && !header(client, settings, Kind::Proxy).await {
             return false;
         }
         if let Some(magic) = bind.netscaler_cip

@@ -4,7 +4,7 @@ use super::keywords::Parsed;
 use super::parse::{Line, stream};
 use super::stream::*;
 use super::{HttpAction, Ruleset, TcpAction};
-use crate::ValueType;
+use crate::convert;
 use crate::log_format::Dialect;
 use crate::units::{parse_size, parse_time};
 use crate::{LoadError, VariableName, Word};
@@ -131,8 +131,8 @@ pub(super) fn set_address(line: &mut Line<'_, '_, '_>) -> Result {
         _ => AddressPart::DestinationPort,
     };
     let wanted = match part {
-        AddressPart::Source | AddressPart::Destination => ValueType::Address,
-        AddressPart::SourcePort | AddressPart::DestinationPort => ValueType::Int,
+        AddressPart::Source | AddressPart::Destination => &convert::AS_ADDRESS,
+        AddressPart::SourcePort | AddressPart::DestinationPort => &convert::AS_NUMBER,
     };
     let value = line.expr("a sample expression")?.ending_as(wanted);
     stream(StreamAction::SetAddress { part, value })

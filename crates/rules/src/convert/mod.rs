@@ -1,6 +1,7 @@
 //! The table of converters: one row a keyword, one small function each.
 //! Owns how one value becomes another; reads the scope only for variables and tables, and changes only variables.
 
+mod cipher;
 pub(crate) mod codec;
 mod date;
 mod hash;
@@ -66,12 +67,19 @@ impl Converter {
     }
 }
 
+/// No words of the language: casts that an action needs at the end of its expression.
+pub(crate) static AS_ADDRESS: Converter =
+    Converter::new("", ValueType::Address, ValueType::Address, |value, _, _| Some(value), "An address.");
+pub(crate) static AS_NUMBER: Converter =
+    Converter::new("", ValueType::Int, ValueType::Int, |value, _, _| Some(value), "A number.");
+
 /// All rows, group by group.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
     [
         text::ROWS,
         number::ROWS,
         hash::ROWS,
+        cipher::ROWS,
         codec::ROWS,
         map::ROWS,
         date::ROWS,

@@ -38,9 +38,7 @@ fn questions() -> Vec<Question> {
         all.extend(exactly(["app", "empty", "limited"].map(|backend| format!("{name}({backend})"))));
     }
     all.extend(exactly(["be_sess_rate(app)", "be_sess_rate(empty)", "be_sess_rate(limited),bool"]));
-    for name in ["fe_conn"] {
-        all.extend(exactly([format!("{name}(held)"), format!("{name}(state)"), name.to_owned()]));
-    }
+    all.extend(exactly(["fe_conn(held)", "fe_conn(state)", "fe_conn"]));
     for name in ["fe_req_rate", "fe_sess_rate"] {
         // Of what happens now there is at least one, and nothing of what never happens.
         all.extend(exactly([

@@ -28,7 +28,8 @@ fn assert_short(what: &str, seen: &Seen, at: Instant) {
     // A machine that is that late by itself proves nothing; what lasts longer than this is no noise.
     let noise = noise.min(LIMIT);
     println!(
-        "{what}: {gap:?} (at rest {noise:?}), {} of {} failed",
+        "{what}: {gap:?} (at rest {noise:?}), slowest answer {:?}, {} of {} failed",
+        seen.slowest(at, at + CHANGE),
         seen.failed,
         seen.answers.len() + seen.failed
     );
