@@ -75,8 +75,7 @@ pub struct Router {
     /// In a group: the timer ran out, only the group keeps it from being master.
     is_ready: bool,
     witness: Witness,
-    /// As backup: when the next advert is overdue. A witness that was asked before proves nothing: the link may have gone
-    /// since, and the adverts with it. `None`: the master said that it leaves.
+    /// As backup: when the next advert is overdue; what a witness said before proves nothing. `None`: the master left.
     silent_from: Option<Instant>,
     /// The timer ran out and the witness had not been asked since.
     awaits_witness: bool,
@@ -563,8 +562,7 @@ impl Router {
     fn advert_is_due(&mut self, now: Instant) {
         if self.is_listening {
             self.is_listening = false;
-            self.claim(now);
-            return;
+            return self.claim(now);
         }
         let silent = self.last_advert.map_or(Duration::ZERO, |last| now - last);
         if silent >= self.patience() {
@@ -573,8 +571,7 @@ impl Router {
             let late = silent - self.config.interval.duration();
             if self.config.backup_when_late {
                 self.log(Notice::StalledAndYields { late });
-                self.enter(now, State::Backup, false);
-                return;
+                return self.enter(now, State::Backup, false);
             }
             self.log(Notice::Stalled { late });
             self.listen(now);
@@ -625,8 +622,8 @@ impl Router {
 
     /// How long the master may be silent before we take its place.
     pub fn master_down_interval(&self) -> Duration {
-        let adverts = self.config.down_timer_adverts;
-        master_down_interval(self.config.version, self.priority, self.master_interval, adverts)
+        let config = &self.config;
+        master_down_interval(config.version, self.priority, self.master_interval, config.down_timer_adverts)
     }
 
     /// How long others of our priority wait for us: who was silent for less is still the master.

@@ -299,9 +299,10 @@ impl Attacker {
 fn instance(target: &Target) -> String {
     let Target { vrid, version, interval, .. } = target;
     let address = target.addresses()[0];
+    // Without our default of a last word after a split, which is what this attacker plays.
     format!(
         "vrrp_instance VI_{vrid} {{\n interface eth0\n virtual_router_id {vrid}\n priority {PRIORITY}\n \
-         version {}\n advert_int {}\n virtual_ipaddress {{\n {address}\n }}\n}}\n",
+         version {}\n advert_int {}\n higher_prio_send_advert off\n virtual_ipaddress {{\n {address}\n }}\n}}\n",
         version.number(),
         interval.as_secs_f32()
     )
