@@ -75,7 +75,8 @@ pub async fn http_request(
             }
             HttpAction::Auth { realm } => {
                 let realm = realm.as_deref().unwrap_or(settings.name.as_bytes());
-                denied_request(client, transaction, settings);
+                local(transaction);
+                client.worker.frontend_counters(client.frontend).intercepted.add(1);
                 tracking::count(client, transaction, &tracking::CLIENT_ERROR);
                 return Outcome::Answer(unauthorized(client, transaction, realm));
             }
@@ -125,6 +126,7 @@ pub async fn http_request(
                 if stream(client, transaction, action, Direction::Request, Holder::Stream)
                     == Ended::SilentDrop
                 {
+                    denied_request(client, transaction, settings);
                     return Outcome::Close;
                 }
             }
