@@ -172,7 +172,6 @@ fn what_has_no_meaning_here_is_refused_by_name() {
         ("cpu_calls", "profiled"),
         ("lat_ns_tot", "profiled"),
         ("internal.htx.size", "no such form"),
-        ("str(x),aes_gcm_dec(128,txn.n,txn.k,txn.t)", "decrypts"),
         ("str(x),capture-req(0)", "http-request capture"),
     ] {
         let text = format!("frontend web\n bind 127.0.0.1:$(web)\n http-request set-header x %[{word}]\n");
