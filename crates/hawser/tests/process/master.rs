@@ -183,7 +183,13 @@ fn the_masters_socket_answers_in_haproxys_words() {
 
 /// What one connection got before it ended, in whichever way it ended, and the line of the master when all is quiet again.
 fn after(master: &Master, commands: &str) -> (String, String) {
-    let mut stream = UnixStream::connect(master.folder.path().join("master.sock")).expect("connects");
+    let mut stream = None;
+    // HAProxy is not at its socket while it starts itself again.
+    eventually("the master takes a client", || {
+        stream = UnixStream::connect(master.folder.path().join("master.sock")).ok();
+        stream.is_some()
+    });
+    let mut stream = stream.expect("just seen");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.write_all(commands.as_bytes()).expect("sends");
     let mut answer = Vec::new();
