@@ -87,13 +87,15 @@ pub fn open_cli_socket(
 
 /// Starts the control thread; it ends when its stage says so.
 pub fn spawn(control: Control, cli: Vec<CliListener>, news: mpsc::Receiver<News>) -> Option<JoinHandle<()>> {
+    // Before the thread starts: it must hear of an end that comes sooner than it does.
+    let stage = control.stage.subscribe();
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a thread can have an epoll descriptor");
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, serve(Rc::new(control), cli, news));
+        local.block_on(&runtime, serve(Rc::new(control), stage, cli, news));
     };
     match std::thread::Builder::new().name("control".to_owned()).spawn(run) {
         Ok(thread) => Some(thread),
@@ -112,8 +114,12 @@ fn begin(control: &Control) -> watch::Sender<Stage> {
     stage
 }
 
-async fn serve(control: Rc<Control>, cli: Vec<CliListener>, mut news: mpsc::Receiver<News>) {
-    let mut stage = control.stage.subscribe();
+async fn serve(
+    control: Rc<Control>,
+    mut stage: watch::Receiver<Stage>,
+    cli: Vec<CliListener>,
+    mut news: mpsc::Receiver<News>,
+) {
     let mut tasks = begin(&control);
     let api = cli::Api::new(control);
     api.listen(cli);
