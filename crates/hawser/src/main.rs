@@ -17,6 +17,7 @@ mod lab;
 mod manual;
 mod personality;
 mod run;
+mod runtime_socket;
 mod version;
 mod vrrp_client;
 

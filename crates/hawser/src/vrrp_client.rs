@@ -1,8 +1,7 @@
 //! `hawser vrrp …`: asks the running virtual routers, or tells them, over their runtime socket.
 
+use crate::runtime_socket;
 use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,7 +31,7 @@ pub fn run(words: &[OsString]) -> ExitCode {
         print!("{HELP}");
         return if words.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
-    match ask(&socket, &words.join(" ")) {
+    match runtime_socket::ask(&socket, &words.join(" "), PATIENCE) {
         Ok(answer) if answer.starts_with("error:") => {
             eprint!("{answer}");
             ExitCode::FAILURE
@@ -46,13 +45,4 @@ pub fn run(words: &[OsString]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn ask(socket: &std::path::Path, command: &str) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{command}\n").as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }

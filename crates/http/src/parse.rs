@@ -187,6 +187,11 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
+/// The code of three decimal digits.
+fn status_of(digits: &[u8]) -> u16 {
+    digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+}
+
 impl Parser<'_> {
     fn fail<T>(&self, offset: usize, kind: ErrorKind) -> Result<T, ParseError> {
         Err(ParseError { offset, kind })
@@ -312,8 +317,7 @@ impl Parser<'_> {
                     b'0'..=b'9' if at - (self.cursor.mark as usize) < 3 => at += 1,
                     b' ' | b'\t' | b'\r' | b'\n' if at - self.cursor.mark as usize == 3 => {
                         let digits = &bytes[self.cursor.mark as usize..at];
-                        self.head.status =
-                            digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+                        self.head.status = status_of(digits);
                         self.cursor.odd_line |= byte != b' ';
                         if is_blank(byte) {
                             (at, state) = (at + 1, State::BeforeReason);
@@ -469,17 +473,16 @@ impl Parser<'_> {
     fn usual_status_line(&mut self) -> Option<usize> {
         const TEXT: usize = "HTTP/1.1 200 ".len();
         let bytes = self.bytes;
-        let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' '] =
-            bytes.get(..TEXT)?.strip_prefix(b"HTTP/1.1 ")?
-        else {
+        let [digits @ .., b' '] = bytes.get(..TEXT)?.strip_prefix(b"HTTP/1.1 ")? else { return None };
+        if digits[0] == b'0' || !digits.iter().all(u8::is_ascii_digit) {
             return None;
-        };
+        }
         let end = skip_text(bytes, TEXT);
         if bytes.get(end..end + 2) != Some(b"\r\n") || is_blank(bytes[TEXT]) {
             return None;
         }
         self.head.version = Version::Http11;
-        self.head.status = [a, b, c].into_iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+        self.head.status = status_of(digits);
         (self.cursor.text, self.cursor.text_len) = (TEXT as u32, (end - TEXT) as u32);
         Some(end + 2)
     }

@@ -1,17 +1,14 @@
 //! One daemon on a kernel without IPVS: `hawser keepalived` with a virtual router and a virtual server, which starts the
 //! XDP programs itself; commanded, measured and reloaded while clients are served.
 
-use netns::{Nginx, lab, run, run_quietly, wait_until};
-use std::path::{Path, PathBuf};
+use crate::switch::{VIP, around_a_director};
+use netns::hosts::hawser;
+use netns::{lab, run, run_quietly, wait_until};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const VIP: &str = "10.1.0.100";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn hawser() -> PathBuf {
-    netns::hosts::hawser()
-}
 
 /// A daemon whose log is a file; it and its children end with it.
 struct Daemon(Child);
@@ -45,33 +42,6 @@ impl Drop for Daemon {
         run_quietly(&format!("kill -KILL $(pgrep -P {}) {}", self.0.id(), self.0.id()));
         let _ = self.0.wait();
     }
-}
-
-/// A client and two real servers with nginx on a bridge; this namespace is the director, 10.1.0.1.
-fn hosts() -> Vec<Nginx> {
-    run("mount -t tmpfs tmp /run && mount -t tmpfs tmp /tmp && mkdir /run/bpf && mount -t bpf bpf /run/bpf");
-    run("sysctl -qw net.ipv4.ip_forward=1 && ip link add lan type bridge && ip link set lan up");
-    run("sysctl -qw net.ipv4.conf.lan.arp_ignore=1");
-    run("ip link add own type veth peer name port && ip link set port master lan && ip link set port up");
-    run("ip addr add 10.1.0.1/24 dev own && ip link set own up && ethtool -K own tx off >/dev/null");
-    for (name, last) in [("client", 2), ("rs1", 11), ("rs2", 12)] {
-        run(&format!("ip netns add {name} && ip -n {name} link set lo up"));
-        run(&format!("ip link add {name} type veth peer name lan netns {name}"));
-        run(&format!("ip link set {name} master lan up && ip -n {name} link set lan up"));
-        run(&format!("ip -n {name} addr add 10.1.0.{last}/24 dev lan"));
-        run(&format!("ip netns exec {name} ethtool -K lan tx off >/dev/null"));
-    }
-    let mut servers = Vec::new();
-    for name in ["rs1", "rs2"] {
-        run(&format!(
-            "ip netns exec {name} sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
-        ));
-        run(&format!("ip -n {name} addr add {VIP}/32 dev lo"));
-        let folder = PathBuf::from(format!("/tmp/{name}"));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        servers.push(Nginx::start_in(name, &folder, "0.0.0.0:80", name));
-    }
-    servers
 }
 
 fn configure(weight: u32) {
@@ -158,7 +128,7 @@ fn end_of(mut client: Child) -> String {
 #[test]
 fn reloads_lose_nothing_and_an_address_set_by_hand_does_no_harm() {
     lab("director_daemon::reloads_lose_nothing_and_an_address_set_by_hand_does_no_harm", || {
-        let _servers = hosts();
+        let _servers = around_a_director();
         // As a script sets it, and again: what `hawser check` advises can be repeated.
         for _ in 0..2 {
             run(&format!("ip address replace {VIP}/32 dev own label own:2"));
@@ -216,7 +186,7 @@ fn reloads_lose_nothing_and_an_address_set_by_hand_does_no_harm() {
 #[test]
 fn real_servers_are_drained_weighted_and_measured() {
     lab("director_daemon::real_servers_are_drained_weighted_and_measured", || {
-        let mut servers = hosts();
+        let mut servers = around_a_director();
         configure(1);
         let daemon = daemon();
         let shown = ask("show");

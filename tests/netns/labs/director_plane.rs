@@ -1,17 +1,12 @@
 //! The plane of XDP programs as an administrator has it: started as a daemon, commanded by ipvsadm, killed and started
 //! again, with real servers that are nginx and clients that are curl.
 
+use crate::switch::{self, VIP};
+use netns::hosts::hawser;
 use netns::{Nginx, lab, run, run_quietly, wait_until};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-pub const VIP: &str = "10.1.0.100";
-
-fn hawser() -> PathBuf {
-    let tests = std::env::current_exe().expect("the test's binary");
-    tests.ancestors().nth(2).expect("tests are built in a folder of the target folder").join("hawser")
-}
 
 /// `hawser director` with the XDP plane, killed when dropped.
 pub struct Daemon(Child);
@@ -55,33 +50,10 @@ fn list() -> String {
     run(&ipvsadm("-Ln"))
 }
 
-/// A client and two real servers with nginx on a bridge; this namespace is the director, 10.1.0.1.
+/// The hosts; the director has the address.
 pub fn hosts() -> Vec<Nginx> {
-    run("mount -t tmpfs tmp /run && mount -t tmpfs tmp /tmp && mkdir /run/bpf && mount -t bpf bpf /run/bpf");
-    run("sysctl -qw net.ipv4.ip_forward=1 && ip link add lan type bridge && ip link set lan up");
-    // The bridge is the network alone: it must not answer for the director's addresses.
-    run("sysctl -qw net.ipv4.conf.lan.arp_ignore=1");
-    run("ip link add own type veth peer name port && ip link set port master lan && ip link set port up");
-    run("ip addr add 10.1.0.1/24 dev own && ip link set own up && ip addr add 10.1.0.100/32 dev own");
-    run("ethtool -K own tx off >/dev/null");
-    for (name, last) in [("client", 2), ("rs1", 11), ("rs2", 12)] {
-        run(&format!("ip netns add {name} && ip -n {name} link set lo up"));
-        run(&format!("ip link add {name} type veth peer name lan netns {name}"));
-        run(&format!("ip link set {name} master lan up && ip -n {name} link set lan up"));
-        run(&format!("ip -n {name} addr add 10.1.0.{last}/24 dev lan"));
-        // Checksums are left to hardware that is not there: the programs see them unfinished.
-        run(&format!("ip netns exec {name} ethtool -K lan tx off >/dev/null"));
-    }
-    let mut servers = Vec::new();
-    for name in ["rs1", "rs2"] {
-        run(&format!(
-            "ip netns exec {name} sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
-        ));
-        run(&format!("ip -n {name} addr add {VIP}/32 dev lo"));
-        let folder = PathBuf::from(format!("/tmp/{name}"));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        servers.push(Nginx::start_in(name, &folder, "0.0.0.0:80", name));
-    }
+    let servers = switch::around_a_director();
+    run(&format!("ip addr add {VIP}/32 dev own"));
     servers
 }
 

@@ -1,12 +1,11 @@
 //! Two directors on kernels without IPVS, with a scheduler that does not hash: one tells the other of its flows, and its
 //! failure breaks none of them.
 
+use crate::switch::{VIP, join, real_servers};
 use netns::{Nginx, lab, run, run_quietly, wait_until};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const VIP: &str = "10.1.0.100";
 const CLIENTS: usize = 12;
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -83,26 +82,12 @@ fn hosts() -> Vec<Nginx> {
     run("mount -t tmpfs tmp /run && mkdir /run/netns && mount -t tmpfs tmp /tmp");
     run("ip link add sw type bridge && ip link set sw up");
     for (name, last) in [("client", 2), ("one", 3), ("two", 4), ("rs1", 11), ("rs2", 12)] {
-        run(&format!("ip netns add {name} && ip -n {name} link set lo up"));
-        run(&format!("ip link add {name} type veth peer name lan netns {name}"));
-        run(&format!("ip link set {name} master sw up && ip -n {name} link set lan up"));
-        run(&format!("ip -n {name} addr add 10.1.0.{last}/24 dev lan"));
-        run(&format!("ip netns exec {name} ethtool -K lan tx off >/dev/null"));
+        join("sw", name, last);
     }
     for name in ["one", "two"] {
         run(&format!("ip netns exec {name} sysctl -qw net.ipv4.ip_forward=1"));
     }
-    let mut servers = Vec::new();
-    for name in ["rs1", "rs2"] {
-        run(&format!(
-            "ip netns exec {name} sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
-        ));
-        run(&format!("ip -n {name} addr add {VIP}/32 dev lo"));
-        let folder = PathBuf::from(format!("/tmp/{name}"));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        servers.push(Nginx::start_in(name, &folder, "0.0.0.0:80", name));
-    }
-    servers
+    real_servers()
 }
 
 /// Clients whose requests end when `/tmp/go` is there.

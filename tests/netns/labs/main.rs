@@ -10,5 +10,6 @@ mod director_sync;
 mod director_traffic;
 mod failover;
 mod privileges;
+mod switch;
 mod system;
 mod tutorial;

@@ -1,20 +1,16 @@
 //! `hawser director show|drain|ready|weight`: asks the virtual servers that run. Owns the words of the command line; what
 //! they name is known at the socket.
 
+use crate::runtime_socket;
 use director::runner::REFUSED;
 use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 const COMMANDS: [&str; 4] = ["show", "drain", "ready", "weight"];
 /// An answer that does not come.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of an answer at most: ten thousand real servers.
-const ANSWER_LENGTH_MAX: u64 = 32 << 20;
 
 /// `None`: the words are none of these commands.
 pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
@@ -29,7 +25,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
             return Some(ExitCode::FAILURE);
         }
     };
-    Some(match ask(&socket, &line) {
+    Some(match runtime_socket::ask(&socket, &line, PATIENCE) {
         Ok(answer) => match answer.strip_prefix(REFUSED) {
             Some(refusal) => {
                 eprint!("hawser director: {refusal}");
@@ -71,17 +67,6 @@ fn line(words: &[String], socket: PathBuf) -> Result<(PathBuf, String), String> 
     let ordered: Vec<String> = ordered.iter().map(|part| part.replace(' ', ":")).collect();
     let json = if is_json { "json " } else { "" };
     Ok((socket, format!("{json}{}", ordered.join(" "))))
-}
-
-fn ask(socket: &Path, line: &str) -> std::io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{line}\n").as_bytes())?;
-    stream.shutdown(Shutdown::Write)?;
-    let mut answer = String::new();
-    stream.take(ANSWER_LENGTH_MAX).read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 #[cfg(test)]

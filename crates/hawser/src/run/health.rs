@@ -1,10 +1,10 @@
 //! How the proxy's frontends and backends are, told to failover. Asks the proxy over its master's socket, and tells what
 //! changed over failover's; what draining and reloading do is no news.
 
+use crate::runtime_socket::ask;
 use keepalived_config::model::{Model, ProxyTrack, Tracking};
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,7 +19,6 @@ const GONE_AFTER: Duration = Duration::from_millis(200);
 const HUNG_AFTER: Duration = Duration::from_secs(3);
 /// Everything is told again after so many rounds: failover may have started anew.
 const TELL_AGAIN: u32 = 10;
-const ANSWER_LENGTH_MAX: u64 = 64 << 20;
 /// Columns of `show stat`: section, object, state.
 const SECTION: usize = 0;
 const OBJECT: usize = 1;
@@ -152,13 +151,13 @@ enum State {
 }
 
 fn states(places: &Places, tracked: &[String]) -> io::Result<Vec<(String, State)>> {
-    let mut found = parse(&ask(&places.master, "@1 show stat -1 3 -1")?, tracked);
+    let mut found = parse(&ask(&places.master, "@1 show stat -1 3 -1", PATIENCE)?, tracked);
     if found.is_empty() && !tracked.is_empty() {
         return Err(io::Error::other("no worker answers"));
     }
     // Why a backend is down is with its servers; they are asked for only then.
     if found.iter().any(|(name, state)| name.starts_with("backend ") && *state == State::Down) {
-        let servers = ask(&places.master, "@1 show stat -1 4 -1")?;
+        let servers = ask(&places.master, "@1 show stat -1 4 -1", PATIENCE)?;
         for (name, state) in &mut found {
             if *state == State::Down
                 && let Some(backend) = name.strip_prefix("backend ")
@@ -223,20 +222,8 @@ fn is_drained(csv: &str, backend: &str) -> bool {
 
 fn tell(socket: &Path, name: &str, is_up: bool) -> io::Result<()> {
     let state = if is_up { "up" } else { "down" };
-    let answer = ask(socket, &format!("proxy {name} {state}"))?;
+    let answer = ask(socket, &format!("proxy {name} {state}"), PATIENCE)?;
     if answer.starts_with("ok") { Ok(()) } else { Err(io::Error::other(answer)) }
-}
-
-fn ask(socket: &Path, command: &str) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{command}\n").as_bytes())?;
-    // The master goes on listening otherwise.
-    stream.shutdown(std::net::Shutdown::Write)?;
-    let mut answer = String::new();
-    stream.take(ANSWER_LENGTH_MAX).read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 /// Whole or not at all.

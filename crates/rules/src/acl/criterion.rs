@@ -180,13 +180,6 @@ impl Criterion {
 
     /// Evaluates.
     pub(crate) fn test(&self, scope: &Scope<'_>) -> Verdict {
-        match self.expr.fetch_row().each {
-            Some(_) => self.test_each(scope),
-            None => self.test_one(scope),
-        }
-    }
-
-    fn test_each(&self, scope: &Scope<'_>) -> Verdict {
         let mut passed = false;
         let walked = self.expr.each(scope, &mut |value| {
             passed = self.holds(value, scope);

@@ -1,6 +1,6 @@
 //! The client's connection with and without PROXY headers, and the server's.
 
-use super::{Equal, Lab, Question, compared, exactly};
+use super::{Equal, Lab, Question, ask_for, compared, exactly};
 use differential::Instance;
 
 const CLIENT: &str = "frontend connection
@@ -119,11 +119,6 @@ fn server_questions() -> Vec<Question> {
     all
 }
 
-fn play_server(proxy: &Instance, input: &str) {
-    let request = format!("GET /{input} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    proxy.client("upstream").ask(request);
-}
-
 pub fn labs() -> Vec<Lab> {
     vec![
         Lab {
@@ -140,7 +135,7 @@ pub fn labs() -> Vec<Lab> {
             rule: ("http-after-response", "txn", ""),
             questions: server_questions(),
             inputs: &["plain", "refusing", "rules", "answering"],
-            play: play_server,
+            play: |proxy, input| ask_for(proxy, "upstream", input),
         },
     ]
 }

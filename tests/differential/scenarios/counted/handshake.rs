@@ -1,6 +1,6 @@
 //! TLS with clients and with servers.
 
-use super::{Equal, Lab, Question, compared, exactly};
+use super::{Equal, Lab, Question, ask_for, compared, exactly};
 use crate::tls_lab::lab;
 use differential::Instance;
 use std::io::Write;
@@ -158,11 +158,6 @@ fn server_questions() -> Vec<Question> {
     all
 }
 
-fn play_server(proxy: &Instance, input: &str) {
-    let request = format!("GET /{input} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    proxy.client("towards").ask(request);
-}
-
 pub fn labs() -> Vec<Lab> {
     vec![
         Lab {
@@ -179,7 +174,7 @@ pub fn labs() -> Vec<Lab> {
             rule: ("http-after-response", "txn", ""),
             questions: server_questions(),
             inputs: &["to_tls13", "to_tls12", "to_clear", "to_wrong"],
-            play: play_server,
+            play: |proxy, input| ask_for(proxy, "towards", input),
         },
     ]
 }

@@ -74,6 +74,12 @@ fn compared<T: AsRef<str>>(equal: Equal, expressions: impl IntoIterator<Item = T
     expressions.into_iter().map(question).collect()
 }
 
+/// One request for the input's name.
+fn ask_for(proxy: &Instance, frontend: &str, input: &str) {
+    let request = format!("GET /{input} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    proxy.client(frontend).ask(request);
+}
+
 fn labs() -> Vec<Lab> {
     let groups =
         [tables::labs(), state::labs(), connection::labs(), handshake::labs(), hello::labs(), misc::labs()];

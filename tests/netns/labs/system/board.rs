@@ -1,6 +1,7 @@
 //! The dashboard over all three strands at work: a proxy, a virtual router, and a director whose plane is XDP programs.
 
-use crate::director_plane::{Daemon, VIP, hosts};
+use crate::director_plane::{Daemon, hosts};
+use crate::switch::VIP;
 use netns::{lab, run, run_quietly, wait_until};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
