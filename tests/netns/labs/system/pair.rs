@@ -71,7 +71,7 @@ fn the_laboratory_is_built_again_and_again_and_leaves_nothing() {
     });
 }
 
-// row: 319, 10
+// row: 319, 10, 260
 #[test]
 fn stopping_the_master_costs_a_moment_with_the_tutorials_timers() {
     lab("system::pair::stopping_the_master_costs_a_moment_with_the_tutorials_timers", || {
