@@ -386,6 +386,9 @@ fn checks_speak_http2_where_requests_do_or_words_say() {
         let proxy = program.http(text).start();
         let servers = [("app", "as-requests"), ("app", "by-word"), ("app", "http1"), ("stepped", "s")];
         proxy.wait_for_stat("app", "http1", "status", "DOWN");
+        for (backend, server) in [servers[0], servers[1], servers[3]] {
+            proxy.wait_for_stat(backend, server, "check_status", "L7OK");
+        }
         servers.map(|(backend, server)| {
             let field = |name: &str| proxy.stat(backend, server, name);
             (field("status"), field("check_status"), field("check_code"))
