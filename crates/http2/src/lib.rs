@@ -14,7 +14,7 @@ pub mod hpack;
 mod streams;
 mod text;
 
-pub use connection::{Bounds, Connection, Opened, RequestHead, Role, SendError, StreamError};
+pub use connection::{Bounds, Connection, Counts, Opened, RequestHead, Role, SendError, StreamError};
 pub use fields::{Fields, Pseudo};
 pub use frame::{PREFACE, Reason};
 pub use hpack::Unsendable;

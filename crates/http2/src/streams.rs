@@ -97,6 +97,8 @@ pub struct Streams {
     free: Vec<u32>,
     /// Streams that are open, by number: new ones have the highest.
     ids: Vec<(u32, u32)>,
+    /// Streams that have ended since this was asked last.
+    ended: u32,
 }
 
 impl Streams {
@@ -146,6 +148,7 @@ impl Streams {
             let id = stream.id;
             if let Ok(place) = self.ids.binary_search_by_key(&id, |entry| entry.0) {
                 self.ids.remove(place);
+                self.ended += 1;
             }
         }
         let stream = self.get_mut(key);
@@ -155,8 +158,13 @@ impl Streams {
         }
         if self.free.len() == self.slots.len() && self.slots.len() > KEPT {
             // Nothing is left: an idle connection is a small one.
-            *self = Streams::default();
+            *self = Streams { ended: self.ended, ..Streams::default() };
         }
+    }
+
+    /// How many have ended since this was asked last.
+    pub fn take_ended(&mut self) -> u32 {
+        std::mem::take(&mut self.ended)
     }
 
     /// Those that are open.

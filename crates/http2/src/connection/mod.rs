@@ -64,6 +64,26 @@ pub struct Opened {
     pub ends: bool,
 }
 
+/// What a connection has counted since it was asked last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Frames that came, CONTINUATION not among them.
+    pub headers: u32,
+    pub data: u32,
+    pub settings: u32,
+    pub resets: u32,
+    pub goaways: u32,
+    /// What the peer did against the protocol: to the connection, to a stream.
+    pub connection_errors: u32,
+    pub stream_errors: u32,
+    /// RST_STREAM for what the peer did, and GOAWAY.
+    pub resets_sent: u32,
+    pub goaways_sent: u32,
+    /// Streams that began, and that ended.
+    pub streams_begun: u32,
+    pub streams_ended: u32,
+}
+
 /// Why a stream can be neither read nor written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamError {
@@ -87,6 +107,7 @@ pub struct Connection {
     fields: Fields,
     input: Input,
     meter: Meter,
+    counts: Counts,
 
     streams: Streams,
     /// The highest number of a peer's stream so far.
@@ -144,6 +165,7 @@ impl Connection {
             fields: Fields::default(),
             input: Input::new(role),
             meter: Meter::new(now),
+            counts: Counts::default(),
             streams: Streams::default(),
             last_id: 0,
             next_id: 1,
@@ -215,6 +237,12 @@ impl Connection {
                 stream.wake();
             }
         }
+    }
+
+    /// What was counted since this was asked last.
+    pub fn take_counts(&mut self) -> Counts {
+        let ended = self.streams.take_ended();
+        Counts { streams_ended: ended, ..std::mem::take(&mut self.counts) }
     }
 
     /// Streams that are open.
@@ -318,6 +346,7 @@ impl Connection {
     }
 
     fn put_goaway(&mut self, last: u32, reason: Reason) {
+        self.counts.goaways_sent += 1;
         let mut payload = [0; 8];
         payload[..4].copy_from_slice(&last.to_be_bytes());
         payload[4..].copy_from_slice(&reason.0.to_be_bytes());
@@ -334,15 +363,19 @@ impl Connection {
 
     /// The peer broke the protocol on a stream.
     fn break_stream(&mut self, id: u32, reason: Reason) -> Result<(), Reason> {
-        self.broken += 1;
-        if self.broken > BROKEN_STREAMS_MAX {
-            return Err(Reason::ENHANCE_YOUR_CALM);
-        }
+        self.count_broken()?;
+        self.counts.resets_sent += 1;
         self.put_reset(id, reason);
         if let Some(key) = self.streams.find(id) {
             self.cut(key, Cut::Ours(reason));
         }
         Ok(())
+    }
+
+    fn count_broken(&mut self) -> Result<(), Reason> {
+        self.counts.stream_errors += 1;
+        self.broken += 1;
+        if self.broken > BROKEN_STREAMS_MAX { Err(Reason::ENHANCE_YOUR_CALM) } else { Ok(()) }
     }
 
     fn cut(&mut self, key: StreamKey, cut: Cut) {

@@ -78,6 +78,7 @@ impl Connection {
         let received = self.advance(input, now);
         if let Err(reason) = received {
             *input = &[];
+            self.counts.connection_errors += 1;
             self.abort(reason);
         }
         received
@@ -185,18 +186,26 @@ impl Connection {
     fn frame(&mut self, head: FrameHead, payload: &[u8], now: Instant) -> Result<Option<Opened>, Reason> {
         let begins = std::mem::take(&mut self.input.begins);
         match head.kind {
-            kind::DATA => self.begin_data(head, payload, now)?,
-            kind::HEADERS => return self.headers(head, payload, now),
+            kind::DATA => {
+                self.counts.data += 1;
+                self.begin_data(head, payload, now)?;
+            }
+            kind::HEADERS => {
+                self.counts.headers += 1;
+                return self.headers(head, payload, now);
+            }
             kind::CONTINUATION => return self.continuation(head, payload, now),
             kind::SETTINGS => {
                 if !begins {
                     self.meter.count(now)?;
                 }
+                self.counts.settings += 1;
                 self.settings(head, payload)?;
             }
             kind::WINDOW_UPDATE => self.window_update(head.stream, word(payload, 0) & WINDOW_MAX)?,
             kind::RST_STREAM => {
                 self.meter.count(now)?;
+                self.counts.resets += 1;
                 self.reset_came(head.stream, Reason(word(payload, 0)))?;
             }
             kind::PING => {
@@ -214,7 +223,10 @@ impl Connection {
                     self.break_stream(head.stream, Reason::PROTOCOL_ERROR)?;
                 }
             }
-            kind::GOAWAY => self.goaway_came(word(payload, 0) & WINDOW_MAX),
+            kind::GOAWAY => {
+                self.counts.goaways += 1;
+                self.goaway_came(word(payload, 0) & WINDOW_MAX);
+            }
             _ => self.meter.count(now)?,
         }
         Ok(None)
@@ -420,6 +432,7 @@ impl Connection {
             || self.farewell == Farewell::Said
         {
             self.meter.count(now)?;
+            self.counts.resets_sent += 1;
             self.put_reset(id, Reason::REFUSED_STREAM);
             return Ok(None);
         }
@@ -432,6 +445,7 @@ impl Connection {
         if depends_on_itself || !is_right {
             return self.break_stream(id, Reason::PROTOCOL_ERROR).map(|()| None);
         }
+        self.counts.streams_begun += 1;
         let stream = self.streams.insert(Stream {
             id,
             is_received: ends,
@@ -449,10 +463,7 @@ impl Connection {
 
     /// Answers 431 (RFC 6585 §5) to a list that nobody holds.
     fn refuse_long_list(&mut self, id: u32, ends: bool) -> Result<(), Reason> {
-        self.broken += 1;
-        if self.broken > super::BROKEN_STREAMS_MAX {
-            return Err(Reason::ENHANCE_YOUR_CALM);
-        }
+        self.count_broken()?;
         let mut block = Vec::with_capacity(8);
         encoder::status(431, &mut block);
         let flags = flag::END_HEADERS | flag::END_STREAM;

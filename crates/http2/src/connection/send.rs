@@ -101,6 +101,7 @@ impl Connection {
             encode_fields(fields, out)
         })?;
         self.next_id += 2;
+        self.counts.streams_begun += 1;
         let window = self.initial_receive_window();
         Ok(self.streams.insert(Stream {
             id,

@@ -5,6 +5,7 @@ use super::settings;
 use crate::net::buffers::Pending;
 use crate::net::clock;
 use crate::state::ServerState;
+use crate::state::counters::BackendCounters;
 use crate::upstream::ServerConnection;
 use ::http2::{Connection, Reason, Role};
 use haproxy_config::model::Tune;
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Multiplexed {
 impl Multiplexed {
     /// Starts HTTP/2 on a connection that is established. Its frames are moved by a task of its own, which ends when the
     /// server closes, or when nobody holds this any more.
-    pub fn start(opened: ServerConnection, tune: &Tune) -> Rc<Multiplexed> {
+    pub fn start(opened: ServerConnection, tune: &Tune, counters: Arc<BackendCounters>) -> Rc<Multiplexed> {
         let ServerConnection { stream, server, local, peer, tls, name, .. } = opened;
         let secure = stream.is_secure();
         let connection = Connection::new(Role::Client, settings::server_side(tune), clock::now());
@@ -75,7 +76,14 @@ impl Multiplexed {
         let ended = Rc::downgrade(&multiplexed);
         tokio::task::spawn_local(async move {
             // How it ended is what each of its streams is told.
-            poll_fn(|context| link.poll_move(context, |_| {})).await;
+            counters.http2_connections_begun.add(1);
+            poll_fn(|context| {
+                let over = link.poll_move(context, |_| {});
+                counters.note_http2(&link.connection(Connection::take_counts));
+                over
+            })
+            .await;
+            counters.http2_connections_ended.add(1);
             if let Some(ended) = ended.upgrade() {
                 ended.ended.set(true);
             }

@@ -11,10 +11,11 @@ use crate::net::buffers::Pending;
 use crate::net::clock;
 use crate::net::{Deadline, Stream};
 use crate::registry::{Control, Phase};
+use crate::state::counters::FrontendCounters;
 use crate::thread::Seat;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
-use ::http2::{Connection, Opened, Reason, Role};
+use ::http2::{Connection, Counts, Opened, Reason, Role};
 use rules::tls::TlsFacts;
 use rules::{Peer, ProxyHeader, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
@@ -116,7 +117,10 @@ pub async fn serve(client: Client) {
         counted: Cell::new(counted),
         idle_since: Cell::new(accept),
     });
+    session.with_counters(|counters| counters.http2_connections_begun.add(1));
     streams(&session, deadline).await;
+    session.note_counts();
+    session.with_counters(|counters| counters.http2_connections_ended.add(1));
     let Seat { worker, frontend, index } = session.seat.borrow().clone();
     worker.sessions.borrow_mut().remove(&session.control.borrow());
     drop(session);
@@ -154,6 +158,7 @@ async fn streams(session: &Rc<Session>, mut deadline: Deadline) {
                 accepted(session, opened, streams_max);
                 accepts = true;
             });
+            session.note_counts();
             if over.is_ready() || session.link.is_hung_up() {
                 return Poll::Ready(Event::Ended);
             }
@@ -230,6 +235,18 @@ fn accepted(session: &Rc<Session>, opened: Opened, streams_max: u32) {
 impl Session {
     fn worker(&self) -> Rc<Worker> {
         Rc::clone(&self.seat.borrow().worker)
+    }
+
+    fn with_counters(&self, count: impl FnOnce(&FrontendCounters)) {
+        let seat = self.seat.borrow();
+        count(seat.worker.frontend_counters(seat.frontend));
+    }
+
+    fn note_counts(&self) {
+        let counts = self.link.connection(Connection::take_counts);
+        if counts != Counts::default() {
+            self.with_counters(|counters| counters.note_http2(&counts));
+        }
     }
 
     fn is_retired(&self) -> bool {
