@@ -373,12 +373,12 @@ fn connect_opens_a_tunnel_over_http2() {
 
 #[test]
 fn checks_speak_http2_where_requests_do_or_words_say() {
-    let text = "backend app\n option httpchk\n http-check send meth POST uri /health hdr x-a 1 body hello\n \
+    let text = "backend app\n timeout check 5s\n option httpchk\n http-check send meth POST uri /health hdr x-a 1 body hello\n \
                 http-check expect string fine\n default-server inter 200ms rise 1 fall 1\n \
                 server as-requests 127.0.0.1:$(far) proto h2 check\n \
                 server by-word 127.0.0.1:$(far) check check-proto h2\n \
                 server http1 127.0.0.1:$(far) check\n\
-                backend stepped\n option httpchk\n http-check connect proto h2\n \
+                backend stepped\n timeout check 5s\n option httpchk\n http-check connect proto h2\n \
                 http-check send meth GET uri /health\n http-check expect status 200\n \
                 server s 127.0.0.1:$(far) check inter 200ms\n\
                 listen far\n bind 127.0.0.1:$(far) proto h2\n \
