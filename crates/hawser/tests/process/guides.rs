@@ -128,3 +128,70 @@ COMP_WORDS=(hawser "") COMP_CWORD=1; $function; echo "${COMPREPLY[@]}"
 echo ---
 COMP_WORDS=(hawser doctor --) COMP_CWORD=2 COMPREPLY=(); $function; echo "${COMPREPLY[@]}"
 "#;
+
+/// Files of a folder of Debian's packages, some left out.
+fn files(folder: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}: install it"));
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.expect("listed").path()).collect();
+    found.retain(|path| is_wanted(&path.file_name().unwrap_or_default().to_string_lossy()));
+    found.sort();
+    found
+}
+
+fn code(command: &mut Command) -> Option<i32> {
+    command.output().expect("it starts").status.code()
+}
+
+// row: 256
+#[test]
+fn every_sample_of_keepalived_is_judged_as_by_keepalived() {
+    let samples = files("/usr/share/doc/keepalived/samples", |name| name.starts_with("keepalived.conf."));
+    assert!(samples.len() >= 25, "{}", samples.len());
+    let mut judged = Vec::new();
+    for path in samples {
+        let theirs = code(Command::new("/usr/sbin/keepalived").args(["-t", "-f"]).arg(&path));
+        let ours =
+            code(Command::new(env!("CARGO_BIN_EXE_hawser")).args(["keepalived", "-t", "-f"]).arg(&path));
+        assert_eq!(ours, theirs, "{}: hawser on the left, keepalived on the right", path.display());
+        judged.push(ours);
+    }
+    // Files of both kinds, or this compares nothing.
+    assert!(judged.contains(&Some(0)) && judged.contains(&Some(5)), "{judged:?}");
+}
+
+#[test]
+fn every_example_of_haproxy_is_judged_as_by_haproxy_and_can_be_looked_at() {
+    let mut examples = files("/usr/share/doc/haproxy/examples", |name| name.ends_with(".cfg"));
+    assert!(examples.len() >= 7, "{examples:?}");
+    examples.push(root().join("tests/vectors/tutorial/haproxy.cfg"));
+    for path in &examples {
+        let is_own = path.starts_with(root());
+        let theirs = code(Command::new("/usr/sbin/haproxy").args(["-c", "-f"]).arg(path));
+        let ours = code(Command::new(env!("CARGO_BIN_EXE_hawser")).args(["haproxy", "-c", "-f"]).arg(path));
+        // The tutorial's `nbproc` is a thing of the past for HAProxy.
+        assert_eq!(ours, if is_own { Some(0) } else { theirs }, "{}", path.display());
+        let name = path.to_string_lossy();
+        let checked = hawser(&["check", "--json", &name]);
+        for line in checked.lines() {
+            let parsed: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}: {line}"));
+            assert!(parsed.is_object() || parsed.is_array(), "{line}");
+        }
+        let explained = hawser(&["explain", &name]);
+        let said = std::fs::read_to_string(path).expect("it is there");
+        let sections = said.lines().filter(|line| {
+            ["global", "defaults", "listen", "frontend", "backend"]
+                .contains(&line.split_whitespace().next().unwrap_or_default())
+                && !line.starts_with([' ', '\t'])
+        });
+        for section in sections {
+            let words: Vec<&str> = section.split_whitespace().collect();
+            assert!(explained.contains(&words.join(" ")), "{name}: {section}");
+        }
+        if ours == Some(0) {
+            assert_eq!(hawser(&["diff", &name, &name]), "nothing changes\n", "{name}");
+            let moved = hawser(&["diff", &name, "/etc/haproxy/haproxy.cfg"]);
+            assert!(moved.lines().count() > 1 && !moved.contains("Some("), "{name}: {moved}");
+        }
+    }
+}
