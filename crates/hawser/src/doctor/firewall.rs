@@ -11,11 +11,13 @@ const VRRP_NAME: &str = "vrrp";
 const VRRP_NUMBER: u64 = 112;
 
 /// What the filter does with adverts on one hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Passage {
     Passes,
-    /// Dropped by a rule or by a chain's policy, with the chain's name.
-    Dropped,
+    /// Dropped by a rule or by a chain's policy: its family, table and name.
+    Dropped {
+        chain: String,
+    },
 }
 
 pub fn findings(machine: &Machine, role: Role) -> Vec<Finding> {
@@ -38,20 +40,20 @@ fn one(entries: &[Value], hook: &str) -> Finding {
         Passage::Passes => {
             finding(Verdict::Good).measured("passes").because("read from the rules, not tried")
         }
-        Passage::Dropped => finding(Verdict::Bad)
-            .measured("dropped")
+        Passage::Dropped { chain } => finding(Verdict::Bad)
+            .measured(format!("dropped by the chain `{chain}`"))
             .wanted("accepted")
             .because("a node that does not hear the other's adverts becomes master beside it")
-            .mend(mend(hook)),
+            .mend(mend(hook, &chain)),
     }
 }
 
 /// The same in the words of both tools; 224.0.0.18 is where multicast adverts go, unicast ones to the peer.
-fn mend(hook: &str) -> String {
+fn mend(hook: &str, chain: &str) -> String {
     let (flag, upper) =
         if hook == "input" { ("--in-interface", "INPUT") } else { ("--out-interface", "OUTPUT") };
     format!(
-        "nft insert rule inet filter {hook} meta l4proto 112 accept; or firewall-cmd --direct --permanent --add-rule ipv4 \
+        "nft insert rule {chain} meta l4proto 112 accept; or firewall-cmd --direct --permanent --add-rule ipv4 \
          filter {upper} 0 {flag} IF --destination 224.0.0.18 --protocol vrrp -j ACCEPT, then firewall-cmd --reload (for \
          unicast_peer the peer's address in place of 224.0.0.18)"
     )
@@ -69,7 +71,8 @@ fn passage(entries: &[Value], hook: &str) -> Passage {
             Some(_) | None => chain["policy"] == "drop",
         };
         if is_dropped {
-            return Passage::Dropped;
+            let names = ["family", "table", "name"].map(|key| chain[key].as_str().unwrap_or_default());
+            return Passage::Dropped { chain: names.join(" ") };
         }
     }
     Passage::Passes
@@ -169,7 +172,8 @@ mod tests {
         let laboratory = Laboratory::new();
         let rules = format!("{{\"nftables\": [{CHAINS}]}}");
         let found = findings(&laboratory.machine(&[("nft -j list ruleset", &rules)]), Role::Proxy);
-        assert!(found[0].mend.contains("nft insert rule") && found[0].mend.contains("224.0.0.18"));
+        assert!(found[0].mend.starts_with("nft insert rule inet filter in meta l4proto 112 accept; or "));
+        assert!(found[0].mend.contains("224.0.0.18"));
         assert!(found[0].mend.contains("firewall-cmd --reload"));
     }
 

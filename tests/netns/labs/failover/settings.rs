@@ -263,3 +263,56 @@ fn with_vrrp_iptables_the_filter_is_nftables_and_does_the_same() {
         assert_eq!(seen, ((true, false, true), true, false));
     });
 }
+
+/// What `hawser doctor` says of the adverts that come in to host `a`: its verdict, and the first command of its mend.
+fn verdict_on_adverts() -> (String, String) {
+    let line = format!("ip netns exec a {} doctor --json --all || true", hawser().display());
+    let said = netns::run(&line);
+    let all: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let mut findings = all["findings"].as_array().expect("findings").iter();
+    let one = findings.find(|one| one["subject"] == "VRRP (protocol 112) at input");
+    let one = one.unwrap_or_else(|| panic!("nothing is said of adverts: {said}"));
+    let mend = one["mend"].as_str().unwrap_or_default();
+    let mend = mend.split(';').next().unwrap_or_default().to_owned();
+    (one["verdict"].as_str().unwrap_or_default().to_owned(), mend)
+}
+
+// row: 44
+#[test]
+fn what_the_doctor_reads_of_a_filter_is_what_it_does_to_adverts() {
+    lab("failover::settings::what_the_doctor_reads_of_a_filter_is_what_it_does_to_adverts", || {
+        let net = Net::new(&["a", "b"]);
+        let peer = net.start(Vrrp::Keepalived, "b", &configuration(200, VIP, FAST));
+        peer.wait_for("(VI_1) Entering MASTER STATE");
+        // Whether a node on `a` hears the better one: else it becomes master beside it.
+        let hears = || {
+            let mut a = net.start(Vrrp::Hawser, "a", &configuration(100, VIP, FAST));
+            a.wait_for("(VI_1) Entering BACKUP STATE (init)");
+            std::thread::sleep(Duration::from_millis(1200));
+            let is_master = a.log().contains("Entering MASTER STATE");
+            a.stop();
+            !is_master
+        };
+        let chain = "add table inet own; add chain inet own guard { type filter hook input priority 0; policy drop; }; \
+                     add rule inet own guard iifname lo accept; add rule inet own guard tcp dport 22 accept";
+        for (rules, passes) in [
+            ("", true),
+            (chain, false),
+            ("add rule inet own guard ip daddr 192.168.1.114 meta l4proto 112 accept", false),
+            ("add rule inet own guard iifname eth0 ip daddr 224.0.0.18 meta l4proto 112 accept", true),
+            ("insert rule inet own guard ip protocol 112 drop", false),
+        ] {
+            if !rules.is_empty() {
+                net.on("a", &format!("nft \"{rules}\""));
+            }
+            let (verdict, mend) = verdict_on_adverts();
+            assert_eq!((verdict == "good", hears()), (passes, passes), "{rules}: {verdict}, {mend}");
+        }
+        // Its own advice is enough.
+        let (_, mend) = verdict_on_adverts();
+        assert_eq!(mend, "nft insert rule inet own guard meta l4proto 112 accept");
+        net.on("a", &mend);
+        assert_eq!(verdict_on_adverts().0, "good");
+        assert!(hears(), "{}", net.on("a", "nft list ruleset"));
+    });
+}
