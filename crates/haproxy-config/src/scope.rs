@@ -93,6 +93,7 @@ pub(crate) fn with_rules<T>(
         acls,
         section,
         places,
+        reads_response_body: &mut context.reads_response_body,
         warnings: &mut warnings,
     });
     for warning in warnings {

@@ -82,6 +82,8 @@ pub struct ParseContext<'c> {
     pub locate: &'c dyn Fn(Span) -> (String, u32),
     /// What is being parsed; the parsers keep it up to date.
     pub at: Span,
+    /// Set when an expression looks at the body of a response: without one, nobody keeps it for rules.
+    pub reads_response_body: &'c mut bool,
     /// What loads but should be looked at: an ACL that can never match where it is used.
     pub warnings: &'c mut Vec<LoadError>,
 }

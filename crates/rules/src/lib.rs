@@ -38,7 +38,7 @@ pub use cast::{cast, exists as cast_exists};
 pub use context::{LoadError, Names, ParseContext, Word};
 pub use convert::{Converter, all as all_converters};
 pub use expr::Expr;
-pub use fetch::{Fetch, Fetched, Walk, all as all_fetches};
+pub use fetch::{Fetch, Fetched, Walk, all as all_fetches, internal_length};
 pub use ids::{ProxyId, ServerId, TableId, UserlistId};
 pub use log_format::{LogContext, LogFormat};
 pub use pattern::{Entry, ListKind, MatchMethod, PatternList, PatternStore};

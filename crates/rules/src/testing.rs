@@ -310,6 +310,7 @@ impl World {
             places: self.places,
             locate: &|_| ("test.cfg".into(), 1),
             at: Span { file: FileId(0), start: 0, end: 0 },
+            reads_response_body: &mut false,
             warnings: &mut self.warnings,
         };
         run(&mut context)

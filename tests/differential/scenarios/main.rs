@@ -30,6 +30,7 @@ mod prometheus;
 mod protocol_checks;
 mod proxy_protocol;
 mod resolve;
+mod response_bodies;
 mod retries;
 mod rules;
 mod runtime_api;

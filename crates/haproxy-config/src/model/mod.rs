@@ -32,6 +32,8 @@ pub struct Model {
     pub userlists: Vec<Userlist>,
     /// Every list of patterns and every map that rules use.
     pub patterns: rules::PatternStore,
+    /// Some expression looks at the body of a response.
+    pub reads_response_body: bool,
     pub resolvers: Vec<Resolvers>,
     pub peers: Vec<Peers>,
     pub mailers: Vec<Mailers>,

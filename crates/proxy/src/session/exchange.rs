@@ -9,6 +9,7 @@ use super::http1::After;
 use super::log;
 use super::persist;
 use super::reply;
+use super::response_body::{Arriving, body_here};
 use super::rules::Outcome;
 use super::spelling;
 use super::transaction::Transaction;
@@ -202,6 +203,7 @@ pub async fn exchange(
         return Err(Failure::Abort(Stage::Junk.abort()));
     }
     super::tracking::count_status(client, transaction, status);
+    log::count_answer(client, server, status);
     transaction.facts.status = status;
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
@@ -228,12 +230,13 @@ pub async fn exchange(
         && transaction.client_keeps_alive
         && !transaction.response.must_close()
         && !worker.state().is_closing();
-    match super::response::process(client, transaction, settings, server) {
+    let arriving = Arriving { connection: &mut connection, up: &mut up, framing };
+    match super::response::process(client, transaction, settings, server, arriving).await {
         Outcome::Next => {}
         outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
             // What the server sent counts too, and its response time does not.
             if transaction.facts.termination.cause != b'S' {
-                transaction.facts.bytes_out += head_counted + connection.input.len() as u64;
+                transaction.facts.bytes_out += head_counted + body_here(framing, connection.input.bytes());
             }
             if matches!(outcome, Outcome::Answer(_)) && transaction.facts.termination.cause == b'L' {
                 transaction.facts.termination.phase = b'H';
@@ -608,11 +611,11 @@ impl Broken {
     pub fn letters(&self) -> (u8, u8) {
         match self {
             Broken::ClientGone => (b'C', b'D'),
-            Broken::ServerGone => (b'S', b'D'),
+            Broken::ServerGone | Broken::BadResponseBody => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
             Broken::Compressor => (b'I', b'D'),
-            Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
+            Broken::BadRequestBody | Broken::Refused => (b'P', b'D'),
         }
     }
 }

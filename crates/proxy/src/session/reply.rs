@@ -157,6 +157,12 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
         return false;
     }
     transaction.variables.begin_response();
+    transaction.inspected.clear();
+    if plan.model.reads_response_body {
+        let body = &answer.bytes[answer.head_length..];
+        let seen = body.len().min(plan.model.global.tune.bufsize);
+        transaction.inspected.extend_from_slice(&body[..seen]);
+    }
     let front = plan.settings(client.frontend);
     let back = transaction.facts.backend.filter(|backend| *backend != client.frontend);
     for settings in back.map(|backend| plan.settings(backend)).into_iter().chain([front]) {

@@ -135,59 +135,106 @@ pub async fn http_request(
     Outcome::Next
 }
 
-/// Runs `http-response` or `http-after-response` rules of a section. `Outcome::Close` does not happen.
+/// What a run of `http-response` rules has come to.
+#[derive(Debug)]
+pub enum Step {
+    Over(Outcome),
+    /// A rule wants more of the body: run the rest when it is here.
+    WaitForBody {
+        time: Duration,
+        at_least: Option<u64>,
+    },
+}
+
+/// `http-response` or `http-after-response` rules of a section, on their way through a response.
+pub struct ResponseRules<'r> {
+    rest: &'r [HttpRule],
+    strict: bool,
+}
+
+impl<'r> ResponseRules<'r> {
+    pub fn new(list: &'r [HttpRule]) -> ResponseRules<'r> {
+        ResponseRules { rest: list, strict: true }
+    }
+
+    /// Runs until there is an outcome, or until something must be waited for.
+    pub fn run(&mut self, client: &mut Client, transaction: &mut Transaction) -> Step {
+        while let Some(rule) = next_rule(client, transaction, &mut self.rest, Direction::Response) {
+            if let HttpAction::WaitForBody { time, at_least } = &rule.action {
+                return Step::WaitForBody { time: *time, at_least: *at_least };
+            }
+            if let Some(outcome) = response_rule(client, transaction, &rule.action, &mut self.strict) {
+                return Step::Over(outcome);
+            }
+        }
+        Step::Over(Outcome::Next)
+    }
+}
+
+/// Runs the rules over a response whose body is all here.
 pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &[HttpRule]) -> Outcome {
-    let mut strict = true;
-    let mut rest = list;
-    while let Some(rule) = next_rule(client, transaction, &mut rest, Direction::Response) {
-        match &rule.action {
-            HttpAction::Allow => return Outcome::Next,
-            HttpAction::Deny(answer) => {
-                let worker = &client.worker;
-                worker.frontend_counters(client.frontend).denied_responses.add(1);
-                client.count_at_listener(|counters| &counters.denied_responses, 1);
-                if let Some(backend) = transaction.facts.backend {
-                    worker.backend_counters(backend).denied_responses.add(1);
-                }
-                if let Some(server) = transaction.facts.server {
-                    worker.server_counters(worker.state().server(server).slot).denied_responses.add(1);
-                }
-                transaction.facts.termination.cause = b'P';
-                transaction.facts.termination.phase = b'H';
-                return reply(client, transaction, answer, Direction::Response);
-            }
-            HttpAction::Return(answer) => {
-                local(transaction);
-                return reply(client, transaction, answer, Direction::Response);
-            }
-            HttpAction::Redirect(redirect) => {
-                if let Some(answer) = redirected(client, transaction, redirect) {
-                    local(transaction);
-                    return Outcome::Answer(answer);
-                }
-            }
-            HttpAction::Edit(change) => {
-                if edit(client, transaction, change, Direction::Response, strict).is_some() {
-                    return Outcome::Error(500);
-                }
-            }
-            HttpAction::StrictMode(on) => strict = *on,
-            HttpAction::Stream(action) => {
-                stream(client, transaction, action, Direction::Response, Holder::Stream);
-            }
-            HttpAction::CacheStore(name) => caching::store(client, transaction, name),
-            // Not in the table of responses, or without a meaning there.
-            HttpAction::Tarpit(_)
-            | HttpAction::Auth { .. }
-            | HttpAction::Reject
-            | HttpAction::EarlyHint { .. }
-            | HttpAction::WaitForBody { .. }
-            | HttpAction::WaitForHandshake
-            | HttpAction::DisableL7Retry
-            | HttpAction::CacheUse(_) => {}
+    let mut rules = ResponseRules::new(list);
+    loop {
+        if let Step::Over(outcome) = rules.run(client, transaction) {
+            return outcome;
         }
     }
-    Outcome::Next
+}
+
+/// Carries out one action; an outcome ends the set.
+fn response_rule(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    action: &HttpAction,
+    strict: &mut bool,
+) -> Option<Outcome> {
+    match action {
+        HttpAction::Allow => return Some(Outcome::Next),
+        HttpAction::Deny(answer) => {
+            let worker = &client.worker;
+            worker.frontend_counters(client.frontend).denied_responses.add(1);
+            client.count_at_listener(|counters| &counters.denied_responses, 1);
+            if let Some(backend) = transaction.facts.backend {
+                worker.backend_counters(backend).denied_responses.add(1);
+            }
+            if let Some(server) = transaction.facts.server {
+                worker.server_counters(worker.state().server(server).slot).denied_responses.add(1);
+            }
+            transaction.facts.termination.cause = b'P';
+            transaction.facts.termination.phase = b'H';
+            return Some(reply(client, transaction, answer, Direction::Response));
+        }
+        HttpAction::Return(answer) => {
+            local(transaction);
+            return Some(reply(client, transaction, answer, Direction::Response));
+        }
+        HttpAction::Redirect(redirect) => {
+            if let Some(answer) = redirected(client, transaction, redirect) {
+                local(transaction);
+                return Some(Outcome::Answer(answer));
+            }
+        }
+        HttpAction::Edit(change) => {
+            if edit(client, transaction, change, Direction::Response, *strict).is_some() {
+                return Some(Outcome::Error(500));
+            }
+        }
+        HttpAction::StrictMode(on) => *strict = *on,
+        HttpAction::Stream(action) => {
+            stream(client, transaction, action, Direction::Response, Holder::Stream);
+        }
+        HttpAction::CacheStore(name) => caching::store(client, transaction, name),
+        // Whoever runs the rules waits; the others are not in the table of responses, or without a meaning there.
+        HttpAction::Tarpit(_)
+        | HttpAction::Auth { .. }
+        | HttpAction::Reject
+        | HttpAction::EarlyHint { .. }
+        | HttpAction::WaitForBody { .. }
+        | HttpAction::WaitForHandshake
+        | HttpAction::DisableL7Retry
+        | HttpAction::CacheUse(_) => {}
+    }
+    None
 }
 
 /// The first rule of `rest` that applies; `rest` is then what follows it. Conditions change nothing, so that all up to the

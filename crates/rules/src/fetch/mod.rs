@@ -22,6 +22,7 @@ mod url;
 
 pub use certificate::{key_words, one_line, words};
 pub(crate) use constant::parse_hex;
+pub use payload::internal_length;
 
 use crate::args::{Arg, ArgList, Param};
 use crate::context::ParseContext;
@@ -102,6 +103,8 @@ pub struct Fetch {
     pub places: PlaceSet,
     /// Reads a parsed HTTP message.
     pub is_http: bool,
+    /// Looks at the body of a response.
+    pub reads_response_body: bool,
     /// One line for the generated documentation.
     pub doc: &'static str,
     pub(crate) check: Option<Check>,
@@ -125,6 +128,7 @@ impl Fetch {
             output,
             places,
             is_http: false,
+            reads_response_body: false,
             doc,
             check: None,
             eval,
@@ -145,6 +149,11 @@ impl Fetch {
 
     const fn http(mut self) -> Fetch {
         self.is_http = true;
+        self
+    }
+
+    const fn response_body(mut self) -> Fetch {
+        self.reads_response_body = true;
         self
     }
 
