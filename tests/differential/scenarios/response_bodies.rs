@@ -15,7 +15,8 @@ const TOO_LONG: Duration = Duration::from_millis(900);
 const LARGE: usize = 200_000;
 
 /// What rules say that they saw goes out in headers. The end of the chunks is a byte of its own in HAProxy.
-const SEEN: &str = " http-response set-header X-Seen \"%[res.body_len]/%[res.body_size] <%[res.body,bytes(0,30)]>\"
+const SEEN: &str =
+    " http-response set-header X-Seen \"%[res.body_len]/%[res.body_size] <%[res.body,bytes(0,30)]>\"
  http-response set-header X-Length %[res.len] if !{ res.hdr(transfer-encoding) -m found }
 ";
 

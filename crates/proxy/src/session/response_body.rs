@@ -4,7 +4,7 @@ use super::body;
 use super::client::{Client, Left};
 use super::flow::{Flow, FlowError};
 use super::rules::Outcome;
-use super::transaction::Transaction;
+use super::transaction::{RequestBody, Transaction};
 use crate::net::buffers;
 use crate::net::clock;
 use crate::upstream::ServerConnection;
@@ -80,6 +80,9 @@ impl Arriving<'_> {
             client.deadline.poll(context).map(|()| Waited::TimedOut)
         })
         .await;
+        if self.up.is_done() {
+            transaction.body = RequestBody::Sent;
+        }
         let termination = &mut transaction.facts.termination;
         let (cause, phase, outcome) = match waited {
             Waited::Enough => {

@@ -9,6 +9,7 @@ use super::transaction::Transaction;
 use super::{bandwidth, body};
 use crate::net::clock;
 use haproxy_config::model::Proxy;
+use http::Framing;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
     ListOperation, Redirect, Reply, Resolve, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich,
@@ -67,7 +68,7 @@ pub async fn http_request(
                 return reply(client, transaction, answer, Direction::Request);
             }
             HttpAction::Redirect(redirect) => {
-                if let Some(answer) = redirected(client, transaction, redirect) {
+                if let Some(answer) = redirected(client, transaction, redirect, Direction::Request) {
                     local(transaction);
                     client.worker.frontend_counters(client.frontend).intercepted.add(1);
                     return Outcome::Answer(answer);
@@ -90,14 +91,13 @@ pub async fn http_request(
                 }
             }
             HttpAction::EarlyHint { name, value } => {
-                let mut hint = b"HTTP/1.1 103 Early Hints\r\n".to_vec();
-                hint.extend_from_slice(name);
-                hint.extend_from_slice(b": ");
-                let start = hint.len();
-                client.write_text(transaction, Direction::Request, value, &mut hint);
-                if http::is_field_value(&hint[start..]) {
-                    hint.extend_from_slice(b"\r\n\r\n");
-                    reply::write_all(client, &hint).await;
+                let mut text = Vec::new();
+                client.write_text(transaction, Direction::Request, value, &mut text);
+                if http::is_field_value(&text) {
+                    let mut hint = http::Head::new();
+                    hint.start_response(103, None, http::Version::Http11);
+                    hint.add(name, &text);
+                    reply::send_interim(client, transaction, &hint).await;
                 }
             }
             HttpAction::WaitForBody { time, at_least } => {
@@ -209,7 +209,7 @@ fn response_rule(
             return Some(reply(client, transaction, answer, Direction::Response));
         }
         HttpAction::Redirect(redirect) => {
-            if let Some(answer) = redirected(client, transaction, redirect) {
+            if let Some(answer) = redirected(client, transaction, redirect, Direction::Response) {
                 local(transaction);
                 return Some(Outcome::Answer(answer));
             }
@@ -221,7 +221,12 @@ fn response_rule(
         }
         HttpAction::StrictMode(on) => *strict = *on,
         HttpAction::Stream(action) => {
-            stream(client, transaction, action, Direction::Response, Holder::Stream);
+            let ended = stream(client, transaction, action, Direction::Response, Holder::Stream);
+            if ended == Ended::SilentDrop {
+                transaction.facts.termination.cause = b'P';
+                transaction.facts.termination.phase = b'R';
+                return Some(Outcome::Close);
+            }
         }
         HttpAction::CacheStore(name) => caching::store(client, transaction, name),
         // Whoever runs the rules waits; the others are not in the table of responses, or without a meaning there.
@@ -301,12 +306,21 @@ fn reply(client: &Client, transaction: &Transaction, answer: &Reply, direction: 
 }
 
 /// `None`: the rule says to go on.
-fn redirected(client: &Client, transaction: &Transaction, redirect: &Redirect) -> Option<Answer> {
+fn redirected(
+    client: &Client,
+    transaction: &Transaction,
+    redirect: &Redirect,
+    direction: Direction,
+) -> Option<Answer> {
     let scope = client.scope(transaction, Direction::Request);
     let mut bytes = Vec::with_capacity(256);
     let mut context = client.worker.log_context.borrow_mut();
-    let connection = reply::connection_field(client, transaction);
-    redirect.write(&scope, &mut context, connection, &mut bytes).then(|| Answer::new(bytes))
+    // HAProxy sends a client that has a body to send away with a close.
+    let has_body = !matches!(transaction.request.request_framing(), Framing::None | Framing::Length(0));
+    let closes = has_body && direction == Direction::Request;
+    let connection = if closes { Some(&b"close"[..]) } else { reply::connection_field(client, transaction) };
+    let is_written = redirect.write(&scope, &mut context, connection, &mut bytes);
+    is_written.then(|| Answer { counts_close: closes, ..Answer::new(bytes) })
 }
 
 fn unauthorized(client: &Client, transaction: &Transaction, realm: &[u8]) -> Answer {
