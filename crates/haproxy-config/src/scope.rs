@@ -93,7 +93,7 @@ pub(crate) fn with_rules<T>(
         acls,
         section,
         places,
-        reads_response_body: &mut context.reads_response_body,
+        uses: &mut context.uses,
         warnings: &mut warnings,
     });
     for warning in warnings {

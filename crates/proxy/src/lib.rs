@@ -19,6 +19,7 @@ mod net;
 mod peers;
 mod plan;
 mod process_variables;
+mod profile;
 pub mod proxy_protocol;
 mod registry;
 mod reload;

@@ -5,6 +5,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// `profiling.tasks`. `auto` measures nothing here: what would turn it on is a measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Profiling {
+    #[default]
+    Off,
+    Auto,
+    On,
+}
+
 #[derive(Debug, Default)]
 pub struct Global {
     pub daemon: bool,
@@ -37,6 +46,7 @@ pub struct Global {
     pub stats_timeout: Option<Duration>,
     pub stats_maxconn: Option<u32>,
     pub node: Option<String>,
+    pub profiling_tasks: Profiling,
     pub description: Option<String>,
     pub localpeer: Option<String>,
     /// Percent, 0..=50.

@@ -167,7 +167,7 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     }
     transaction.variables.begin_response();
     transaction.inspected.clear();
-    if plan.model.reads_response_body {
+    if plan.model.uses.response_body {
         let body = &answer.bytes[answer.head_length..];
         let seen = body.len().min(plan.model.global.tune.bufsize);
         transaction.inspected.extend_from_slice(&body[..seen]);

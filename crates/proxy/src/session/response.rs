@@ -83,12 +83,15 @@ pub async fn process(
 
 /// `capture response header` and `capture cookie`.
 pub fn capture(transaction: &mut Transaction, front: &Proxy) {
-    transaction.facts.response_captures.resize(front.response_captures.len(), None);
+    let captures = &transaction.facts.response_captures;
+    captures.resize(front.response_captures.len());
     for (index, capture) in front.response_captures.iter().enumerate() {
         let name = capture.name.as_bytes();
-        let value = if name.is_empty() { None } else { transaction.response.nth_line(name, -1) };
-        let kept = value.map(|value| value[..value.len().min(capture.length)].to_vec());
-        transaction.facts.response_captures[index] = kept;
+        // Rules fill the slots that are only declared.
+        if !name.is_empty() {
+            let value = transaction.response.nth_line(name, -1);
+            captures.set(index, value.map(|value| value[..value.len().min(capture.length)].to_vec()));
+        }
     }
     if let Some(wanted) = &front.cookie_capture {
         let found = transaction

@@ -34,7 +34,7 @@ impl Arriving<'_> {
     pub fn show(&self, client: &Client, transaction: &mut Transaction) {
         transaction.inspected.clear();
         let model = &client.worker.plan().model;
-        if !model.reads_response_body {
+        if !model.uses.response_body {
             return;
         }
         let room = room(client, transaction);

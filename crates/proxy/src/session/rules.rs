@@ -542,8 +542,8 @@ fn capture(client: &mut Client, transaction: &mut Transaction, wanted: &Capture,
     let Some(text) = wanted.sample.eval_text(&scope).map(std::borrow::Cow::into_owned) else { return };
     let settings = client.worker.plan().settings(client.frontend);
     let (declared, slots) = match direction {
-        Direction::Request => (&settings.request_captures, &mut transaction.facts.request_captures),
-        Direction::Response => (&settings.response_captures, &mut transaction.facts.response_captures),
+        Direction::Request => (&settings.request_captures, &transaction.facts.request_captures),
+        Direction::Response => (&settings.response_captures, &transaction.facts.response_captures),
     };
     let (index, length) = match wanted.slot {
         CaptureSlot::Own { length, index } => (index as usize, length as usize),
@@ -551,10 +551,7 @@ fn capture(client: &mut Client, transaction: &mut Transaction, wanted: &Capture,
             (index as usize, declared.get(index as usize).map_or(0, |capture| capture.length))
         }
     };
-    if slots.len() <= index {
-        slots.resize(index + 1, None);
-    }
-    slots[index] = Some(text[..text.len().min(length)].to_vec());
+    slots.set(index, Some(text[..text.len().min(length)].to_vec()));
 }
 
 fn counter(client: &mut Client, transaction: &mut Transaction, change: &CounterChange, direction: Direction) {

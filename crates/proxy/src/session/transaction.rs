@@ -225,6 +225,7 @@ fn facts(origin: Origin) -> StreamFacts {
         proxy_header: origin.proxy_header,
         client_tls: origin.tls,
         client_error: origin.error,
+        task_before: crate::profile::before_this_call(),
         ..StreamFacts::new(
             origin.frontend,
             Times {

@@ -16,6 +16,7 @@ mod payload;
 mod quality;
 mod start_line;
 mod state;
+mod task;
 mod tls;
 mod tls_suites;
 mod url;
@@ -25,7 +26,7 @@ pub(crate) use constant::parse_hex;
 pub use payload::internal_length;
 
 use crate::args::{Arg, ArgList, Param};
-use crate::context::ParseContext;
+use crate::context::{ParseContext, Uses};
 use crate::place::{Place, PlaceSet};
 use crate::scope::Scope;
 use crate::value::{Value, ValueType};
@@ -103,8 +104,8 @@ pub struct Fetch {
     pub places: PlaceSet,
     /// Reads a parsed HTTP message.
     pub is_http: bool,
-    /// Looks at the body of a response.
-    pub reads_response_body: bool,
+    /// What must be there for it.
+    pub uses: Uses,
     /// One line for the generated documentation.
     pub doc: &'static str,
     pub(crate) check: Option<Check>,
@@ -128,7 +129,7 @@ impl Fetch {
             output,
             places,
             is_http: false,
-            reads_response_body: false,
+            uses: Uses::NOTHING,
             doc,
             check: None,
             eval,
@@ -153,7 +154,12 @@ impl Fetch {
     }
 
     const fn response_body(mut self) -> Fetch {
-        self.reads_response_body = true;
+        self.uses.response_body = true;
+        self
+    }
+
+    const fn task_cost(mut self) -> Fetch {
+        self.uses.task_cost = true;
         self
     }
 
@@ -198,6 +204,7 @@ pub fn all() -> impl Iterator<Item = &'static Fetch> {
         constant::ROWS,
         connection::ROWS,
         state::ROWS,
+        task::ROWS,
         start_line::ROWS,
         header::ROWS,
         cookie::ROWS,
