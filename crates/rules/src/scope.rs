@@ -147,6 +147,8 @@ pub struct StreamFacts {
     pub server_tls: Option<Arc<TlsFacts>>,
     /// The stream carries HTTP messages, not raw bytes.
     pub is_http: bool,
+    /// The request is one to a proxy (`option http-use-proxy-header`): so are its credentials.
+    pub via_proxy: bool,
     /// What its task had cost before it.
     pub task_before: TaskCost,
 }
@@ -197,6 +199,7 @@ impl StreamFacts {
             client_tls: None,
             server_tls: None,
             is_http: false,
+            via_proxy: false,
             task_before: TaskCost::default(),
             applet: None,
         }

@@ -457,3 +457,35 @@ fn early_hints_are_counted_and_not_for_http_1_0() {
     });
     assert!(seen.0[1].starts_with("http/1.1 103 early hints\r\nlink: \r\n"), "{}", seen.0[1]);
 }
+
+/// All that the option changes is whose credentials are asked for and looked at.
+#[test]
+fn a_request_to_a_proxy_has_credentials_for_the_proxy() {
+    let seen = same(|program| {
+        ["", " option http-use-proxy-header\n"].map(|option| {
+            let backend = Backend::named("s1");
+            let text = format!(
+                "userlist people\n user ann insecure-password secret\n\
+                 listen web\n bind 127.0.0.1:$(web)\n{option} \
+                 http-request auth realm Lab unless {{ http_auth(people) }}\n server s1 127.0.0.1:$(s1)\n"
+            );
+            let proxy = program.http(&text).with("s1", backend.port()).start();
+            let mut answers = Vec::new();
+            for target in ["http://far.example/x", "/x"] {
+                for credentials in ["", "Authorization: Basic YW5uOnNlY3JldA==\r\n", "Proxy-Authorization: Basic YW5uOnNlY3JldA==\r\n"] {
+                    let request = format!(
+                        "GET {target} HTTP/1.1\r\nHost: far.example\r\nProxy-Connection: keep-alive\r\n{credentials}\r\n"
+                    );
+                    let response = proxy.client("web").ask(request);
+                    let challenge = ["www-authenticate", "proxy-authenticate", "connection"]
+                        .map(|name| response.header(name).map(str::to_owned));
+                    answers.push((response.status, challenge));
+                }
+            }
+            answers
+        })
+    });
+    let statuses = seen.map(|answers| answers.iter().map(|(status, _)| *status).collect::<Vec<_>>());
+    assert_eq!(statuses[0], [401, 200, 401, 401, 200, 401]);
+    assert_eq!(statuses[1], [407, 407, 200, 401, 200, 401]);
+}

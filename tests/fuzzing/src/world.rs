@@ -104,6 +104,7 @@ impl World {
             places,
             locate: &|_| ("any.cfg".to_owned(), 1),
             at: Span { file: FileId(0), start: 0, end: 0 },
+            uses: &mut Default::default(),
             warnings: &mut warnings,
         });
         if let Err(error) = &result {

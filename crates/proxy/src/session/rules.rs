@@ -324,7 +324,7 @@ fn redirected(
 }
 
 fn unauthorized(client: &Client, transaction: &Transaction, realm: &[u8]) -> Answer {
-    let via_proxy = transaction.request.authority().is_some();
+    let via_proxy = transaction.facts.via_proxy;
     let status = if via_proxy { 407 } else { 401 };
     let message = reply::error_answer(client, transaction, status, false);
     let mut bytes = Vec::with_capacity(512);
