@@ -68,6 +68,8 @@ pub struct Section {
     pub table_names: Vec<String>,
     pub resync: RefCell<Resync>,
     pub peers: Vec<Rc<Peer>>,
+    /// `tune.peers.max-updates-at-once`.
+    pub updates_max: usize,
     /// Told of changes in tables.
     changed: watch::Sender<()>,
     next_session: Cell<u64>,
@@ -111,6 +113,7 @@ impl Section {
             tables,
             resync: RefCell::new(Resync::new(replaces, Instant::now())),
             peers: peers.collect(),
+            updates_max: around.model.global.tune.peers_updates_max as usize,
             changed: watch::channel(()).0,
             next_session: Cell::new(1),
             noticed,
