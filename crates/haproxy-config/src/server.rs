@@ -9,8 +9,8 @@ use crate::address::{self, Port, Wanted};
 use crate::keywords;
 use crate::language::{SectionKind, Word};
 use crate::model::{
-    Address, AgentCheck, InitAddress, OnError, Protocol, ResolveOptions, Server, ServerCheck, ServerPort,
-    ServerTls, WebSocketProtocol,
+    Address, AgentCheck, InitAddress, LogProtocol, OnError, Protocol, ResolveOptions, Server, ServerCheck,
+    ServerPort, ServerTls, WebSocketProtocol,
 };
 use crate::names::template_range;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
@@ -93,6 +93,7 @@ impl ServerDraft {
                 namespace: None,
                 socks4: None,
                 is_implied: false,
+                log_protocol: LogProtocol::default(),
                 non_stick: false,
                 protocol: Protocol::Negotiated,
                 websocket: WebSocketProtocol::Auto,

@@ -24,6 +24,7 @@ pub mod proxy_protocol;
 mod registry;
 mod reload;
 mod resolve;
+mod rings;
 mod run;
 mod session;
 mod state;

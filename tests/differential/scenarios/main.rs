@@ -32,6 +32,7 @@ mod proxy_protocol;
 mod resolve;
 mod response_bodies;
 mod retries;
+mod rings;
 mod rules;
 mod runtime_api;
 mod servers;

@@ -9,10 +9,12 @@
 
 mod frame;
 mod outlet;
+mod ring;
 mod sample;
 mod targets;
 
 pub use outlet::{Outlets, OutletsBuilder, Scratch};
+pub use ring::{Receiver, Ring};
 pub use targets::{Identity, Targets};
 
 use std::io;
@@ -32,10 +34,6 @@ pub enum OpenError {
         target: String,
         source: io::Error,
     },
-    /// `log ring@NAME`.
-    RingNotSupported {
-        name: String,
-    },
     /// More outlets than [`outlet::OUTLETS_MAX`].
     TooManyOutlets,
 }
@@ -48,9 +46,6 @@ impl std::fmt::Display for OpenError {
             }
             OpenError::Socket { target, source } => {
                 write!(formatter, "cannot open log target '{target}': {source}")
-            }
-            OpenError::RingNotSupported { name } => {
-                write!(formatter, "log to ring '{name}': rings are not supported yet")
             }
             OpenError::TooManyOutlets => {
                 write!(formatter, "more than {} different log targets", outlet::OUTLETS_MAX)

@@ -53,18 +53,35 @@ pub fn show_profiling(session: &mut Session, words: &[&str]) -> Outcome {
     Ok(Reply::Dump(out))
 }
 
-/// `show events [SINK]`.
-pub fn show_events(_: &mut Session, words: &[&str]) -> Outcome {
+/// `show events [SINK]`: the sinks, or what a ring keeps.
+pub fn show_events(session: &mut Session, words: &[&str]) -> Outcome {
+    let rings = session.shared().logs.outlets.rings();
     match word(words, 2) {
-        "" => Ok(Reply::Dump(
-            "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
-             stdout     : type=fd, 0 dropped, standard output (fd#1)\n    \
-             stderr     : type=fd, 0 dropped, standard output (fd#2)\n"
-                .to_owned(),
-        )),
+        "" => {
+            let mut out =
+                "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
+                           stdout     : type=fd, 0 dropped, standard output (fd#1)\n    \
+                           stderr     : type=fd, 0 dropped, standard output (fd#2)\n"
+                    .to_owned();
+            for ring in rings {
+                let description = ring.description.as_deref().unwrap_or(&ring.name);
+                out.push_str(&format!("    {:<10} : type=buffer, 0 dropped, {description}\n", ring.name));
+            }
+            Ok(Reply::Dump(out))
+        }
         // What goes there is not kept.
         "stdout" | "stderr" => Err(Reply::error("Nothing to report for this sink")),
-        _ => Err(Reply::error("No such event sink")),
+        name => {
+            let ring = rings.iter().find(|ring| ring.name == name);
+            let ring = ring.ok_or_else(|| Reply::error("No such event sink"))?;
+            let mut out = String::new();
+            ring.read(0, |message| {
+                out.push_str(&String::from_utf8_lossy(message));
+                out.push('\n');
+                true
+            });
+            Ok(Reply::Dump(out))
+        }
     }
 }
 
