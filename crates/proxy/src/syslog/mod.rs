@@ -34,6 +34,10 @@ pub enum OpenError {
         target: String,
         source: io::Error,
     },
+    /// `log ring@NAME` without such a section.
+    NoSuchRing {
+        name: String,
+    },
     /// More outlets than [`outlet::OUTLETS_MAX`].
     TooManyOutlets,
 }
@@ -46,6 +50,9 @@ impl std::fmt::Display for OpenError {
             }
             OpenError::Socket { target, source } => {
                 write!(formatter, "cannot open log target '{target}': {source}")
+            }
+            OpenError::NoSuchRing { name } => {
+                write!(formatter, "log to ring '{name}': there is no such ring")
             }
             OpenError::TooManyOutlets => {
                 write!(formatter, "more than {} different log targets", outlet::OUTLETS_MAX)

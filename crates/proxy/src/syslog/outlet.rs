@@ -32,8 +32,6 @@ pub(super) enum OutletId {
     Unix(usize),
     Descriptor(usize),
     Ring(usize),
-    /// A ring that nobody declared: no configuration that loads has one.
-    Nowhere,
 }
 
 #[derive(Debug)]
@@ -96,7 +94,7 @@ impl OutletsBuilder {
     pub(super) fn ring(&self, outlet: OutletId) -> Option<&Ring> {
         match outlet {
             OutletId::Ring(index) => self.rings.get(index).map(Arc::as_ref),
-            OutletId::Udp(_) | OutletId::Unix(_) | OutletId::Descriptor(_) | OutletId::Nowhere => None,
+            OutletId::Udp(_) | OutletId::Unix(_) | OutletId::Descriptor(_) => None,
         }
     }
 
@@ -112,7 +110,7 @@ impl OutletsBuilder {
             LogTargetAddress::Fd(number) => self.open_descriptor(*number, &format!("fd@{number}")),
             LogTargetAddress::Ring(name) => {
                 let place = self.rings.iter().position(|ring| ring.name == *name);
-                Ok(place.map_or(OutletId::Nowhere, OutletId::Ring))
+                place.map(OutletId::Ring).ok_or_else(|| OpenError::NoSuchRing { name: name.clone() })
             }
         }
     }
@@ -293,7 +291,6 @@ pub(super) fn send(
         OutletId::Unix(index) => send_unix(outlets, reconnected, &outlets.unix[index], message),
         OutletId::Descriptor(index) => write(&outlets.descriptors[index], message),
         OutletId::Ring(index) => outlets.rings[index].push(message),
-        OutletId::Nowhere => true,
     };
     if !sent {
         outlets.dropped.fetch_add(1, Ordering::Relaxed);

@@ -219,3 +219,12 @@ fn a_ring_keeps_the_last_messages_in_its_own_format_and_length() {
     assert_eq!(read(5), (Vec::new(), 5));
     assert_eq!(outlets.dropped(), 0);
 }
+
+#[test]
+fn a_ring_that_is_not_there_is_an_error_with_its_name() {
+    let lines = [line(LogTargetAddress::Ring("r2".to_owned()), LogFormatKind::Raw)];
+    let identity = Identity { tag: "haproxy", hostname: None, pid: 1 };
+    let rings = [ring(16_384, LogFormatKind::Raw)];
+    let error = Targets::open(&lines, &identity, &mut OutletsBuilder::new(&rings)).expect_err("no ring");
+    assert!(error.to_string().contains("'r2'"));
+}
