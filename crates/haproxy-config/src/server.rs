@@ -203,6 +203,17 @@ pub(crate) fn parse_server(
     Ok(ParsedServer { server: draft.finish(arguments.span())?, track })
 }
 
+/// The words behind a name and an address, of a line that is no server's but takes the same ones.
+pub(crate) fn parse_settings(
+    default: &ServerDraft,
+    arguments: &mut Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Outcome<Server> {
+    let mut draft = default.clone();
+    words_of_server(&mut draft, arguments, context)?;
+    draft.finish(arguments.span())
+}
+
 fn check_resolvers(draft: &ServerDraft, context: &Context<'_>) -> Outcome {
     let Some(word) = &draft.resolvers else { return Ok(()) };
     match context.names.other(SectionKind::Resolvers, &word.value) {

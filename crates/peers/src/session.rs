@@ -375,7 +375,7 @@ impl Session {
         };
         if at.place == 0 {
             // The lesson has the latest of all that changed before it.
-            self.told[at.table].sent[at.shard] = shared.table.last_change(at.shard);
+            self.told[at.table].sent[at.shard] = shared.table.begin_lesson(at.shard);
         }
         // An empty table is not worth a definition.
         if shared.table.used() > 0 {

@@ -255,3 +255,69 @@ fn the_end_of_one_is_noticed_and_it_is_found_again() {
         wait_for_count(&back, "counts", 50);
     }
 }
+
+/// Sections that speak TLS, each as one can write them; the address of the local instance is its `bind` line's, or its own.
+fn encrypted(form: &str, local: &str) -> String {
+    let other = if local == "a" { ("b", "$(pb)") } else { ("a", "$(pa)") };
+    let own = if local == "a" { "$(pa)" } else { "$(pb)" };
+    let verified = "ssl ca-file $(lab)/ca.crt verify required";
+    match form {
+        "lines" => format!(
+            "peers cluster\n bind 127.0.0.1:{own} ssl crt $(lab)/a.pem\n default-server {verified}\n \
+             server {local}\n server {} 127.0.0.1:{}\n",
+            other.0, other.1
+        ),
+        _ => format!(
+            "peers cluster\n default-bind ssl crt $(lab)/a.pem\n default-server {verified}\n \
+             peer {local} 127.0.0.1:{own}\n peer {} 127.0.0.1:{}\n",
+            other.0, other.1
+        ),
+    }
+}
+
+#[test]
+fn tables_are_exchanged_over_tls() {
+    for (form, ours, theirs) in [("lines", "a", "b"), ("lines", "b", "a"), ("defaults", "a", "b")] {
+        let pair = Pair::new();
+        let start = |program: Program, name: &str| {
+            let text = format!("{}{TABLES}", encrypted(form, name));
+            let launch = program.http(&text).argument("-L").argument(name);
+            let launch = launch.with("pa", pair.peers[0].number()).with("pb", pair.peers[1].number());
+            launch.with("lab", crate::tls_lab::lab().display()).start()
+        };
+        let hawser = start(Program::Hawser, ours);
+        let haproxy = start(Program::Haproxy, theirs);
+        load(hawser.port("web"), "ours", 300);
+        load(haproxy.port("web"), "theirs", 300);
+        wait_for_count(&haproxy, "counts", 600);
+        wait_for_count(&hawser, "counts", 600);
+        wait_until("both have the same counters", || {
+            contents(&hawser, "counts") == contents(&haproxy, "counts")
+        });
+        // Who speaks in the clear is not understood.
+        let own = pair.peers[usize::from(ours == "b")].number();
+        let mut stranger = Client::connect(own);
+        stranger.send(format!("HAProxyS 2.1\n{ours}\n{theirs} 1 1\n"));
+        let (heard, _end) = stranger.read_for(Duration::from_millis(500));
+        assert!(!heard.starts_with("200"), "{heard:?}");
+    }
+}
+
+/// A certificate that the authority did not sign ends the handshake: nothing is told.
+#[test]
+fn peers_that_cannot_prove_who_they_are_are_told_nothing() {
+    let pair = Pair::new();
+    let start = |name: &str, certificate: &str| {
+        let text = format!("{}{TABLES}", encrypted("lines", name)).replace("a.pem", certificate);
+        let launch = Program::Hawser.http(&text).argument("-L").argument(name);
+        let launch = launch.with("pa", pair.peers[0].number()).with("pb", pair.peers[1].number());
+        launch.with("lab", crate::tls_lab::lab().display()).start()
+    };
+    let (one, other) = (start("a", "self.pem"), start("b", "self.pem"));
+    load(one.port("web"), "secret", 20);
+    wait_until("both have tried", || {
+        [&one, &other].iter().all(|proxy| proxy.cli("show peers").contains("reconnect="))
+    });
+    pause(500);
+    assert_eq!(contents(&other, "counts").len(), 0);
+}

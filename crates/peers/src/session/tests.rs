@@ -175,3 +175,23 @@ fn updates_of_nothing_and_endless_messages_end_the_session() {
     let endless = [10, 128, 0xff, 0xff, 0xff, 0xff, 0x0f];
     assert_eq!(other.receive(&endless, now), Err(SessionError::TooLong));
 }
+
+/// A change that only a lesson told of was taken for one that waits: the next change of the same entry was lost.
+#[test]
+fn what_changes_again_after_a_lesson_is_told() {
+    let now = Instant::now();
+    let (ours, theirs) = (tables(now), tables(now));
+    let (mut teacher, mut pupil) = (session(&ours, now), session(&theirs, now));
+    pupil.request_resync();
+    tell(&mut pupil, &mut teacher, ALL, now);
+    for key in 0..20 {
+        set(&ours, key, 1, now);
+    }
+    let limit = Limit { updates: 7, ..ALL };
+    tell(&mut teacher, &mut pupil, limit, now);
+    for key in 0..20 {
+        set(&ours, key, 2, now);
+    }
+    while tell(&mut teacher, &mut pupil, limit, now) > 0 {}
+    assert_eq!(shown(&theirs, now), (0..20).map(|key| (key, 2)).collect::<Vec<_>>());
+}
