@@ -321,3 +321,62 @@ fn peers_that_cannot_prove_who_they_are_are_told_nothing() {
     pause(500);
     assert_eq!(contents(&other, "counts").len(), 0);
 }
+
+/// A reload inside the process: tables stay, the session with the real one goes on, and what changes meanwhile is told.
+#[test]
+fn a_reload_inside_the_process_loses_no_update() {
+    const KEYS: usize = 1_000;
+    let pair = Pair::new();
+    let hawser = pair.start(Program::Hawser, "a");
+    let haproxy = pair.start(Program::Haproxy, "b");
+    load(hawser.port("web"), "before", 100);
+    wait_for_count(&haproxy, "counts", 100);
+    let sessions = |proxy: &Instance| {
+        let text = proxy.cli("show peers");
+        let counts =
+            text.split("new_conn=").skip(1).map(|rest| rest.split(' ').next().unwrap_or_default().to_owned());
+        counts.collect::<Vec<_>>()
+    };
+    let before = sessions(&hawser);
+    let file = hawser.folder().join("test.cfg");
+    let text = std::fs::read_to_string(&file).expect("its configuration");
+    std::thread::scope(|scope| {
+        scope.spawn(|| load(hawser.port("web"), "ours", KEYS));
+        scope.spawn(|| load(haproxy.port("web"), "theirs", KEYS));
+        for number in 0..5 {
+            // Something else changes each time.
+            let more = format!("{text}backend more{number}\n server s 127.0.0.1:1\n");
+            std::fs::write(&file, more).expect("the configuration is written");
+            let answer = hawser.cli("reload");
+            assert!(answer.starts_with("Success=1"), "{answer}");
+            pause(100);
+        }
+    });
+    wait_for_count(&haproxy, "counts", 100 + 2 * KEYS);
+    wait_for_count(&hawser, "counts", 100 + 2 * KEYS);
+    wait_until("both have the same counters", || contents(&hawser, "counts") == contents(&haproxy, "counts"));
+    assert!(
+        contents(&hawser, "counts").values().all(|data| data.contains("gpc0=2")),
+        "nothing was counted twice"
+    );
+    assert_eq!(sessions(&hawser), before, "the session went on");
+}
+
+/// The other instance goes away and comes back between two reloads: the session is made again, and nothing is missing.
+#[test]
+fn a_session_is_made_again_after_a_reload() {
+    let pair = Pair::new();
+    let hawser = pair.start(Program::Hawser, "a");
+    let haproxy = pair.start(Program::Haproxy, "b");
+    load(hawser.port("web"), "one", 50);
+    wait_for_count(&haproxy, "counts", 50);
+    haproxy.stop(Signal::TERM);
+    assert!(hawser.cli("reload").starts_with("Success=1"));
+    load(hawser.port("web"), "two", 50);
+    let back = pair.start(Program::Haproxy, "b");
+    wait_for_count(&back, "counts", 100);
+    assert!(hawser.cli("reload").starts_with("Success=1"));
+    load(back.port("web"), "three", 50);
+    wait_for_count(&hawser, "counts", 150);
+    wait_until("both have the same counters", || contents(&hawser, "counts") == contents(&back, "counts"));
+}

@@ -262,8 +262,8 @@ fn checks_say_local_unless_they_are_told_never_to() {
             );
             let _proxy = program.config(&text).with("s1", server.port()).start();
             wait_until("a check", || !seen.lock().expect("no script panics").is_empty());
-            let first = seen.lock().expect("no script panics")[0];
-            first
+            let seen = seen.lock().expect("no script panics");
+            seen[0]
         })
     });
     assert_eq!(commands, [0x20, 0x21]);
