@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 pub mod check;
 pub mod control;
 pub mod dataplane;

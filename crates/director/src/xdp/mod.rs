@@ -209,6 +209,11 @@ impl Xdp {
         servers.filter(|server| server.forward != Forward::Masquerade).map(|server| server.address).collect()
     }
 
+    /// Every real server of every service.
+    pub fn servers(&self) -> impl Iterator<Item = &Destination> + Clone {
+        self.table.0.values().flat_map(|entry| entry.servers.values())
+    }
+
     /// Every connection and every client of a persistent service, as lines of `/proc/net/ip_vs_conn`.
     ///
     /// # Errors
