@@ -11,6 +11,7 @@ pub mod dataplane;
 pub mod kernel;
 pub mod plane;
 pub mod pool;
+mod remembered;
 pub mod runner;
 pub mod table;
 pub mod xdp;

@@ -395,6 +395,11 @@ impl Pool {
         }
     }
 
+    /// Whether this one drains.
+    pub fn is_draining_at(&self, server: usize) -> bool {
+        matches!(self.health[server].admin, Admin::Draining { .. })
+    }
+
     /// Whether some real server drains: its connections must be looked at.
     pub fn is_draining(&self) -> bool {
         self.health.iter().any(|health| matches!(health.admin, Admin::Draining { .. }))

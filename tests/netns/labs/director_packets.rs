@@ -337,3 +337,34 @@ fn who_sends_more_than_a_tunnel_takes_is_told_what_fits() {
         assert_eq!(counts, [1, 1]);
     });
 }
+
+#[test]
+fn connections_are_listed_in_pieces_while_the_plane_goes_on() {
+    lab("director_packets::connections_are_listed_in_pieces_while_the_plane_goes_on", || {
+        const CONNECTIONS: u16 = 9000;
+        /// Of one look at a map.
+        const PIECE_MAX: usize = 4096;
+        let interface = network();
+        let mut plane = Xdp::load(&Options { flows_max: 65_536, ..Options::default() }).expect("loaded");
+        plane.apply(&Change::AddService(Service::new(key(TCP), "rr"))).expect("added");
+        let server = |weight| Destination::new([10, 1, 0, 11].into(), 80, Forward::Route, weight);
+        plane.apply(&Change::AddServer(key(TCP), server(1))).expect("added");
+        for port in 0..CONNECTIONS {
+            let (said, _) = through(&mut plane, interface, &frame(6, (CLIENT, 20_000 + port), (SERVICE, 80)));
+            assert_eq!(said, SEND_BACK);
+        }
+        let mut listing = plane.connections();
+        let mut pieces = Vec::new();
+        while let Some(lines) = plane.next_connections(&mut listing).expect("readable") {
+            // Between two pieces the plane is anybody's.
+            plane.apply(&Change::EditServer(key(TCP), server(2))).expect("changed");
+            pieces.push(lines);
+        }
+        assert!(pieces.iter().all(|lines| lines.len() <= PIECE_MAX), "{:?}", pieces.iter().map(Vec::len));
+        let mut all: Vec<String> = pieces.concat();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), usize::from(CONNECTIONS));
+        assert!(all.iter().all(|line| line.contains(" 0A01000B 0050 SYN_RECV ")), "{:?}", all.first());
+    });
+}

@@ -8,6 +8,7 @@
 
 mod checker;
 mod command;
+mod draining;
 mod ping;
 mod probe;
 mod program;
@@ -133,6 +134,8 @@ pub struct Director {
     /// As far as we were told.
     sessions: BTreeMap<String, bool>,
     numbers: Vec<i64>,
+    /// When connections that are only remembered are looked for again.
+    next_look: Instant,
 }
 
 impl Director {
@@ -157,6 +160,7 @@ impl Director {
             socket: None,
             sessions: BTreeMap::new(),
             numbers,
+            next_look: Instant::now(),
         }
     }
 
@@ -346,29 +350,6 @@ impl Director {
         });
         let state = State { pools: &self.pools, checks: checks.collect(), files: self.numbers.clone() };
         (self.listener)(News::State(&state));
-    }
-
-    /// Looks how many connections draining real servers have left.
-    fn count_connections(&mut self) {
-        let Ok(table) = self.plane.read() else { return };
-        let now = Instant::now();
-        for pool in self.pools.iter_mut().filter(|pool| pool.is_draining()) {
-            let keys = pool.keys().to_vec();
-            let addresses: Vec<_> =
-                pool.virtual_server().real_servers.iter().map(|real| real.address).collect();
-            let connections = |server: usize| {
-                let of_service = |key: &Key| {
-                    let servers = table.0.get(key).map(|entry| entry.servers.values());
-                    let of_server = servers.into_iter().flatten().filter(|one| {
-                        one.address == addresses[server].ip()
-                            && (one.port == addresses[server].port() || addresses[server].port() == 0)
-                    });
-                    of_server.map(|one| one.active + one.inactive).sum::<u32>()
-                };
-                keys.iter().map(of_service).sum()
-            };
-            pool.handle_timeout(now, connections);
-        }
     }
 
     /// Says and runs what the pools want, and brings the plane to what they want.
