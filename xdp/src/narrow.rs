@@ -42,13 +42,19 @@ const _: () = assert!(ERROR_LENGTH as usize == 8 + QUOTED);
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn narrow_4(ctx: *mut xdp_md, size: u32) -> u32 {
-    tell_4(ctx, size).unwrap_or(XDP_DROP)
+    tell_4(ctx, size).unwrap_or_else(shorter_than_it_says)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn narrow_6(ctx: *mut xdp_md, size: u32) -> u32 {
-    tell_6(ctx, size).unwrap_or(XDP_DROP)
+    tell_6(ctx, size).unwrap_or_else(shorter_than_it_says)
+}
+
+#[inline(always)]
+fn shorter_than_it_says() -> u32 {
+    count(counter::MALFORMED);
+    XDP_DROP
 }
 
 /// Cuts the packet behind what is told, and makes room before it.
