@@ -9,6 +9,7 @@ use crate::net::buffers::Pending;
 use crate::net::clock;
 use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
+use crate::profile;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
 use crate::session::{Client, serve};
@@ -377,7 +378,12 @@ fn accepted_one(
         error: ConnectionError::default(),
         variables: None,
     };
-    tokio::task::spawn_local(serve(client));
+    if worker.plan().model.uses.task_cost {
+        let process = Arc::clone(&worker.shared.state.process);
+        tokio::task::spawn_local(profile::counted(serve(client), move || process.profiles_tasks()));
+    } else {
+        tokio::task::spawn_local(serve(client));
+    }
 }
 
 /// What a look for room found.
