@@ -11,6 +11,7 @@ mod life;
 mod outage;
 mod points;
 mod scale;
+mod snmp;
 
 use netns::hosts::Vrrp;
 
