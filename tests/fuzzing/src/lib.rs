@@ -5,6 +5,7 @@
 mod agentx_session;
 mod client_hello;
 mod config;
+mod http2_frames;
 mod keepalived_config;
 mod peers_session;
 mod proxy_header;
@@ -24,6 +25,7 @@ pub const TARGETS: &[Target] = &[
     ("client_hello", client_hello::client_hello),
     ("config", config::config),
     ("expression", rule_text::expression),
+    ("http2_frames", http2_frames::http2_frames),
     ("http_chunks", http::fuzz::chunks),
     ("http_request", http_request),
     ("http_response", http_response),
