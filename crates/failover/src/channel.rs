@@ -26,6 +26,11 @@ pub enum Notice {
     /// A line that only `-D` wants.
     Detail(String),
     Told(Told),
+    /// A session of BFD, for whom else it concerns.
+    Session {
+        name: String,
+        is_up: bool,
+    },
     /// Asked for by [`Order::Snapshot`].
     Snapshot(Box<Snapshot>),
     /// The engine runs as this thread of the system.

@@ -2,7 +2,7 @@
 
 use crate::keywords::{self, Keyword, Listed, Status};
 use crate::proxy::{self, Side};
-use crate::{bind, global, sections, server};
+use crate::{bind, global, sections, server, tls};
 use rules::{Param, Place, PlaceSet, ValueType};
 use std::fmt::Write;
 
@@ -86,6 +86,11 @@ pub fn configuration_keywords() -> String {
             };
             let _ = writeln!(out, "\t{} {name}{star}", ruleset.name());
         }
+    }
+    let _ = writeln!(out, "crt-list");
+    let with_count = |(name, argument)| format!("{name}{}", if argument { " +1" } else { "" });
+    for row in sorted(tls::words().map(with_count)) {
+        let _ = writeln!(out, "\t{row}");
     }
     for section in ["userlist", "peers", "resolvers", "mailers", "ring", "cache", "http-errors", "program"] {
         let _ = writeln!(out, "{section}");

@@ -100,6 +100,11 @@ pub fn takes_argument(name: &str) -> Option<bool> {
     ROWS.iter().find(|row| row.name == name).map(|row| row.argument)
 }
 
+/// Every TLS word of [`set`], and whether an argument follows it.
+pub fn words() -> impl Iterator<Item = (&'static str, bool)> {
+    ROWS.iter().map(|row| (row.name, row.argument))
+}
+
 /// Applies one TLS word with its argument (empty for flags).
 ///
 /// # Errors

@@ -297,7 +297,13 @@ pub async fn accept_loop(endpoint: Rc<Endpoint>, listener: Listener) {
             () = stopped => continue,
         };
         match accepted {
-            Ok((stream, peer)) => accepted_one(&worker, stream, peer, local, frontend, index),
+            Ok((stream, peer)) => {
+                accepted_one(&worker, stream, peer, local, frontend, index);
+                if worker.state().proxy(frontend).frontend.rate_limit.load(Relaxed) > 0 {
+                    // Its request makes it a session, which counts before the next one is let in.
+                    tokio::task::yield_now().await;
+                }
+            }
             Err(error) if is_exhausted(&error) => tokio::time::sleep(EXHAUSTED_PAUSE).await,
             // The client left the queue before it was accepted: its own business.
             Err(_) => {}
@@ -318,6 +324,7 @@ fn accepted_one(
     let now_ms = worker.millis(now);
     state.process.connections.increment();
     state.process.connections_rate.add(now_ms);
+    state.process.sessions_rate.add(now_ms);
     let front = &state.proxy(frontend).frontend;
     front.current.increment();
     if let Some(listener) = front.listeners.get(index as usize) {
@@ -335,7 +342,11 @@ fn accepted_one(
     }
     let dst = local.or_else(|| stream.local());
     let stream = match worker.shared.tls.listener(frontend, index as usize) {
-        Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
+        Some(_) => {
+            // `maxsslrate` bounds handshakes, whatever becomes of them.
+            state.process.tls_rate.add(now_ms);
+            Stream::Tls(Box::new(TlsStream::new(stream)))
+        }
         None => stream,
     };
     let id = state.process.next_session.fetch_add(1, Relaxed);

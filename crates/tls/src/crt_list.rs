@@ -48,7 +48,7 @@ impl Line {
 }
 
 /// Words that are read over.
-const WITHOUT_EFFECT: &[&str] = &["allow-0rtt", "ocsp-update"];
+const WITHOUT_EFFECT: &[&str] = &["allow-0rtt", "npn", "ocsp-update"];
 
 /// Reads a list.
 ///
@@ -91,7 +91,7 @@ pub fn parse_line(text: &str) -> Result<Option<Line>, String> {
         let mut words = options.split_whitespace();
         while let Some(word) = words.next() {
             match tls::takes_argument(word) {
-                None if word == "ocsp-update" => drop(words.next()),
+                None if matches!(word, "npn" | "ocsp-update") => drop(words.next()),
                 None if word == "allow-0rtt" => {}
                 None => return Err(format!("unknown ssl keyword `{word}`")),
                 Some(false) => tls::set(&mut line.options, word, "")?,
@@ -120,9 +120,9 @@ mod tests {
 
     #[test]
     fn words_that_do_nothing_are_named_with_their_line() {
-        let lines = parse("/a.pem [allow-0rtt ocsp-update on alpn h2]\n/b.pem\n").unwrap();
+        let lines = parse("/a.pem [allow-0rtt npn h2 ocsp-update on alpn h2]\n/b.pem\n").unwrap();
         let told: Vec<String> = lines.iter().flat_map(|line| line.without_effect("list")).collect();
-        assert_eq!(told.len(), 2);
+        assert_eq!(told.len(), 3);
         assert_eq!(told[0], "'list', line 1: `allow-0rtt` has no effect: it is not implemented");
     }
 

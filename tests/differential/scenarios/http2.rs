@@ -4,9 +4,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use differential::http2::{
-    self, CANCEL, DATA, END_HEADERS, END_STREAM, FrameClient, GOAWAY, HEADERS, NO_ERROR, RST_STREAM, frame,
+    self, CANCEL, DATA, END_HEADERS, END_STREAM, FrameClient, GOAWAY, HEADERS, NO_ERROR, PING, RST_STREAM,
+    SETTINGS, frame, request,
 };
-use differential::{Backend, Instance, Reply, pause, same};
+use differential::{Backend, Instance, Program, Reply, pause, same, wait_until};
 
 use crate::support::{get, logging_web, traffic_line, web};
 
@@ -372,12 +373,12 @@ fn connect_opens_a_tunnel_over_http2() {
 
 #[test]
 fn checks_speak_http2_where_requests_do_or_words_say() {
-    let text = "backend app\n option httpchk\n http-check send meth POST uri /health hdr x-a 1 body hello\n \
+    let text = "backend app\n timeout check 5s\n option httpchk\n http-check send meth POST uri /health hdr x-a 1 body hello\n \
                 http-check expect string fine\n default-server inter 200ms rise 1 fall 1\n \
                 server as-requests 127.0.0.1:$(far) proto h2 check\n \
                 server by-word 127.0.0.1:$(far) check check-proto h2\n \
                 server http1 127.0.0.1:$(far) check\n\
-                backend stepped\n option httpchk\n http-check connect proto h2\n \
+                backend stepped\n timeout check 5s\n option httpchk\n http-check connect proto h2\n \
                 http-check send meth GET uri /health\n http-check expect status 200\n \
                 server s 127.0.0.1:$(far) check inter 200ms\n\
                 listen far\n bind 127.0.0.1:$(far) proto h2\n \
@@ -386,6 +387,9 @@ fn checks_speak_http2_where_requests_do_or_words_say() {
         let proxy = program.http(text).start();
         let servers = [("app", "as-requests"), ("app", "by-word"), ("app", "http1"), ("stepped", "s")];
         proxy.wait_for_stat("app", "http1", "status", "DOWN");
+        for (backend, server) in [servers[0], servers[1], servers[3]] {
+            proxy.wait_for_stat(backend, server, "check_status", "L7OK");
+        }
         servers.map(|(backend, server)| {
             let field = |name: &str| proxy.stat(backend, server, name);
             (field("status"), field("check_status"), field("check_code"))
@@ -463,4 +467,79 @@ fn a_client_that_expects_100_continue_gets_it_from_the_server() {
         (interim.status(), interim.flags & END_STREAM, client.answer(1))
     });
     assert_eq!(seen, (Some(100), 0, (Some(200), b"hello".to_vec(), None)));
+}
+
+/// The columns of HTTP/2 in `show stat`. Not among them: `h2_settings_rcvd`, where haproxy counts the first twice,
+/// `h2_data_rcvd`, as what comes together goes on in one frame or two, and `h2_detected_strm_protocol_errors`, which leaves out malformed requests there.
+const COUNTERS: [&str; 10] = [
+    "h2_headers_rcvd",
+    "h2_rst_stream_rcvd",
+    "h2_goaway_rcvd",
+    "h2_detected_conn_protocol_errors",
+    "h2_rst_stream_resp",
+    "h2_goaway_resp",
+    "h2_open_connections",
+    "h2_backend_open_streams",
+    "h2_total_connections",
+    "h2_backend_total_streams",
+];
+
+#[test]
+fn frames_streams_and_errors_of_http2_are_counted() {
+    let text = "listen web\n bind 127.0.0.1:$(web)\n server s 127.0.0.1:$(far) proto h2\n\
+                listen far\n bind 127.0.0.1:$(far) proto h2\n server s1 127.0.0.1:$(s1)\n";
+    same(|program| {
+        let backend = Backend::http(|request| match request.target.as_str() {
+            "/late" => Reply::ok("late").after(400),
+            _ => Reply::ok("ok"),
+        });
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let counted = |row: (&str, &str)| COUNTERS.map(|name| proxy.stat(row.0, row.1, name));
+        let rows = || {
+            [("web", "FRONTEND"), ("web", "BACKEND"), ("far", "FRONTEND"), ("far", "BACKEND")].map(counted)
+        };
+        let mut seen = vec![rows()];
+        let mut client = FrameClient::connect(proxy.port("web"));
+        client.get(1, "/");
+        client.answer(1);
+        seen.push(rows());
+        client.send(&frame(HEADERS, END_HEADERS, 3, &request("POST", "/", &[("content-length", "6")])));
+        client.send(&frame(DATA, 0, 3, b"abc"));
+        client.send(&frame(DATA, END_STREAM, 3, b"def"));
+        client.answer(3);
+        client.send(&frame(SETTINGS, 0, 0, &[]));
+        client.send(&frame(PING, 0, 0, b"12345678"));
+        client.until("PONG", |frame| frame.kind == PING);
+        seen.push(rows());
+        client.get(5, "/late");
+        wait_until("the request at the server", || backend.requests().len() == 3);
+        seen.push(rows());
+        client.send(&frame(RST_STREAM, 0, 5, &CANCEL.to_be_bytes()));
+        client.send(&frame(PING, 0, 0, b"12345678"));
+        client.until("PONG", |frame| frame.kind == PING);
+        pause(600);
+        seen.push(rows());
+        client.send(&frame(
+            HEADERS,
+            END_HEADERS | END_STREAM,
+            7,
+            &request("GET", "/", &[("connection", "close")]),
+        ));
+        client.answer(7);
+        seen.push(rows());
+        client.send(&frame(PING, 0, 7, b"12345678"));
+        client.until("GOAWAY", |frame| frame.kind == GOAWAY);
+        drop(client);
+        pause(300);
+        seen.push(rows());
+        if program == Program::Hawser {
+            let frames = |row, name| proxy.stat(row, "FRONTEND", name);
+            assert_eq!(
+                (frames("web", "h2_settings_rcvd"), frames("web", "h2_data_rcvd")),
+                ("3".into(), "2".into())
+            );
+            assert_eq!(frames("web", "h2_detected_strm_protocol_errors"), "1");
+        }
+        seen
+    });
 }

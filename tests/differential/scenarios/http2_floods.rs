@@ -1,5 +1,5 @@
 //! What costs us work or memory and a client nothing: each has a bound with a name, and whoever goes over it loses the
-//! connection, while others are served. The bounds are in `proxy::http2::{meter, settings}`.
+//! connection, while others are served. The bounds are in `http2::connection`.
 
 use std::time::{Duration, Instant};
 
@@ -85,12 +85,12 @@ fn until_refused(client: &mut FrameClient, pieces: impl Iterator<Item = Vec<u8>>
 fn floods_of_frames_that_carry_nothing_close_the_connection() {
     let (_backend, proxy) = proxy();
     let floods: [(&str, Vec<u8>, usize); 5] = [
-        // CONTROL_FRAMES_MAX.
+        // IDLE_FRAMES_MAX.
         ("PING", frame(PING, 0, 0, &[0; 8]).repeat(1_000), 12),
         ("SETTINGS", frame(SETTINGS, 0, 0, &[]).repeat(1_000), 12),
         ("PRIORITY", frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]).repeat(1_000), 12),
         ("RST_STREAM", frame(RST_STREAM, 0, 1, &CANCEL.to_be_bytes()).repeat(1_000), 12),
-        // The h2 crate's own bound of DATA without bytes.
+        // Counted as control frames are.
         ("empty DATA", frame(DATA, 0, 1, b"").repeat(10_000), 40),
     ];
     for (what, piece, count) in floods {
@@ -105,7 +105,7 @@ fn floods_of_frames_that_carry_nothing_close_the_connection() {
     }
 }
 
-// UNSEEN_RESETS_MAX, CONTROL_FRAMES_MAX: CVE-2023-44487.
+// UNSEEN_RESETS_MAX, IDLE_FRAMES_MAX: CVE-2023-44487.
 #[test]
 fn rapid_reset_closes_the_connection_and_spares_the_servers() {
     let backend = Backend::http(|_| Reply::ok("late").after(500));
@@ -186,7 +186,7 @@ fn a_header_bomb_is_refused_before_it_unfolds() {
     cost.is_bounded("a header bomb");
 }
 
-// The h2 crate's bound of CONTINUATION frames: CVE-2024-27316 and its like.
+// CONTINUATIONS_MAX: CVE-2024-27316 and its like.
 #[test]
 fn header_blocks_in_endless_pieces_close_the_connection() {
     let (backend, proxy) = proxy();
@@ -201,7 +201,7 @@ fn header_blocks_in_endless_pieces_close_the_connection() {
     cost.is_bounded("CONTINUATION");
 }
 
-// `timeout client` bounds a window that never opens; SEND_BUFFER_MAX what waits for it.
+// `timeout client` bounds a window that never opens; OUTPUT_MAX what waits for it.
 #[test]
 fn a_window_that_does_not_open_costs_the_client_its_streams() {
     let backend = Backend::http(|_| Reply::ok(&"x".repeat(1 << 20)));
@@ -229,7 +229,7 @@ fn a_window_that_does_not_open_costs_the_client_its_streams() {
     }
 }
 
-// SEND_BUFFER_MAX, where the window is open and the socket is not read: CVE-2019-9517.
+// OUTPUT_MAX, where the window is open and the socket is not read: CVE-2019-9517.
 #[test]
 fn a_client_that_opens_windows_and_does_not_read_holds_no_memory() {
     const BODY: usize = 4 << 20;

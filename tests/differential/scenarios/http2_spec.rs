@@ -236,30 +236,6 @@ fn start(program: Program) -> (Backend, Instance) {
     (backend, proxy)
 }
 
-/// What ends otherwise, and how. The h2 crate closes the connection for a header block that it cannot decode and for
-/// frames on a stream that the client has ended, as it must, but calls all of them PROTOCOL_ERROR. It drops pseudo-headers
-/// of trailers, which then go no further. The user before an authority goes through, as in haproxy.
-const OTHERWISE: [(&str, &str); 17] = [
-    ("http2/4.3/1 a block that no decoder takes", MISNAMED),
-    ("http2/5.1/5 DATA on a half-closed stream", MISNAMED),
-    ("http2/5.1/6 HEADERS on a half-closed stream", MISNAMED),
-    ("http2/5.1/9 HEADERS on a stream that was reset", MISNAMED),
-    ("http2/5.1/12 HEADERS on a closed stream", MISNAMED),
-    ("http2/8.1.2.1/3 a pseudo-header in trailers", "200"),
-    ("rfc9113/8.3.1 an authority with a user", "200"),
-    ("hpack/2.3.3/1 an index that no table has", MISNAMED),
-    ("hpack/2.3.3/2 a literal whose name no table has", MISNAMED),
-    ("hpack/4.2/1 a change of size behind the fields", MISNAMED),
-    ("hpack/5.2/1 Huffman padding of more than 7 bits", MISNAMED),
-    ("hpack/5.2/2 Huffman padding of zeros", MISNAMED),
-    ("hpack/5.2/3 the end of string in Huffman code", MISNAMED),
-    ("hpack/6.1/1 index 0", MISNAMED),
-    ("hpack/6.3/1 a table above SETTINGS_HEADER_TABLE_SIZE", MISNAMED),
-    ("hpack/5.1 an integer without end", MISNAMED),
-    ("hpack/5.2 a string longer than its block", MISNAMED),
-];
-const MISNAMED: &str = "GOAWAY PROTOCOL_ERROR";
-
 #[test]
 fn every_case_ends_as_the_rfc_says() {
     let (_theirs, haproxy) = start(Program::Haproxy);
@@ -284,7 +260,7 @@ fn every_case_ends_as_the_rfc_says() {
     println!("{} cases, {} otherwise", cases.len(), otherwise.len());
     // Whatever one client does, others are served.
     assert_eq!(hawser.client("web").ask(get("/", &[])).status, 200);
-    assert_eq!(otherwise, OTHERWISE.map(|(name, outcome)| (name, outcome.to_owned())));
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
 }
 
 /// The preface and SETTINGS, for cases that send them themselves.

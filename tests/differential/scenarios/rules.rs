@@ -347,7 +347,6 @@ fn tcp_request_rules_accept_and_reject_by_content() {
     assert_eq!(ends[3][0], (String::new(), false));
 }
 
-// row: 49
 #[test]
 fn userlists_guard_by_password() {
     let statuses = same(|program| {

@@ -285,3 +285,34 @@ fn requests_arrive_whole_over_fast_opened_connections() {
     });
     assert_eq!(seen[2], ["100000"; 3]);
 }
+
+// row: 26
+#[test]
+fn the_backlog_is_the_files_or_the_most_connections_and_the_kernel_caps_it() {
+    let lengths = same(|program| {
+        [
+            ("", " backlog 50", ""),
+            ("", "", " backlog 70\n"),
+            ("", "", " maxconn 30\n"),
+            ("", " backlog 50", " backlog 70\n maxconn 30\n"),
+            (" maxconn 90\n", "", ""),
+            ("", " backlog 1000000", ""),
+        ]
+        .map(|(global, bind, line)| {
+            let text = format!(
+                "global\n nbthread 1\n{global}listen web\n bind 127.0.0.1:$(web){bind}\n{line} \
+                 http-request return status 200\n"
+            );
+            let proxy = program.http(&text).start();
+            let filter = format!("sport = :{}", proxy.port("web"));
+            let output =
+                std::process::Command::new("ss").args(["-Hltn", &filter]).output().expect("ss is there");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            // State, Recv-Q, Send-Q: how many may wait.
+            (global, bind, line, text.split_whitespace().nth(2).map(str::to_owned))
+        })
+    });
+    assert_eq!(lengths[0].3.as_deref(), Some("50"));
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("/proc");
+    assert_eq!(lengths[5].3.as_deref(), Some(most.trim()));
+}

@@ -2,8 +2,10 @@
 //! must hold whatever comes in. Owns no grammar and no fuzzing engine: the targets in `fuzz/` give these functions to
 //! one, and the test `fuzz_corpus_replays` gives them every file of the corpus.
 
+mod agentx_session;
 mod client_hello;
 mod config;
+mod http2_frames;
 mod keepalived_config;
 mod peers_session;
 mod proxy_header;
@@ -18,10 +20,12 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target, by the name that `fuzz/fuzz_targets` and `fuzz/corpus` use.
 pub const TARGETS: &[Target] = &[
     ("advert", virtual_router::advert),
+    ("agentx", agentx_session::agentx),
     ("cli", runtime_api::cli),
     ("client_hello", client_hello::client_hello),
     ("config", config::config),
     ("expression", rule_text::expression),
+    ("http2_frames", http2_frames::http2_frames),
     ("http_chunks", http::fuzz::chunks),
     ("http_request", http_request),
     ("http_response", http_response),

@@ -7,6 +7,7 @@ mod commands;
 mod global;
 mod instance;
 mod notify;
+mod snmp;
 mod track;
 mod virtual_server;
 
@@ -23,13 +24,14 @@ pub use instance::{
     SyncGroup, Transport, UnicastChecksum, Version, WantedState, Witness, WitnessTarget,
 };
 pub use notify::{Command, InstanceNotify, RunAs};
+pub use snmp::{AgentSocket, Snmp};
 pub use track::{
     BfdSession, ParameterMatch, ProxyTrack, Script, TrackFile, TrackGroup, TrackProcess, Tracked, Tracking,
 };
 pub use virtual_server::{
-    Check, CheckKind, CheckTiming, ConnectOptions, DnsType, FileWeight, Forwarding, HttpProtocol, HttpUrl,
-    PortRange, RealServer, Scheduler, SchedulerFlags, SorryServer, SslMaterial, TransportProtocol,
-    TunnelChecksum, TunnelKind, VirtualAddress, VirtualServer, VirtualServerGroup,
+    Check, CheckDefaults, CheckKind, CheckTiming, ConnectOptions, DnsType, FileWeight, Forwarding,
+    HttpProtocol, HttpUrl, PortRange, RealServer, Scheduler, SchedulerFlags, SorryServer, SslMaterial,
+    TransportProtocol, TunnelChecksum, TunnelKind, VirtualAddress, VirtualServer, VirtualServerGroup,
 };
 
 macro_rules! id {

@@ -1,110 +1,141 @@
 //! Checks over HTTP/2: the conversation speaks HTTP/1, and this says the same in frames and back. One request at a time;
 //! the connection ends with this.
 
-use crate::http2::{Link, Wire, client_builder, write_request};
-use crate::net::Stream;
+use crate::http2::{Link, outgoing, server_side};
 use crate::net::buffers::Pending;
-use bytes::Bytes;
-use h2::RecvStream;
-use h2::client::{Connection, ResponseFuture, SendRequest};
+use crate::net::{Stream, clock};
+use ::http2::{Connection, Role, StreamError, StreamKey};
 use haproxy_config::model::Tune;
 use http::{Head, Limits, Parsed};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+/// Bytes of a body that are looked at in one turn.
+const PIECE: usize = 16 * 1024;
+
 /// What still comes of the response.
+#[derive(Clone, Copy)]
 enum Expected {
     Nothing,
-    Head(ResponseFuture),
-    Body(RecvStream),
+    Head(StreamKey),
+    Body(StreamKey),
 }
 
 /// The connection of a check.
 pub struct Http2Check {
-    connection: Pin<Box<Connection<Wire, Bytes>>>,
-    sender: SendRequest<Bytes>,
+    link: Rc<Link>,
+    /// What of the request's body found no room in the server's window yet.
+    unsent: Vec<u8>,
     expected: Expected,
-    secure: bool,
 }
 
-fn broken(error: h2::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, error)
+fn broken(error: StreamError) -> io::Error {
+    match error {
+        StreamError::Reset(reason) | StreamError::Broken(reason) => {
+            io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string())
+        }
+        StreamError::Closed => io::ErrorKind::ConnectionReset.into(),
+    }
 }
 
 impl Http2Check {
     /// Says the preface.
-    ///
-    /// # Errors
-    /// The connection failed.
-    pub async fn start(stream: Stream, tune: &Tune) -> io::Result<Http2Check> {
-        let secure = stream.is_secure();
-        let wire = Wire::new(Link::new(stream), Pending::new(), None);
-        let (sender, connection) = client_builder(tune).handshake::<_, Bytes>(wire).await.map_err(broken)?;
-        Ok(Http2Check { connection: Box::pin(connection), sender, expected: Expected::Nothing, secure })
+    pub fn start(stream: Stream, tune: &Tune) -> Http2Check {
+        let connection = Connection::new(Role::Client, server_side(tune), clock::now());
+        let link = Link::new(stream, Pending::new(), connection);
+        Http2Check { link, unsent: Vec::new(), expected: Expected::Nothing }
     }
 
-    /// Sends the request that `bytes` are in HTTP/1.
+    /// Says the request that `bytes` are in HTTP/1; what does not go out at once does while the response is waited for.
     ///
     /// # Errors
-    /// They are no whole request, or the connection failed.
+    /// They are no whole request, or the connection takes none.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut head = Head::new();
         let Ok(Parsed::Complete { consumed }) = http::parse_request(bytes, &Limits::default(), &mut head)
         else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let Ok(outgoing) = write_request(&head, self.secure) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        let body = &bytes[consumed..];
-        let sent = self.sender.send_request(outgoing.request, body.is_empty());
-        let (response, mut out) = sent.map_err(broken)?;
-        if !body.is_empty() {
-            out.send_data(Bytes::copy_from_slice(body), true).map_err(broken)?;
-        }
-        self.expected = Expected::Head(response);
+        let outgoing = outgoing(&head, self.link.with(Stream::is_secure));
+        self.unsent = bytes[consumed..].to_vec();
+        let (ends, is_head) = (self.unsent.is_empty(), head.method() == b"HEAD");
+        let opened = self.link.connection(|connection| {
+            let fields = outgoing.fields(&head);
+            connection.takes_streams().then(|| connection.open(outgoing.head(), fields, ends, is_head))
+        });
+        let stream = opened.ok_or(io::ErrorKind::ConnectionReset)?;
+        let key = stream.map_err(|_| io::ErrorKind::InvalidInput)?;
+        self.expected = Expected::Head(key);
         poll_fn(|context| {
-            // Moves the frames as far as they go; the rest goes out while the response is waited for.
-            let _ = self.connection.as_mut().poll(context);
-            Poll::Ready(())
+            let sent = self.poll_body(key, context);
+            // Whether the connection has ended is heard with the response.
+            let _ = self.link.poll_move(context, |_| {});
+            Poll::Ready(sent)
         })
-        .await;
-        Ok(())
+        .await
     }
 
     /// The next bytes of the response in HTTP/1, without a length: its end is the end. `None`: that is it.
     pub fn poll_response(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
-        if let Poll::Ready(Err(error)) = self.connection.as_mut().poll(context) {
-            return Poll::Ready(Err(broken(error)));
+        let over = self.link.poll_move(context, |_| {});
+        let polled = self.poll_stream(context);
+        if polled.is_pending() && over.is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        loop {
-            match &mut self.expected {
-                Expected::Nothing => return Poll::Ready(Ok(None)),
-                Expected::Head(response) => {
-                    let (parts, body) =
-                        ready!(Pin::new(response).poll(context)).map_err(broken)?.into_parts();
-                    self.expected = Expected::Body(body);
-                    let mut head = Head::new();
-                    head.start_streamed_response(parts.status.as_u16());
-                    for (name, value) in &parts.headers {
-                        head.add(name.as_str().as_bytes(), value.as_bytes());
-                    }
-                    let mut bytes = Vec::new();
-                    head.write_http1(false, &mut bytes);
-                    return Poll::Ready(Ok(Some(bytes)));
+        polled
+    }
+
+    fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
+        match self.expected {
+            Expected::Nothing => Poll::Ready(Ok(None)),
+            Expected::Head(key) => {
+                self.poll_body(key, context)?;
+                let came = ready!(self.link.connection(|connection| connection.poll_head(key, context)));
+                let fields = came.map_err(broken)?;
+                let mut head = Head::new();
+                let status = fields.status().unwrap_or_default();
+                head.start_streamed_response(status);
+                for (name, value) in fields.iter() {
+                    head.add(name, value);
                 }
-                Expected::Body(body) => match ready!(body.poll_data(context)) {
-                    Some(Ok(bytes)) => {
-                        // An error means that the stream is over: the next look says so.
-                        let _ = body.flow_control().release_capacity(bytes.len());
-                        return Poll::Ready(Ok(Some(bytes.to_vec())));
+                if status >= 200 {
+                    self.expected = Expected::Body(key);
+                }
+                let mut bytes = Vec::new();
+                head.write_http1(false, &mut bytes);
+                Poll::Ready(Ok(Some(bytes)))
+            }
+            Expected::Body(key) => {
+                let mut piece = vec![0; PIECE];
+                let read =
+                    ready!(self.link.connection(|connection| connection.poll_read(key, context, &mut piece)));
+                match read.map_err(broken)? {
+                    0 => {
+                        self.expected = Expected::Nothing;
+                        Poll::Ready(Ok(None))
                     }
-                    Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                    None => self.expected = Expected::Nothing,
-                },
+                    count => {
+                        piece.truncate(count);
+                        Poll::Ready(Ok(Some(piece)))
+                    }
+                }
             }
         }
+    }
+
+    /// Sends the body of the request as far as it goes.
+    fn poll_body(&mut self, key: StreamKey, context: &mut Context<'_>) -> io::Result<()> {
+        while !self.unsent.is_empty() {
+            let written =
+                self.link.connection(|connection| connection.poll_write(key, context, &self.unsent, true));
+            match written {
+                Poll::Ready(Ok(count)) => drop(self.unsent.drain(..count)),
+                Poll::Ready(Err(error)) => return Err(broken(error)),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        Ok(())
     }
 }

@@ -139,14 +139,7 @@ async fn open(
                 return Wire::Open(stream);
             }
             let tune = &shared.state.model.global.tune;
-            match bounded(conversation, Http2Check::start(stream, tune)).await {
-                Some(Ok(check)) => Wire::Http2(Box::new(check)),
-                Some(Err(error)) => {
-                    conversation.handle_error(Instant::now(), &words(&error));
-                    Wire::None
-                }
-                None => Wire::None,
-            }
+            Wire::Http2(Box::new(Http2Check::start(stream, tune)))
         }
         // A SYN is refused, never reset: the server accepted, and hung up before this task ran.
         Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {

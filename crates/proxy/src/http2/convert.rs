@@ -1,14 +1,10 @@
-//! Between the messages of the `h2` crate and [`http::Head`]: pseudo-header fields, cookies in pieces, the fields that
-//! speak of an HTTP/1 connection, and WebSocket (RFC 8441). Judges nothing that HTTP/1 would let pass.
+//! Between the fields of HTTP/2 and [`http::Head`]: pseudo-header fields, cookies in pieces, the fields that speak of an
+//! HTTP/1 connection, and WebSocket (RFC 8441). Judges nothing that HTTP/1 would let pass.
 
-use bytes::Bytes;
-use h2::ext::Protocol;
+use ::http2::{Fields, Pseudo, RequestHead};
 use http::base64::Alphabet;
 use http::{FieldKind, Head, Limits, NAME_LEN_MAX, RequestLine, Version};
-use http_types::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, SERVER};
-use http_types::request::Parts;
-use http_types::uri::PathAndQuery;
-use http_types::{Method, Request, Response, StatusCode, Uri};
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Why a head that came over HTTP/2 is not taken.
@@ -18,13 +14,7 @@ pub enum ReadError {
     TooManyFields,
     /// A name longer than [`NAME_LEN_MAX`].
     LongName,
-    /// `CONNECT` that does not say whereto (RFC 9113 §8.5).
-    NoAuthority,
 }
-
-/// Why a head cannot go out over HTTP/2: a byte that a field or a URI may not have there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsendable;
 
 /// What RFC 6455 §1.3 appends to a key.
 const WEBSOCKET_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -34,19 +24,18 @@ const WEBSOCKET_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 ///
 /// # Errors
 /// Bounds of the message model.
-pub fn read_request(request: &Parts, ends: bool, limits: &Limits, head: &mut Head) -> Result<(), ReadError> {
-    let protocol = request.extensions.get::<Protocol>();
-    let uri = &request.uri;
-    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    if request.method == Method::CONNECT && authority.is_none() {
-        return Err(ReadError::NoAuthority);
-    }
+pub fn read_request(fields: &Fields, ends: bool, limits: &Limits, head: &mut Head) -> Result<(), ReadError> {
+    let protocol = fields.pseudo(Pseudo::Protocol);
+    let authority = fields.pseudo(Pseudo::Authority).filter(|authority| !authority.is_empty());
     head.start_streamed_request(
         RequestLine {
-            method: if protocol.is_some() { b"GET" } else { request.method.as_str().as_bytes() },
-            scheme: uri.scheme_str().map(str::as_bytes),
+            method: match protocol {
+                Some(_) => b"GET",
+                None => fields.pseudo(Pseudo::Method).unwrap_or_default(),
+            },
+            scheme: fields.pseudo(Pseudo::Scheme),
             authority,
-            path: uri.path_and_query().map_or(b"", |path| path.as_str().as_bytes()),
+            path: fields.pseudo(Pseudo::Path).unwrap_or_default(),
         },
         // What follows an extended CONNECT is no body but a tunnel.
         protocol.is_some() || ends,
@@ -54,10 +43,10 @@ pub fn read_request(request: &Parts, ends: bool, limits: &Limits, head: &mut Hea
     if let Some(authority) = authority {
         head.add(b"host", authority);
     }
-    add_fields(&request.headers, limits, head, authority.is_some())?;
+    add_fields(fields, limits, head, authority.is_some())?;
     if let Some(protocol) = protocol {
         head.add(b"connection", b"upgrade");
-        head.add(b"upgrade", protocol.as_str().as_bytes());
+        head.add(b"upgrade", protocol);
         if head.upgrades_to_websocket() && !head.has(FieldKind::WebSocketKey) {
             head.add(b"sec-websocket-key", &websocket_key());
         }
@@ -69,13 +58,8 @@ pub fn read_request(request: &Parts, ends: bool, limits: &Limits, head: &mut Hea
 ///
 /// # Errors
 /// Bounds of the message model.
-pub fn read_response(
-    status: StatusCode,
-    fields: &HeaderMap,
-    limits: &Limits,
-    head: &mut Head,
-) -> Result<(), ReadError> {
-    head.start_streamed_response(status.as_u16());
+pub fn read_response(fields: &Fields, limits: &Limits, head: &mut Head) -> Result<(), ReadError> {
+    head.start_streamed_response(fields.status().unwrap_or_default());
     add_fields(fields, limits, head, false)
 }
 
@@ -83,21 +67,20 @@ pub fn read_response(
 ///
 /// # Errors
 /// Bounds of the message model.
-pub fn read_trailers(fields: &HeaderMap, limits: &Limits) -> Result<Box<Head>, ReadError> {
+pub fn read_trailers(fields: &Fields, limits: &Limits) -> Result<Box<Head>, ReadError> {
     let mut head = Box::new(Head::new());
     head.start_trailers();
     add_fields(fields, limits, &mut head, false)?;
     Ok(head)
 }
 
-fn add_fields(fields: &HeaderMap, limits: &Limits, head: &mut Head, has_host: bool) -> Result<(), ReadError> {
+fn add_fields(fields: &Fields, limits: &Limits, head: &mut Head, has_host: bool) -> Result<(), ReadError> {
     // HAProxy takes twice as many as over HTTP/1, where a field costs more.
     if fields.len() + head.field_count() >= 2 * limits.max_fields {
         return Err(ReadError::TooManyFields);
     }
     let mut cookies: Vec<u8> = Vec::new();
-    for (name, value) in fields {
-        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    for (name, value) in fields.iter() {
         if name.len() > NAME_LEN_MAX {
             return Err(ReadError::LongName);
         }
@@ -117,97 +100,77 @@ fn add_fields(fields: &HeaderMap, limits: &Limits, head: &mut Head, has_host: bo
     Ok(())
 }
 
-/// The response that `head` is. A switch of protocols is a plain success here.
-///
-/// # Errors
-/// A field that HTTP/2 cannot carry.
-pub fn response(head: &Head) -> Result<Response<()>, Unsendable> {
-    let mut response = Response::new(());
+/// Status and fields of the response that `head` is. A switch of protocols is a plain success here.
+pub fn response(head: &Head) -> (u16, impl Iterator<Item = (&[u8], &[u8])>) {
     let switches = head.status() == 101;
-    let status = if switches { 200 } else { head.status() };
-    *response.status_mut() = StatusCode::from_u16(status).map_err(|_| Unsendable)?;
-    *response.headers_mut() = fields(head, |kind| {
+    let fields = fields(head, move |kind| {
         switches && matches!(kind, FieldKind::WebSocketAccept | FieldKind::ContentLength)
-    })?;
-    Ok(response)
+    });
+    (if switches { 200 } else { head.status() }, fields)
 }
 
 /// A request as it goes to a server.
-pub struct Outgoing {
-    pub request: Request<()>,
+pub struct Outgoing<'h> {
+    method: &'h [u8],
+    scheme: Option<&'h [u8]>,
+    authority: Option<&'h [u8]>,
+    path: Option<Cow<'h, [u8]>>,
     /// The value of `Sec-WebSocket-Accept` that the client waits for, when this is an extended `CONNECT`.
     pub websocket_accept: Option<Vec<u8>>,
 }
 
-/// The request that `head` is. `secure`: the connection to the server is encrypted.
-///
-/// # Errors
-/// A field or a URI that HTTP/2 cannot carry.
-pub fn request(head: &Head, secure: bool) -> Result<Outgoing, Unsendable> {
-    let websocket = head.upgrades_to_websocket();
-    let mut request = Request::new(());
-    *request.method_mut() = match head.method() {
-        _ if websocket => Method::CONNECT,
-        method => Method::from_bytes(method).map_err(|_| Unsendable)?,
-    };
-    let host = head.get_kind(FieldKind::Host).filter(|host| !host.is_empty());
-    let scheme: &[u8] = if secure { b"https" } else { b"http" };
-    let uri = match (head.scheme(), head.authority()) {
-        // An absolute URI, or the authority of a CONNECT.
-        (_, Some(_)) if head.method() == b"OPTIONS" && head.path_and_query().is_empty() => {
-            Uri::try_from([head.uri(), b"/*"].concat()).and_then(as_asterisk)
+impl<'h> Outgoing<'h> {
+    pub fn head(&self) -> RequestHead<'_> {
+        RequestHead {
+            method: self.method,
+            scheme: self.scheme,
+            authority: self.authority,
+            path: self.path.as_deref(),
+            protocol: self.websocket_accept.as_ref().map(|_| &b"websocket"[..]),
         }
-        (_, Some(_)) => Uri::try_from(head.uri()),
-        // HAProxy sends the `Host` of an HTTP/1 client as it is; only where the scheme has to be said, or a WebSocket
-        // needs all three, is it an authority.
-        (_, None) => match host.filter(|_| secure || websocket) {
-            Some(host) => Uri::try_from([scheme, b"://", host, head.path_and_query()].concat()),
-            None => Uri::try_from(head.uri()),
-        },
     }
-    .map_err(|_| Unsendable)?;
-    let says_authority = uri.authority().is_some();
-    // The crate asks for an authority in requests that say to be HTTP/2's own; this one was forwarded.
-    *request.version_mut() =
-        if says_authority { http_types::Version::HTTP_2 } else { http_types::Version::HTTP_11 };
-    *request.uri_mut() = uri;
-    *request.headers_mut() = fields(head, |kind| match kind {
-        FieldKind::Host => says_authority,
-        FieldKind::WebSocketKey => websocket,
-        _ => false,
-    })?;
-    let websocket_accept = websocket.then(|| {
-        request.extensions_mut().insert(Protocol::from_static("websocket"));
-        websocket_accept(head.get_kind(FieldKind::WebSocketKey).unwrap_or_default())
-    });
-    Ok(Outgoing { request, websocket_accept })
+
+    /// The fields of `head`, the one that this is of.
+    pub fn fields(&self, head: &'h Head) -> impl Iterator<Item = (&'h [u8], &'h [u8])> + use<'h> {
+        let says_authority = self.authority.is_some();
+        let is_websocket = self.websocket_accept.is_some();
+        fields(head, move |kind| match kind {
+            FieldKind::Host => says_authority,
+            FieldKind::WebSocketKey => is_websocket,
+            _ => false,
+        })
+    }
 }
 
-/// The URI of the server as a whole.
-fn as_asterisk(uri: Uri) -> Result<Uri, http_types::uri::InvalidUri> {
-    let mut parts = uri.into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_static("*"));
-    Ok(Uri::from_parts(parts).expect("scheme and authority are there"))
-}
-
-/// The trailers that `head` is.
-///
-/// # Errors
-/// A field that HTTP/2 cannot carry.
-pub fn trailers(head: &Head) -> Result<HeaderMap, Unsendable> {
-    fields(head, |_| false)
+/// The request that `head` is. `secure`: the connection to the server is encrypted.
+pub fn request(head: &Head, secure: bool) -> Outgoing<'_> {
+    let is_websocket = head.upgrades_to_websocket();
+    let websocket_accept =
+        is_websocket.then(|| websocket_accept(head.get_kind(FieldKind::WebSocketKey).unwrap_or_default()));
+    let method = if is_websocket { b"CONNECT" } else { head.method() };
+    let is_tunnel = head.method() == b"CONNECT";
+    let host = head.get_kind(FieldKind::Host).filter(|host| !host.is_empty());
+    // HAProxy sends the `Host` of an HTTP/1 client as it is; only where the scheme has to be said, or a WebSocket needs
+    // all of them, is it an authority.
+    let authority = head.authority().or_else(|| host.filter(|_| secure || is_websocket));
+    let scheme = match head.scheme() {
+        _ if is_tunnel => None,
+        Some(scheme) => Some(scheme),
+        None if secure && authority.is_some() => Some(&b"https"[..]),
+        None => Some(&b"http"[..]),
+    };
+    let path = match head.path_and_query() {
+        _ if is_tunnel => None,
+        b"" if head.method() == b"OPTIONS" => Some(Cow::Borrowed(&b"*"[..])),
+        path if path.starts_with(b"/") || path == b"*" => Some(Cow::Borrowed(path)),
+        path => Some(Cow::Owned([b"/", path].concat())),
+    };
+    Outgoing { method, scheme, authority, path, websocket_accept }
 }
 
 /// The fields that travel in HTTP/2: not those of an HTTP/1 connection (RFC 9113 §8.2.2).
-fn fields(head: &Head, skip: impl Fn(FieldKind) -> bool) -> Result<HeaderMap, Unsendable> {
-    let mut map = HeaderMap::with_capacity(head.field_count());
-    let length = head.fields().map(|(_, value)| value.len()).sum();
-    // One allocation holds all values.
-    let mut values = Vec::with_capacity(length);
-    head.fields().for_each(|(_, value)| values.extend_from_slice(value));
-    let mut values = Bytes::from(values);
-    for (kind, name, value) in head.fields_with_kind() {
-        let value = values.split_to(value.len());
+pub fn fields(head: &Head, skip: impl Fn(FieldKind) -> bool) -> impl Iterator<Item = (&[u8], &[u8])> {
+    head.fields_with_kind().filter_map(move |(kind, name, value)| {
         let of_the_connection = matches!(
             kind,
             FieldKind::Connection
@@ -217,20 +180,8 @@ fn fields(head: &Head, skip: impl Fn(FieldKind) -> bool) -> Result<HeaderMap, Un
                 | FieldKind::Upgrade
                 | FieldKind::Http2Settings
         );
-        if of_the_connection || skip(kind) {
-            continue;
-        }
-        let name = match kind {
-            FieldKind::ContentLength => CONTENT_LENGTH,
-            FieldKind::ContentType => CONTENT_TYPE,
-            FieldKind::Date => DATE,
-            FieldKind::Server => SERVER,
-            _ => HeaderName::from_bytes(name).map_err(|_| Unsendable)?,
-        };
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| Unsendable)?;
-        map.try_append(name, value).map_err(|_| Unsendable)?;
-    }
-    Ok(map)
+        (!of_the_connection && !skip(kind)).then_some((name, value))
+    })
 }
 
 /// Makes a response to an extended `CONNECT` the switch of protocols that it is in the model.
@@ -277,13 +228,23 @@ mod tests {
         head
     }
 
+    fn names(outgoing: &Outgoing<'_>, head: &Head) -> Vec<String> {
+        outgoing.fields(head).map(|(name, _)| String::from_utf8_lossy(name).to_ascii_lowercase()).collect()
+    }
+
     #[test]
     fn what_speaks_of_the_connection_stays_behind() {
         let head = get(&[(b"Host", b"h"), (b"Connection", b"close"), (b"Keep-Alive", b"1"), (b"X-A", b"1")]);
-        let request = request(&head, false).expect("sendable").request;
-        let names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["host", "x-a"]);
-        assert_eq!(request.uri(), "/chat?x");
+        let outgoing = request(&head, false);
+        assert_eq!(names(&outgoing, &head), ["host", "x-a"]);
+        let said = outgoing.head();
+        assert_eq!(
+            (said.scheme, said.authority, said.path),
+            (Some(&b"http"[..]), None, Some(&b"/chat?x"[..]))
+        );
+        let secure = request(&head, true);
+        assert_eq!(names(&secure, &head), ["x-a"]);
+        assert_eq!((secure.head().scheme, secure.head().authority), (Some(&b"https"[..]), Some(&b"h"[..])));
     }
 
     #[test]
@@ -295,17 +256,34 @@ mod tests {
             (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
             (b"Sec-WebSocket-Version", b"13"),
         ]);
-        let outgoing = request(&head, false).expect("sendable");
-        assert_eq!(outgoing.request.method(), Method::CONNECT);
-        assert_eq!(outgoing.request.uri(), "http://h:1/chat?x");
-        let names: Vec<&str> = outgoing.request.headers().keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["sec-websocket-version"]);
+        let outgoing = request(&head, false);
+        let said = outgoing.head();
+        assert_eq!((said.method, said.protocol), (&b"CONNECT"[..], Some(&b"websocket"[..])));
+        assert_eq!(
+            (said.scheme, said.authority, said.path),
+            (Some(&b"http"[..]), Some(&b"h:1"[..]), Some(&b"/chat?x"[..]))
+        );
+        assert_eq!(names(&outgoing, &head), ["sec-websocket-version"]);
         // The example of RFC 6455 §1.3.
         assert_eq!(outgoing.websocket_accept.as_deref(), Some(&b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="[..]));
     }
 
     #[test]
-    fn a_field_with_a_control_byte_is_not_sent() {
-        assert_eq!(request(&get(&[(b"X", b"a\x01b")]), false).err(), Some(Unsendable));
+    fn targets_of_every_form() {
+        let target = |method: &[u8], uri: &[u8]| {
+            let mut head = Head::new();
+            head.start_request(method, uri, Version::Http11);
+            let outgoing = request(&head, false);
+            let said = outgoing.head();
+            let text = |part: Option<&[u8]>| part.map(|part| String::from_utf8_lossy(part).into_owned());
+            [text(said.scheme), text(said.authority), text(said.path)]
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(target(b"GET", b"http://h:1/a?b"), [some("http"), some("h:1"), some("/a?b")]);
+        assert_eq!(target(b"GET", b"http://h?b"), [some("http"), some("h"), some("/?b")]);
+        assert_eq!(target(b"GET", b"https://h"), [some("https"), some("h"), some("/")]);
+        assert_eq!(target(b"OPTIONS", b"http://h"), [some("http"), some("h"), some("*")]);
+        assert_eq!(target(b"OPTIONS", b"*"), [some("http"), None, some("*")]);
+        assert_eq!(target(b"CONNECT", b"h:443"), [None, some("h:443"), None]);
     }
 }

@@ -1,28 +1,28 @@
 //! A connection to a server that carries many requests at a time.
 
-use super::settings::client_builder;
-use super::wire::{Link, Wire};
+use super::link::Link;
+use super::settings;
 use crate::net::buffers::Pending;
+use crate::net::clock;
 use crate::state::ServerState;
+use crate::state::counters::BackendCounters;
 use crate::upstream::ServerConnection;
-use bytes::Bytes;
-use h2::client::SendRequest;
+use ::http2::{Connection, Reason, Role};
 use haproxy_config::model::Tune;
 use rules::Peer;
 use rules::tls::TlsFacts;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the first SETTINGS of a server are waited for, and how often one looks.
+/// How long the first SETTINGS of a server are waited for.
 const SETTINGS_WAIT: Duration = Duration::from_secs(1);
-const SETTINGS_LOOK: Duration = Duration::from_millis(1);
 
 /// One connection, shared by the streams that use it and by the pool.
 pub struct Multiplexed {
     pub link: Rc<Link>,
-    pub sender: RefCell<SendRequest<Bytes>>,
     pub server: Arc<ServerState>,
     /// Encrypted: requests say `https`.
     pub secure: bool,
@@ -54,18 +54,13 @@ impl std::fmt::Debug for Multiplexed {
 impl Multiplexed {
     /// Starts HTTP/2 on a connection that is established. Its frames are moved by a task of its own, which ends when the
     /// server closes, or when nobody holds this any more.
-    ///
-    /// # Errors
-    /// The connection failed at once.
-    pub async fn start(opened: Box<ServerConnection>, tune: &Tune) -> Result<Rc<Multiplexed>, h2::Error> {
-        let ServerConnection { stream, server, local, peer, tls, name, .. } = *opened;
+    pub fn start(opened: ServerConnection, tune: &Tune, counters: Arc<BackendCounters>) -> Rc<Multiplexed> {
+        let ServerConnection { stream, server, local, peer, tls, name, .. } = opened;
         let secure = stream.is_secure();
-        let link = Link::new(stream);
-        let wire = Wire::new(Rc::clone(&link), Pending::new(), None);
-        let (sender, connection) = client_builder(tune).handshake::<_, Bytes>(wire).await?;
+        let connection = Connection::new(Role::Client, settings::server_side(tune), clock::now());
+        let link = Link::new(stream, Pending::new(), connection);
         let multiplexed = Rc::new(Multiplexed {
-            link,
-            sender: RefCell::new(sender),
+            link: Rc::clone(&link),
             server,
             secure,
             tls,
@@ -81,12 +76,19 @@ impl Multiplexed {
         let ended = Rc::downgrade(&multiplexed);
         tokio::task::spawn_local(async move {
             // How it ended is what each of its streams is told.
-            let _ = connection.await;
+            counters.http2_connections_begun.add(1);
+            poll_fn(|context| {
+                let over = link.poll_move(context, |_| {});
+                counters.note_http2(&link.connection(Connection::take_counts));
+                over
+            })
+            .await;
+            counters.http2_connections_ended.add(1);
             if let Some(ended) = ended.upgrade() {
                 ended.ended.set(true);
             }
         });
-        Ok(multiplexed)
+        multiplexed
     }
 
     /// Whether it may carry one more request, of that name.
@@ -95,9 +97,11 @@ impl Multiplexed {
     }
 
     fn has_room(&self) -> bool {
-        let theirs = self.sender.borrow().current_max_send_streams();
-        let max = self.streams_max.min(u32::try_from(theirs).unwrap_or(u32::MAX));
         let worn_out = self.server.settings.max_reuse.is_some_and(|max| self.opened.get() > max);
+        let max = self.link.connection(|connection| match connection.is_leaving() {
+            true => 0,
+            false => connection.streams_max().min(self.streams_max),
+        });
         !self.ended.get() && !worn_out && self.active.get() < max
     }
 
@@ -126,17 +130,9 @@ impl Multiplexed {
 
     /// Waits until the server has said whether it takes WebSockets (RFC 8441 §3), in its first SETTINGS.
     pub async fn takes_websockets(&self) -> bool {
-        let since = Instant::now();
-        loop {
-            if self.sender.borrow().is_extended_connect_protocol_enabled() {
-                return true;
-            }
-            if self.ended.get() || since.elapsed() >= SETTINGS_WAIT {
-                return false;
-            }
-            // The crate tells nobody when SETTINGS come.
-            tokio::time::sleep(SETTINGS_LOOK).await;
-        }
+        let says =
+            poll_fn(|context| self.link.connection(|connection| connection.poll_connect_protocol(context)));
+        tokio::time::timeout(SETTINGS_WAIT, says).await.unwrap_or(false)
     }
 
     /// Takes a place for a stream.
@@ -144,6 +140,14 @@ impl Multiplexed {
         self.active.set(self.active.get() + 1);
         self.opened.set(self.opened.get().saturating_add(1));
         Lease { connection: Rc::clone(self) }
+    }
+}
+
+impl Drop for Multiplexed {
+    fn drop(&mut self) {
+        // No stream is left, and none will come.
+        self.link.connection(|connection| connection.abort(Reason::NO_ERROR));
+        self.link.hang_up();
     }
 }
 

@@ -1,44 +1,32 @@
 //! One stream as the exchange sees it: a head, then bytes until the end, then perhaps trailers, in each direction.
 //! Flow control is the peer's: bytes are acknowledged when they are taken, and sent when there is a window for them.
 
-use super::convert::{self, Unsendable};
+use super::convert;
+use super::link::Link;
 use super::multiplexed::Lease;
-use super::wire::Link;
-use bytes::{Buf, Bytes};
-use h2::client::ResponseFuture;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
+use ::http2::{Reason, StreamError, StreamKey, Unsendable};
 use http::{Head, Limits};
-use http_types::HeaderMap;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-/// The end of a body that is this short goes out without asking for room, where the peer has had room so far. If it has
-/// none, so much is kept for each stream.
-const SHORT_MAX: usize = 1024;
+pub use ::http2::SendError;
 
 /// What we still have to say.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
-    /// The response to a client.
-    Response(SendResponse<Bytes>),
-    /// The request to a server, whose connection is leased.
-    Request,
-    Body(SendStream<Bytes>),
-    /// END_STREAM went out, or the stream was reset. Dropping the handle would lose nothing, but it tells of resets.
+    Head,
+    Body,
+    /// END_STREAM went out, or the stream was reset.
     Ended,
 }
 
 /// What the peer still has to say.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receiving {
-    /// The request was not sent yet.
-    NotYet,
-    Head(ResponseFuture),
-    Body(RecvStream),
+    /// The head of a response.
+    Head,
+    Body,
     Ended,
 }
 
@@ -57,33 +45,31 @@ pub enum HeadError {
 #[derive(Debug)]
 pub struct Http2Stream {
     pub link: Rc<Link>,
+    /// `None`: the request to the server was not sent yet.
+    key: Option<StreamKey>,
     sending: Sending,
     receiving: Receiving,
-    /// Received, acknowledged with each byte that is taken.
-    unread: Bytes,
-    trailers: Option<HeaderMap>,
     /// Keeps the server connection's place for this stream.
     lease: Option<Lease>,
     websocket_accept: Option<Vec<u8>>,
 }
 
-fn broken(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
-    } else {
-        io::Error::new(io::ErrorKind::ConnectionReset, error)
+fn broken(error: StreamError) -> io::Error {
+    match error {
+        StreamError::Closed => io::ErrorKind::BrokenPipe.into(),
+        StreamError::Reset(reason) => io::Error::new(io::ErrorKind::ConnectionReset, reason.to_string()),
+        StreamError::Broken(reason) => io::Error::new(io::ErrorKind::InvalidData, reason.to_string()),
     }
 }
 
 impl Http2Stream {
-    /// A stream that a client opened. `body`: `None` where the head ended the request.
-    pub fn accepted(link: Rc<Link>, body: Option<RecvStream>, respond: SendResponse<Bytes>) -> Http2Stream {
+    /// A stream that a client opened. `ends`: the head ended the request.
+    pub fn accepted(link: Rc<Link>, key: StreamKey, ends: bool) -> Http2Stream {
         Http2Stream {
             link,
-            sending: Sending::Response(respond),
-            receiving: body.map_or(Receiving::Ended, Receiving::Body),
-            unread: Bytes::new(),
-            trailers: None,
+            key: Some(key),
+            sending: Sending::Head,
+            receiving: if ends { Receiving::Ended } else { Receiving::Body },
             lease: None,
             websocket_accept: None,
         }
@@ -93,10 +79,9 @@ impl Http2Stream {
     pub fn leased(lease: Lease) -> Http2Stream {
         Http2Stream {
             link: Rc::clone(&lease.connection().link),
-            sending: Sending::Request,
-            receiving: Receiving::NotYet,
-            unread: Bytes::new(),
-            trailers: None,
+            key: None,
+            sending: Sending::Head,
+            receiving: Receiving::Head,
             lease: Some(lease),
             websocket_accept: None,
         }
@@ -107,9 +92,10 @@ impl Http2Stream {
     /// # Errors
     /// It cannot be sent any more, or not over HTTP/2.
     pub fn send_interim(&mut self, head: &Head) -> Result<(), SendError> {
-        let Sending::Response(respond) = &mut self.sending else { return Err(SendError::Closed) };
-        let response = convert::response(head).map_err(|Unsendable| SendError::Unsendable)?;
-        respond.send_informational(response).map_err(|_| SendError::Closed)
+        let (Sending::Head, Some(key)) = (self.sending, self.key) else { return Err(SendError::Closed) };
+        self.link.connection(|connection| {
+            connection.respond(key, head.status(), convert::fields(head, |_| false), false)
+        })
     }
 
     /// Sends the head of the response. `ends`: no body follows.
@@ -117,10 +103,10 @@ impl Http2Stream {
     /// # Errors
     /// It was sent already, the stream is gone, or HTTP/2 cannot carry it.
     pub fn send_response(&mut self, head: &Head, ends: bool) -> Result<(), SendError> {
-        let Sending::Response(respond) = &mut self.sending else { return Err(SendError::Closed) };
-        let response = convert::response(head).map_err(|Unsendable| SendError::Unsendable)?;
-        let body = respond.send_response(response, ends).map_err(|_| SendError::Closed)?;
-        self.sending = if ends { Sending::Ended } else { Sending::Body(body) };
+        let (Sending::Head, Some(key)) = (self.sending, self.key) else { return Err(SendError::Closed) };
+        let (status, fields) = convert::response(head);
+        self.link.connection(|connection| connection.respond(key, status, fields, ends))?;
+        self.sending = if ends { Sending::Ended } else { Sending::Body };
         Ok(())
     }
 
@@ -130,17 +116,23 @@ impl Http2Stream {
     /// HTTP/2 cannot carry it, or the connection takes no stream any more.
     pub fn send_request(&mut self, head: &Head, ends: bool) -> Result<(), SendError> {
         let lease = self.lease.as_ref().ok_or(SendError::Closed)?;
-        let secure = lease.connection().secure;
-        let outgoing = convert::request(head, secure).map_err(|Unsendable| SendError::Unsendable)?;
+        let outgoing = convert::request(head, lease.connection().secure);
         let ends = ends && outgoing.websocket_accept.is_none();
-        let sent = lease.connection().sender.borrow_mut().send_request(outgoing.request, ends);
-        let (response, body) = sent.map_err(|_| {
+        let is_head = head.method() == b"HEAD";
+        let opened = self.link.connection(|connection| {
+            if connection.takes_streams() {
+                let opened = connection.open(outgoing.head(), outgoing.fields(head), ends, is_head);
+                opened.map_err(|Unsendable| SendError::Unsendable)
+            } else {
+                Err(SendError::Closed)
+            }
+        });
+        if opened == Err(SendError::Closed) {
             lease.connection().retire();
-            SendError::Closed
-        })?;
+        }
+        self.key = Some(opened?);
         self.websocket_accept = outgoing.websocket_accept;
-        self.receiving = Receiving::Head(response);
-        self.sending = if ends { Sending::Ended } else { Sending::Body(body) };
+        self.sending = if ends { Sending::Ended } else { Sending::Body };
         Ok(())
     }
 
@@ -151,67 +143,44 @@ impl Http2Stream {
         limits: &Limits,
         head: &mut Head,
     ) -> Poll<Result<(), HeadError>> {
-        let Receiving::Head(response) = &mut self.receiving else {
+        let (Receiving::Head, Some(key)) = (self.receiving, self.key) else {
             return Poll::Ready(Err(HeadError::Closed));
         };
-        let lease = self.lease.as_ref();
-        let why = |error: h2::Error| match error.reason() {
-            Some(Reason::REFUSED_STREAM) => {
-                if let Some(lease) = lease {
+        let came = ready!(self.link.connection(|connection| connection.poll_head(key, context)));
+        let fields = match came {
+            Ok(fields) => fields,
+            Err(StreamError::Reset(Reason::REFUSED_STREAM)) => {
+                if let Some(lease) = &self.lease {
                     lease.connection().retire();
                 }
-                HeadError::Refused
+                return Poll::Ready(Err(HeadError::Refused));
             }
-            Some(Reason::PROTOCOL_ERROR) if !error.is_remote() => HeadError::Junk,
-            Some(_) | None => HeadError::Closed,
+            Err(StreamError::Broken(_)) => return Poll::Ready(Err(HeadError::Junk)),
+            Err(StreamError::Reset(_) | StreamError::Closed) => return Poll::Ready(Err(HeadError::Closed)),
         };
-        match response.poll_informational(context) {
-            Poll::Ready(Some(Ok(interim))) => {
-                let read = convert::read_response(interim.status(), interim.headers(), limits, head);
-                return Poll::Ready(read.map_err(|_| HeadError::Junk));
-            }
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(why(error))),
-            Poll::Ready(None) | Poll::Pending => {}
-        }
-        let (parts, body) = match ready!(Pin::new(response).poll(context)) {
-            Ok(response) => response.into_parts(),
-            Err(error) => return Poll::Ready(Err(why(error))),
-        };
-        if convert::read_response(parts.status, &parts.headers, limits, head).is_err() {
+        if convert::read_response(&fields, limits, head).is_err() {
             return Poll::Ready(Err(HeadError::Junk));
         }
-        if let Some(accept) = self.websocket_accept.take()
-            && parts.status.is_success()
-        {
-            convert::as_switch(head, &accept);
+        let status = head.status();
+        if status >= 200 {
+            self.receiving = Receiving::Body;
+            if let Some(accept) = self.websocket_accept.take()
+                && (200..300).contains(&status)
+            {
+                convert::as_switch(head, &accept);
+            }
         }
-        self.receiving = Receiving::Body(body);
         Poll::Ready(Ok(()))
     }
 
     /// Reads from the body. `Ok(0)` is its regular end.
     pub fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Receiving::Body(body) = &mut self.receiving else { return Poll::Ready(Ok(0)) };
-        while self.unread.is_empty() {
-            match body.poll_data(context) {
-                Poll::Ready(Some(Ok(bytes))) => self.unread = bytes,
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(error))),
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => {
-                    match ready!(body.poll_trailers(context)) {
-                        Ok(trailers) => self.trailers = trailers,
-                        Err(error) => return Poll::Ready(Err(broken(error))),
-                    }
-                    self.receiving = Receiving::Ended;
-                    return Poll::Ready(Ok(0));
-                }
-            }
+        let (Receiving::Body, Some(key)) = (self.receiving, self.key) else { return Poll::Ready(Ok(0)) };
+        let read = ready!(self.link.connection(|connection| connection.poll_read(key, context, buffer)));
+        if read == Ok(0) && !buffer.is_empty() {
+            self.receiving = Receiving::Ended;
         }
-        let count = self.unread.len().min(buffer.len());
-        self.unread.copy_to_slice(&mut buffer[..count]);
-        // An error means that the stream is over: the next read says so.
-        let _ = body.flow_control().release_capacity(count);
-        Poll::Ready(Ok(count))
+        Poll::Ready(read.map_err(broken))
     }
 
     /// Writes to the body as much as the peer's window takes. `last`: nothing follows `bytes`.
@@ -221,99 +190,85 @@ impl Http2Stream {
         bytes: &[u8],
         last: bool,
     ) -> Poll<io::Result<usize>> {
-        let Sending::Body(body) = &mut self.sending else {
+        let (Sending::Body, Some(key)) = (self.sending, self.key) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        if last && bytes.len() <= SHORT_MAX && self.link.has_room() {
-            body.send_data(Bytes::copy_from_slice(bytes), true).map_err(broken)?;
-            self.sending = Sending::Ended;
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        body.reserve_capacity(bytes.len());
-        let mut room = body.capacity();
-        self.link.note_room(room > 0);
-        while room == 0 {
-            match ready!(body.poll_capacity(context)) {
-                Some(Ok(capacity)) => room = capacity,
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            }
-        }
-        let count = room.min(bytes.len());
-        let ends = last && count == bytes.len();
-        body.send_data(Bytes::copy_from_slice(&bytes[..count]), ends).map_err(broken)?;
-        if ends {
+        let written =
+            ready!(self.link.connection(|connection| connection.poll_write(key, context, bytes, last)));
+        if last && written == Ok(bytes.len()) {
             self.sending = Sending::Ended;
         }
-        Poll::Ready(Ok(count))
+        Poll::Ready(written.map_err(broken))
     }
 
     /// Ends the body, with trailers perhaps. Does nothing when it has ended already.
     pub fn finish(&mut self, trailers: Option<&Head>) {
-        let Sending::Body(body) = &mut self.sending else { return };
-        // Trailers that HTTP/2 cannot carry are left out: the body is whole without them.
-        let trailers = trailers.and_then(|trailers| convert::trailers(trailers).ok());
-        let _ = match trailers {
-            Some(trailers) if !trailers.is_empty() => body.send_trailers(trailers),
-            Some(_) | None => body.send_data(Bytes::new(), true),
-        };
+        let (Sending::Body, Some(key)) = (self.sending, self.key) else { return };
+        self.link.connection(|connection| {
+            let trailers = trailers.filter(|trailers| trailers.field_count() > 0);
+            // Trailers that HTTP/2 cannot carry are left out: the body is whole without them.
+            let put =
+                trailers.map(|trailers| connection.put_trailers(key, convert::fields(trailers, |_| false)));
+            if put != Some(Ok(())) {
+                connection.finish(key);
+            }
+        });
         self.sending = Sending::Ended;
     }
 
     /// The trailers of the body that has ended.
     pub fn take_trailers(&mut self, limits: &Limits) -> Option<Box<Head>> {
-        convert::read_trailers(&self.trailers.take()?, limits).ok()
+        let key = self.key?;
+        let trailers = self.link.connection(|connection| connection.take_trailers(key))?;
+        convert::read_trailers(&trailers, limits).ok()
     }
 
     /// Whether the head went out, and the body is not whole.
     pub fn is_cut(&self) -> bool {
-        matches!(self.sending, Sending::Body(_))
+        self.key.is_some() && self.sending == Sending::Body
     }
 
     /// Whether the whole body was read.
     pub fn is_read(&self) -> bool {
-        match &self.receiving {
-            Receiving::NotYet | Receiving::Head(_) => false,
-            Receiving::Body(body) => self.unread.is_empty() && body.is_end_stream(),
-            Receiving::Ended => true,
+        match (self.receiving, self.key) {
+            (Receiving::Body, Some(key)) => self.link.connection(|connection| connection.is_read(key)),
+            (Receiving::Ended, _) => true,
+            _ => false,
         }
     }
 
     /// Whether the peer has reset the stream, or its connection is gone.
     pub fn poll_reset(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match &mut self.sending {
-            Sending::Response(respond) => respond.poll_reset(context).map(|_| ()),
-            Sending::Body(body) => body.poll_reset(context).map(|_| ()),
-            Sending::Request | Sending::Ended => Poll::Pending,
+        match (self.sending, self.key) {
+            (Sending::Head | Sending::Body, Some(key)) => {
+                self.link.connection(|connection| connection.poll_cut(key, context))
+            }
+            _ => Poll::Pending,
         }
     }
 
     /// Ends the stream at once, in both directions.
     pub fn reset(&mut self, reason: Reason) {
-        match &mut self.sending {
-            Sending::Response(respond) => respond.send_reset(reason),
-            Sending::Body(body) => body.send_reset(reason),
-            Sending::Request | Sending::Ended => {}
+        if let (Sending::Head | Sending::Body, Some(key)) = (self.sending, self.key) {
+            self.link.connection(|connection| connection.reset(key, reason));
+            self.sending = Sending::Ended;
         }
-        self.sending = Sending::Ended;
     }
-}
-
-/// Why a head was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendError {
-    /// The peer, or its connection, takes it no more.
-    Closed,
-    Unsendable,
 }
 
 impl Drop for Http2Stream {
     fn drop(&mut self) {
+        let Some(key) = self.key else { return };
         // A message that was begun and not ended is cut: the peer must not take it for whole.
-        match &self.sending {
-            Sending::Body(_) => self.reset(Reason::CANCEL),
-            Sending::Response(_) => self.reset(Reason::INTERNAL_ERROR),
-            Sending::Request | Sending::Ended => {}
-        }
+        let reason = match self.sending {
+            Sending::Head => Reason::INTERNAL_ERROR,
+            Sending::Body => Reason::CANCEL,
+            // The response is whole; what the client still sends is for nobody.
+            Sending::Ended => Reason::NO_ERROR,
+        };
+        self.link.connection(|connection| {
+            connection.reset(key, reason);
+            connection.release(key);
+        });
     }
 }

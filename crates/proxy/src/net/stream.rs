@@ -266,15 +266,7 @@ impl Stream {
             Stream::Tcp(tcp) => _ = socket2::SockRef::from(&*tcp).set_linger(Some(Duration::ZERO)),
             Stream::Unix(_) => {}
             Stream::Tls(tls) => tls.transport_mut().reset_on_close(),
-            Stream::Http2(stream) => stream.reset(h2::Reason::CANCEL),
-        }
-    }
-
-    /// Ends a stream of HTTP/2 whose request is malformed (RFC 9113 §8.1.1); any other connection is reset.
-    pub fn reset_as_malformed(&mut self) {
-        match self {
-            Stream::Http2(stream) => stream.reset(h2::Reason::PROTOCOL_ERROR),
-            Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_) => self.reset_on_close(),
+            Stream::Http2(stream) => stream.reset(::http2::Reason::CANCEL),
         }
     }
 

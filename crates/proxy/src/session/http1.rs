@@ -242,7 +242,6 @@ pub fn session_begins(client: &mut Client, now_ms: u64) {
     let state = client.worker.state();
     client.worker.frontend_counters(client.frontend).sessions.add(1);
     state.proxy(client.frontend).frontend.sessions_rate.add(now_ms);
-    state.process.sessions_rate.add(now_ms);
     log::connection(client);
 }
 

@@ -6,29 +6,24 @@ use super::http1::begin;
 use super::runner::{self, Job};
 use super::tracking::{self, Trackers};
 use super::transaction::Transaction;
-use crate::http2::{
-    FrameMeter, Http2Stream, Link, Multiplexed, ReadError, Wire, read_request, server_builder,
-};
+use crate::http2::{Http2Stream, Link, Multiplexed, client_side, read_request};
 use crate::net::buffers::Pending;
 use crate::net::clock;
 use crate::net::{Deadline, Stream};
 use crate::registry::{Control, Phase};
+use crate::state::counters::FrontendCounters;
 use crate::thread::Seat;
 use crate::upstream::ServerConnection;
 use crate::worker::Worker;
-use bytes::Bytes;
-use h2::server::{Connection, SendResponse};
-use h2::{Reason, RecvStream};
-use http_types::Request;
+use ::http2::{Connection, Counts, Opened, Reason, Role};
 use rules::tls::TlsFacts;
 use rules::{Peer, ProxyHeader, VariableSet, WallTime};
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// After GOAWAY the client has this long to read it.
@@ -68,8 +63,6 @@ pub struct Session {
     upgraded: bool,
     counted: Cell<bool>,
     idle_since: Cell<Instant>,
-    /// Wakes the task of the connection.
-    waker: RefCell<Option<Waker>>,
 }
 
 /// Serves a connection to its end.
@@ -79,7 +72,7 @@ pub async fn serve(client: Client) {
         control,
         stream,
         input,
-        mut deadline,
+        deadline,
         frontend,
         listener,
         src,
@@ -100,11 +93,12 @@ pub async fn serve(client: Client) {
         tls,
         error: _,
     } = client;
-    let link = Link::new(stream);
+    let bounds = client_side(&worker.plan().model.global.tune);
+    let link = Link::new(stream, input, Connection::new(Role::Server, bounds, accept));
     let session = Rc::new(Session {
         seat: RefCell::new(Seat { worker, frontend, index: listener }),
         control: RefCell::new(control),
-        link: Rc::clone(&link),
+        link,
         src,
         dst,
         accept,
@@ -122,32 +116,15 @@ pub async fn serve(client: Client) {
         upgraded,
         counted: Cell::new(counted),
         idle_since: Cell::new(accept),
-        waker: RefCell::new(None),
     });
-    let wire = Wire::new(link, input, Some(FrameMeter::new(accept)));
-    session.arm(&mut deadline);
-    let worker = session.worker();
-    let connection = handshake(&worker, wire, &mut deadline).await;
-    drop(worker);
-    if let Some(connection) = connection {
-        streams(&session, connection, deadline).await;
-    }
+    session.with_counters(|counters| counters.http2_connections_begun.add(1));
+    streams(&session, deadline).await;
+    session.note_counts();
+    session.with_counters(|counters| counters.http2_connections_ended.add(1));
     let Seat { worker, frontend, index } = session.seat.borrow().clone();
     worker.sessions.borrow_mut().remove(&session.control.borrow());
     drop(session);
     worker.connection_ended(frontend, index);
-}
-
-/// Exchanges the first SETTINGS.
-async fn handshake(worker: &Worker, wire: Wire, deadline: &mut Deadline) -> Option<Connection<Wire, Bytes>> {
-    let mut handshake = pin!(server_builder(&worker.plan().model.global.tune).handshake::<_, Bytes>(wire));
-    poll_fn(|context| {
-        if let Poll::Ready(result) = handshake.as_mut().poll(context) {
-            return Poll::Ready(result.ok());
-        }
-        deadline.poll(context).map(|()| None)
-    })
-    .await
 }
 
 /// What the connection's task has to do next.
@@ -156,14 +133,12 @@ enum Event {
     Ended,
     /// Idle for too long, or told to end.
     TimedOut,
-    /// The client sent what it must not.
-    Refused,
     /// A stream has begun or ended, the process is to stop, or another configuration is in force.
     Look,
 }
 
 /// Accepts streams until the connection ends.
-async fn streams(session: &Rc<Session>, mut connection: Connection<Wire, Bytes>, mut deadline: Deadline) {
+async fn streams(session: &Rc<Session>, mut deadline: Deadline) {
     let (streams_max, mut left) = {
         let worker = session.worker();
         let tune = &worker.plan().model.global.tune;
@@ -174,64 +149,52 @@ async fn streams(session: &Rc<Session>, mut connection: Connection<Wire, Bytes>,
         session.settle(&mut deadline);
         let mut was_active = session.active.get();
         let event = poll_fn(|context| {
-            session.attach(context.waker());
             if !leaving && session.is_retired() {
                 return Poll::Ready(Event::Look);
             }
             let mut accepts = false;
-            // Bounded by the turn of the runtime, which takes the socket's readiness away.
-            let event = loop {
-                match connection.poll_accept(context) {
-                    Poll::Ready(Some(Ok((request, respond)))) => {
-                        left = left.map(|left| left.saturating_sub(1));
-                        accepted(session, request, respond, streams_max);
-                        accepts = true;
-                        if left == Some(0) {
-                            break Event::Look;
-                        }
-                    }
-                    Poll::Ready(Some(Err(_)) | None) => break Event::Ended,
-                    Poll::Pending if session.link.is_hung_up() => break Event::Ended,
-                    Poll::Pending if session.link.refusal().is_some() => break Event::Refused,
-                    Poll::Pending if was_active > 0 && session.active.get() == 0 => break Event::Look,
-                    Poll::Pending if accepts && !leaving && session.is_stopping() => break Event::Look,
-                    Poll::Pending => {
-                        if accepts {
-                            was_active = session.active.get();
-                            session.settle(&mut deadline);
-                        }
-                        return deadline.poll(context).map(|()| Event::TimedOut);
-                    }
-                }
-            };
-            Poll::Ready(event)
+            let over = session.link.poll_move(context, |opened| {
+                left = left.map(|left| left.saturating_sub(1));
+                accepted(session, opened, streams_max);
+                accepts = true;
+            });
+            session.note_counts();
+            if over.is_ready() || session.link.is_hung_up() {
+                return Poll::Ready(Event::Ended);
+            }
+            let ends = !leaving && (left == Some(0) || accepts && session.is_stopping());
+            if ends || was_active > 0 && session.active.get() == 0 {
+                return Poll::Ready(Event::Look);
+            }
+            if accepts {
+                was_active = session.active.get();
+                session.settle(&mut deadline);
+            }
+            deadline.poll(context).map(|()| Event::TimedOut)
         })
         .await;
         match event {
-            Event::Ended => return,
-            Event::TimedOut => return goodbye(connection, Reason::NO_ERROR).await,
-            Event::Refused => {
-                let reason = session.link.refusal().unwrap_or(Reason::PROTOCOL_ERROR);
-                return goodbye(connection, reason).await;
-            }
+            Event::Ended | Event::TimedOut => return goodbye(session).await,
             Event::Look => {}
         }
         let gone = !leaving && session.is_retired() && !session.follow(&mut deadline);
         if !leaving && (gone || session.is_stopping() || left == Some(0)) {
             leaving = true;
-            connection.graceful_shutdown();
+            session.link.connection(Connection::leave);
         }
     }
 }
 
-/// Says GOAWAY and closes.
-async fn goodbye(mut connection: Connection<Wire, Bytes>, reason: Reason) {
-    connection.abrupt_shutdown(reason);
+/// Says GOAWAY, if that was not done, and closes when the client has read it.
+async fn goodbye(session: &Session) {
+    if session.link.is_hung_up() || session.link.connection(|connection| connection.is_lost()) {
+        return;
+    }
     // One of its own: the connection's may have been told to end at once.
     let mut deadline = Deadline::new();
     deadline.set(Some(clock::now() + GOODBYE));
     poll_fn(|context| {
-        if connection.poll_closed(context).is_ready() {
+        if session.link.poll_end(context, Reason::NO_ERROR).is_ready() {
             return Poll::Ready(());
         }
         deadline.poll(context)
@@ -240,35 +203,28 @@ async fn goodbye(mut connection: Connection<Wire, Bytes>, reason: Reason) {
 }
 
 /// A stream began: its transaction runs in a task of its own.
-fn accepted(
-    session: &Rc<Session>,
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    streams_max: u32,
-) {
+fn accepted(session: &Rc<Session>, opened: Opened, streams_max: u32) {
+    let Opened { stream, ends } = opened;
     if session.active.get() >= streams_max.saturating_mul(LEFTOVER_FACTOR) {
-        respond.send_reset(Reason::REFUSED_STREAM);
+        session.link.connection(|connection| {
+            connection.reset(stream, Reason::REFUSED_STREAM);
+            connection.release(stream);
+        });
         return;
     }
     let Seat { worker, frontend, .. } = session.seat.borrow().clone();
     let id = worker.state().process.next_session.fetch_add(1, Relaxed);
     let control = Control::new(id, frontend, session.src, clock::now());
-    let (head, body) = request.into_parts();
-    let ends = body.is_end_stream();
-    let stream = Http2Stream::accepted(Rc::clone(&session.link), (!ends).then_some(body), respond);
+    let stream = Http2Stream::accepted(Rc::clone(&session.link), stream, ends);
     let mut client = Box::new(session.client(Rc::clone(&control), Stream::Http2(Box::new(stream))));
     let mut transaction = begin(&mut client);
     let limits = &worker.plan().proxy(frontend).request_limits;
-    match read_request(&head, ends, limits, &mut transaction.request) {
-        Ok(()) => {}
-        Err(error) => {
-            match error {
-                ReadError::TooManyFields | ReadError::LongName => client.stream.reset_on_close(),
-                ReadError::NoAuthority => client.stream.reset_as_malformed(),
-            }
-            Transaction::give(transaction);
-            return;
-        }
+    let request = &mut transaction.request;
+    let read = session.link.connection(|connection| read_request(connection.fields(), ends, limits, request));
+    if read.is_err() {
+        client.stream.reset_on_close();
+        Transaction::give(transaction);
+        return;
     }
     worker.sessions.borrow_mut().insert(&control);
     session.active.set(session.active.get() + 1);
@@ -279,6 +235,18 @@ fn accepted(
 impl Session {
     fn worker(&self) -> Rc<Worker> {
         Rc::clone(&self.seat.borrow().worker)
+    }
+
+    fn with_counters(&self, count: impl FnOnce(&FrontendCounters)) {
+        let seat = self.seat.borrow();
+        count(seat.worker.frontend_counters(seat.frontend));
+    }
+
+    fn note_counts(&self) {
+        let counts = self.link.connection(Connection::take_counts);
+        if counts != Counts::default() {
+            self.with_counters(|counters| counters.note_http2(&counts));
+        }
     }
 
     fn is_retired(&self) -> bool {
@@ -302,14 +270,6 @@ impl Session {
         self.private.borrow_mut().clear();
         self.multiplexed.replace(Rc::default());
         true
-    }
-
-    /// Remembers how to wake the connection's task.
-    fn attach(&self, waker: &Waker) {
-        let mut known = self.waker.borrow_mut();
-        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *known = Some(waker.clone());
-        }
     }
 
     /// Tells what the connection does, and for how long it may.
@@ -388,13 +348,7 @@ impl Session {
             self.idle_since.set(clock::now());
         }
         if self.active.get() == 0 || self.link.is_hung_up() {
-            self.wake();
-        }
-    }
-
-    pub fn wake(&self) {
-        if let Some(waker) = self.waker.borrow().as_ref() {
-            waker.wake_by_ref();
+            self.link.wake();
         }
     }
 }

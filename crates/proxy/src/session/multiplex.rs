@@ -171,7 +171,8 @@ async fn start(
     .await?;
     header.clear();
     let tune = &worker.plan().model.global.tune;
-    let multiplexed = Multiplexed::start(opened, tune).await.map_err(|_| failed())?;
+    let counters = Arc::clone(&worker.counters.backends[opened.server.id.proxy.index()]);
+    let multiplexed = Multiplexed::start(*opened, tune, counters);
     let shared = is_shareable(&multiplexed.server) && settings.http_reuse != HttpReuse::Never;
     if shared {
         worker.idle.borrow_mut().share(&multiplexed);

@@ -293,7 +293,7 @@ async fn send(client: &mut Client, transaction: &mut Transaction, answer: &Answe
             match stream.send_response(&transaction.response, ends) {
                 Ok(()) => answer.head_length + write_all(client, &bytes[answer.head_length..]).await,
                 Err(_) => {
-                    stream.reset(h2::Reason::INTERNAL_ERROR);
+                    stream.reset(::http2::Reason::INTERNAL_ERROR);
                     0
                 }
             }

@@ -76,12 +76,6 @@ async fn work(runner: Rc<Runner>) {
         session.note_counted(&client);
         run(&mut client, &mut transaction).await;
         Transaction::give(transaction);
-        if client.stream.as_http2().is_some_and(|stream| stream.is_cut()) {
-            // What was received of the response goes out before the reset that says that there is no more.
-            session.wake();
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
-        }
         std::mem::swap(&mut client.deadline, &mut deadline);
         deadline.forget();
         session.ended(client);

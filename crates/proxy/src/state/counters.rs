@@ -81,6 +81,19 @@ counters! {
         tls_sessions,
         tls_resumed,
         tls_failed,
+        http2_headers,
+        http2_data,
+        http2_settings,
+        http2_resets,
+        http2_goaways,
+        http2_connection_errors,
+        http2_stream_errors,
+        http2_resets_sent,
+        http2_goaways_sent,
+        http2_connections_begun,
+        http2_connections_ended,
+        http2_streams_begun,
+        http2_streams_ended,
     }
 }
 
@@ -113,6 +126,19 @@ counters! {
         tls_sessions,
         tls_resumed,
         tls_failed,
+        http2_headers,
+        http2_data,
+        http2_settings,
+        http2_resets,
+        http2_goaways,
+        http2_connection_errors,
+        http2_stream_errors,
+        http2_resets_sent,
+        http2_goaways_sent,
+        http2_connections_begun,
+        http2_connections_ended,
+        http2_streams_begun,
+        http2_streams_ended,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod counters;
 mod dynamic_cookies;
 pub mod errors;
 pub mod host;
+mod http2_counts;
 mod kept;
 mod queue;
 mod server;

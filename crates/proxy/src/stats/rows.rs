@@ -182,10 +182,11 @@ impl Row {
         }
     }
 
-    fn protocols(&mut self, http1: [u64; 6], tls: [u64; 3]) {
+    fn protocols(&mut self, http1: [u64; 6], http2: [u64; 13], tls: [u64; 3]) {
         self.tls(tls);
-        for &field in &Field::ALL[Field::H2HeadersRcvd.position()..=Field::H2BackendTotalStreams.position()] {
-            self.large(field, 0);
+        let columns = Field::H2HeadersRcvd.position()..=Field::H2BackendTotalStreams.position();
+        for (&field, count) in Field::ALL[columns].iter().zip(http2) {
+            self.large(field, count);
         }
         let first = Field::H1OpenConnections.position();
         for (&field, count) in Field::ALL[first..].iter().zip(http1.into_iter().chain([0, 0])) {
@@ -281,7 +282,7 @@ pub fn frontend_row(state: &State, id: ProxyId, options: RowOptions) -> Row {
     let http1 =
         [connections, connections, totals.connections, totals.requests, totals.bytes_in, totals.bytes_out];
     let tls = [totals.tls_sessions, totals.tls_resumed, totals.tls_failed];
-    row.protocols(if is_http { http1 } else { [0; 6] }, tls);
+    row.protocols(if is_http { http1 } else { [0; 6] }, totals.http2(), tls);
     row
 }
 
@@ -566,7 +567,7 @@ pub fn backend_row(state: &State, id: ProxyId, options: RowOptions) -> Row {
     let http1 =
         [open, open, totals.connects, totals.connects + totals.reused, totals.bytes_out, totals.bytes_in];
     let tls = [totals.tls_sessions, totals.tls_resumed, totals.tls_failed];
-    row.protocols(if is_http { http1 } else { [0; 6] }, tls);
+    row.protocols(if is_http { http1 } else { [0; 6] }, totals.http2(), tls);
     row
 }
 
