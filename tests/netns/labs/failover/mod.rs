@@ -12,6 +12,7 @@ mod outage;
 mod points;
 mod scale;
 mod settings;
+mod snmp;
 
 use netns::hosts::Vrrp;
 
