@@ -45,6 +45,8 @@ fn converse(name: &str, mut stream: TcpStream) {
         ("web-status", true) => web(stream, "404 Not Found", "no"),
         ("web-digest" | "web-pattern" | "web-offset", true) => web(stream, "200 OK", "other"),
         ("web-against", true) => web(stream, "200 OK", "hello"),
+        ("tls-plain", _) => web(stream, "200 OK", "hello"),
+        ("tls-silent", _) => std::thread::sleep(SILENCE),
         ("web-silent" | "mail-silent", true) => std::thread::sleep(SILENCE),
         ("web-closed" | "mail-closed", true) => {}
         ("web-garbage", true) => {
