@@ -322,14 +322,22 @@ fn web_servers_are_asked_over_tls_whatever_their_certificate() {
     ];
     let mut up = [(good.port(), 1), (unnamed.port(), 1)];
     up.sort_unstable();
+    let mut model = (*model(servers)).clone();
+    model.global.checker_log_all_failures = true;
     let memory = Memory::default();
-    let lines = run(model(servers), &memory, |_| async {
+    let lines = run(Rc::new(model), &memory, |_| async {
         wait_for(&memory, &up).await;
         tokio::time::sleep(5 * TICK).await;
         wait_for(&memory, &up).await;
     });
     let line = format!("Remote Web server [127.0.0.1]:tcp:{} succeed on service.", good.port());
     assert!(lines.contains(&line), "{lines:#?}");
+    // As recorded from keepalived.
+    let told = [
+        format!("HTTP status code error to server [127.0.0.1]:tcp:{}.", bad.port()),
+        format!("SSL handshake/communication error connecting to server [127.0.0.1]:tcp:{}.", plain.port()),
+    ];
+    assert!(told.iter().all(|line| lines.contains(line)), "{lines:#?}");
     assert_eq!(names.try_recv().expect("it was asked").as_deref(), Some("www.example.com"));
     assert_eq!(no_names.try_recv().expect("it was asked"), None);
 }
