@@ -24,6 +24,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("chromedriver", "chromium-driver"),
     ("promtool", "prometheus"),
     ("wrk", "wrk"),
+    ("snmpd", "snmpd"),
+    ("snmpbulkwalk", "snmp"),
+    ("snmptrapd", "snmptrapd"),
 ];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {

@@ -21,4 +21,5 @@ pub mod log;
 pub mod office;
 pub mod plan;
 pub mod snapshot;
+pub mod snmp;
 pub mod vmac;

@@ -17,6 +17,30 @@ pub struct Snapshot {
     pub send_errors: u64,
 }
 
+/// Why an instance is master (RFC 6527, vrrpv3StatisticsNewMasterReason).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MasterReason {
+    #[default]
+    NotMaster,
+    /// The master left.
+    Priority,
+    /// It took over from one of a lower priority.
+    Preempted,
+    /// The master was silent.
+    MasterNoResponse,
+}
+
+impl MasterReason {
+    pub fn number(self) -> i64 {
+        match self {
+            Self::NotMaster => 0,
+            Self::Priority => 1,
+            Self::Preempted => 2,
+            Self::MasterNoResponse => 3,
+        }
+    }
+}
+
 /// One instance.
 #[derive(Debug, Clone)]
 pub struct InstanceSnapshot {
@@ -35,6 +59,10 @@ pub struct InstanceSnapshot {
     pub addresses_set: bool,
     /// When the state changed: since 1970.
     pub last_transition: Duration,
+    /// How long it was neither in fault nor stopped, and since when: from the start of the process.
+    pub up_for: Duration,
+    pub up_since: Duration,
+    pub master_reason: MasterReason,
     /// Tracked things that put it to fault, and that it waits for.
     pub faults: usize,
     pub waits: usize,

@@ -388,7 +388,7 @@ pub(crate) static PROCESS: &[Keyword<ProcessDraft>] = &[
             (draft.weight, draft.reverse) = weight_words(arguments, WIDE_WEIGHT)?;
             Ok(())
         },
-        "change of priority (1); 0: FAULT",
+        "change of priority; 0: FAULT",
     ),
     line(
         "quorum",
@@ -456,7 +456,7 @@ pub(crate) fn read_process(
     let mut draft = ProcessDraft {
         process: Vec::new(),
         parameters: None,
-        weight: 1,
+        weight: 0,
         reverse: false,
         quorum: 1,
         quorum_max: None,

@@ -2,6 +2,7 @@
 //! must hold whatever comes in. Owns no grammar and no fuzzing engine: the targets in `fuzz/` give these functions to
 //! one, and the test `fuzz_corpus_replays` gives them every file of the corpus.
 
+mod agentx_session;
 mod client_hello;
 mod config;
 mod http2_frames;
@@ -19,6 +20,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target, by the name that `fuzz/fuzz_targets` and `fuzz/corpus` use.
 pub const TARGETS: &[Target] = &[
     ("advert", virtual_router::advert),
+    ("agentx", agentx_session::agentx),
     ("cli", runtime_api::cli),
     ("client_hello", client_hello::client_hello),
     ("config", config::config),

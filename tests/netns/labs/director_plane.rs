@@ -152,6 +152,7 @@ const HASHED: &str = "virtual_server 10.1.0.100 80 {
 ";
 
 /// What `hawser explain` says of a packet is what the programs do with it.
+// row: 298, 299
 #[test]
 fn explain_tells_where_schedulers_that_hash_place_a_client() {
     lab("director_plane::explain_tells_where_schedulers_that_hash_place_a_client", || {

@@ -129,6 +129,44 @@ mod tests {
         }
     }
 
+    /// When a server that dies right after a check is down, if each attempt takes `attempt` to fail.
+    fn window(timing: CheckTiming, attempt: Duration) -> Duration {
+        let start = Instant::now();
+        let mut machine = Machine::new(timing, false, start, 0.0);
+        machine.begin();
+        machine.handle_result(start, true);
+        for _ in 0..100 {
+            let due = machine.poll_timeout().expect("it goes on");
+            machine.begin();
+            if let Verdict::Down = machine.handle_result(due + attempt, false) {
+                return due + attempt - start;
+            }
+        }
+        panic!("never down");
+    }
+
+    // row: 282
+    // The figures of docs/migration-keepalived.md.
+    #[test]
+    fn the_window_before_removal_is_the_documented_sum() {
+        let tutorial = CheckTiming {
+            connect_timeout: 10 * SECOND,
+            retry: 3,
+            delay_before_retry: 3 * SECOND,
+            ..timing()
+        };
+        assert_eq!(window(tutorial, tutorial.connect_timeout), 59 * SECOND);
+        assert_eq!(window(tutorial, Duration::ZERO), 19 * SECOND);
+        let short = CheckTiming {
+            delay_loop: SECOND,
+            connect_timeout: SECOND,
+            retry: 1,
+            delay_before_retry: SECOND,
+            ..timing()
+        };
+        assert_eq!([window(short, SECOND), window(short, Duration::ZERO)], [4 * SECOND, 2 * SECOND]);
+    }
+
     // row: 264, 270, 279, 282
     #[test]
     fn a_server_is_down_after_its_retries_and_up_after_one_success() {

@@ -5,7 +5,7 @@ use super::holdings::Holdings;
 use super::{Engine, wall_time};
 use crate::channel::Notice;
 use crate::log::Level;
-use crate::office::notify::{Happening, Subject, Told};
+use crate::office::notify::{Happening, Mastership, Subject, Told};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use vrrp::node::NodeAction;
@@ -27,7 +27,7 @@ impl Engine {
                 NodeAction::Router(id, action) => self.act(now, id, action),
                 NodeAction::GroupNotify(id, notification) => {
                     let subject = Subject::Group(self.plan.groups[id.0].clone());
-                    self.tell(subject, notification);
+                    self.tell(subject, notification, None);
                 }
                 NodeAction::GroupLog(id, notice) => {
                     let line = format!("VRRP_Group({}) {notice}", self.plan.groups[id.0]);
@@ -86,8 +86,9 @@ impl Engine {
                     | NotifyEvent::MasterPriority
                     | NotifyEvent::BackupPriority => {}
                 }
+                let mastership = slot.enters(now, notification.event);
                 let subject = Subject::Instance(slot.name().to_owned());
-                self.tell(subject, notification);
+                self.tell(subject, notification, mastership);
             }
             Action::Log(notice) => {
                 let line = format!("({}) {notice}", self.slots[id.0].name());
@@ -96,7 +97,7 @@ impl Engine {
         }
     }
 
-    fn tell(&self, subject: Subject, notification: Notification) {
+    fn tell(&self, subject: Subject, notification: Notification, mastership: Option<Mastership>) {
         let what = match notification.event {
             NotifyEvent::Master => Happening::Master,
             NotifyEvent::Backup => Happening::Backup,
@@ -107,7 +108,8 @@ impl Engine {
             NotifyEvent::MasterPriority => Happening::MasterPriority,
             NotifyEvent::BackupPriority => Happening::BackupPriority,
         };
-        self.notices.send(Notice::Told(Told { subject, what, priority: notification.priority }));
+        let priority = notification.priority;
+        self.notices.send(Notice::Told(Told { subject, what, priority, mastership }));
     }
 
     fn send_advert(&mut self, index: usize, priority: u8, interval: Interval) {

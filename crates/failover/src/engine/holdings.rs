@@ -209,6 +209,18 @@ impl Holdings {
         }
     }
 
+    /// Whether that route was added and is there.
+    pub fn has_route(&self, interfaces: &Interfaces, route: &model::Route) -> bool {
+        let mut find = |name: &Option<String>| name.as_deref().and_then(|name| interfaces.index_of(name));
+        let Some(wanted) = kernel_route(route, &mut find) else { return false };
+        self.routes.iter().any(|kept| kept.what == wanted && kept.presence == Presence::Set)
+    }
+
+    pub fn has_rule(&self, rule: &model::Rule) -> bool {
+        let wanted = kernel_rule(rule);
+        self.rules.iter().any(|kept| kept.what == wanted && kept.presence == Presence::Set)
+    }
+
     /// How many things of that `track_group` are in place.
     pub fn set_of(&self, group: TrackGroupId) -> usize {
         let addresses = self.addresses.iter().map(|held| (held.group, held.presence));

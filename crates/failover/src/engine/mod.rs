@@ -67,6 +67,7 @@ pub struct Engine {
     /// What adverts are written into.
     packet: Vec<u8>,
     lateness_max: Duration,
+    started: Instant,
     send_errors: u64,
     stopping: Option<bool>,
 }
@@ -118,6 +119,7 @@ impl Engine {
             detail: setup.detail,
             packet: Vec::with_capacity(PACKET_LENGTH_MAX),
             lateness_max: Duration::ZERO,
+            started: Instant::now(),
             send_errors: 0,
             stopping: None,
         };

@@ -110,7 +110,7 @@ impl Engine {
                 if last {
                     let what = if deleted { Happening::Deleted } else { Happening::Fault };
                     let subject = Subject::Instance(self.slots[gone.was.0].name().to_owned());
-                    self.notices.send(Notice::Told(Told { subject, what, priority: 0 }));
+                    self.notices.send(Notice::Told(Told { subject, what, priority: 0, mastership: None }));
                 } else {
                     self.act(now, gone.was, action);
                 }
@@ -185,6 +185,11 @@ impl Engine {
                 own_interface: interface(slot.own),
                 addresses_set: slot.holdings.is_held,
                 last_transition: slot.last_transition,
+                up_for: slot.up_since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)),
+                up_since: slot
+                    .up_since
+                    .map_or(Duration::ZERO, |at| at.saturating_duration_since(self.started)),
+                master_reason: slot.master_reason,
                 faults: self.node.count_of(RouterId(index), vrrp::tracking::Outcome::Fault),
                 waits: self.node.count_of(RouterId(index), vrrp::tracking::Outcome::Hold),
                 master_down: router.master_down_interval(),

@@ -4,12 +4,15 @@ use super::holdings::Holdings;
 use super::memory::Slot as MemorySlot;
 use super::sockets::{Ear, Mouth};
 use crate::interfaces::Interfaces;
+use crate::office::notify::Mastership;
 use crate::plan::InstancePlan;
+use crate::snapshot::MasterReason;
 use keepalived_config::model::Transport;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use sys::raw::Family;
 use vrrp::packet::{PROTOCOL_AH, PROTOCOL_VRRP};
+use vrrp::router::NotifyEvent;
 use vrrp::{Advert, Authentication, Counter, Discard, Wire};
 
 #[derive(Debug)]
@@ -29,6 +32,10 @@ pub struct Slot {
     pub heard: Option<Advert>,
     /// Since 1970, when the state last changed.
     pub last_transition: Duration,
+    /// Neither in fault nor stopped since then.
+    pub up_since: Option<Instant>,
+    /// Why it is master.
+    pub master_reason: MasterReason,
     /// Reasons that were logged in this state: one line each.
     pub logged: Vec<Counter>,
     pub send_failed: bool,
@@ -54,6 +61,8 @@ impl Slot {
             ears: Vec::new(),
             heard: None,
             last_transition: Duration::ZERO,
+            up_since: None,
+            master_reason: MasterReason::NotMaster,
             logged: Vec::new(),
             send_failed: false,
             resigned: false,
@@ -70,6 +79,35 @@ impl Slot {
         match self.plan.wire.family {
             vrrp::Family::V4 => Family::Ipv4,
             vrrp::Family::V6 => Family::Ipv6,
+        }
+    }
+
+    /// Keeps what managers ask about a change of state; tells of whom a new master is.
+    pub fn enters(&mut self, now: Instant, event: NotifyEvent) -> Option<Mastership> {
+        match event {
+            NotifyEvent::Master => {
+                self.up_since.get_or_insert(now);
+                self.master_reason = match self.heard {
+                    Some(advert) if advert.priority == 0 => MasterReason::Priority,
+                    Some(advert) if advert.priority < self.plan.model.priority => MasterReason::Preempted,
+                    Some(_) | None => MasterReason::MasterNoResponse,
+                };
+                let (interface, source) = (self.base?, self.source?);
+                Some(Mastership { interface, source, reason: self.master_reason })
+            }
+            NotifyEvent::Backup => {
+                self.up_since.get_or_insert(now);
+                self.master_reason = MasterReason::NotMaster;
+                None
+            }
+            NotifyEvent::Fault | NotifyEvent::Stop | NotifyEvent::Deleted => {
+                self.up_since = None;
+                self.master_reason = MasterReason::NotMaster;
+                None
+            }
+            NotifyEvent::MasterRxLowerPriority
+            | NotifyEvent::MasterPriority
+            | NotifyEvent::BackupPriority => None,
         }
     }
 

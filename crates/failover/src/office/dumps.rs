@@ -5,13 +5,16 @@ mod data;
 mod json;
 mod statistics;
 
+pub(crate) use data::command_line;
 pub use data::data;
 pub use json::json;
+pub(crate) use json::wanted_state;
 pub use statistics::{metrics, statistics, status};
 
 use super::files::Files;
 use super::processes::Tracked;
 use super::scripts::Course;
+use crate::engine::holdings::Holdings;
 use crate::snapshot::Snapshot;
 use keepalived_config::model::Model;
 use std::io::{self, Write};
@@ -38,6 +41,7 @@ pub struct View<'a> {
     pub courses: &'a [Course],
     pub files: &'a Files,
     pub processes: &'a [Tracked],
+    pub statics: &'a Holdings,
     pub host_name: &'a str,
 }
 

@@ -1,8 +1,10 @@
 //! Who is told of a change: which programs with which words, in which order. One queue per instance or group: the next
 //! program starts when the one before has ended, so that a script sees changes in the order they happened, each once.
 
+use crate::snapshot::MasterReason;
 use keepalived_config::model::{Command, InstanceNotify};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Programs that wait for one instance. A script that hangs while the state flaps must not fill memory.
 pub const QUEUE_LENGTH_MAX: usize = 64;
@@ -79,6 +81,17 @@ pub struct Told {
     pub what: Happening,
     /// Of groups 0.
     pub priority: u8,
+    /// Of an instance that became master.
+    pub mastership: Option<Mastership>,
+}
+
+/// Whose, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mastership {
+    /// Index of the interface of the configuration.
+    pub interface: u32,
+    pub source: IpAddr,
+    pub reason: MasterReason,
 }
 
 impl Told {
@@ -180,7 +193,7 @@ mod tests {
     }
 
     fn told(what: Happening) -> Told {
-        Told { subject: Subject::Instance("VI_1".to_owned()), what, priority: 150 }
+        Told { subject: Subject::Instance("VI_1".to_owned()), what, priority: 150, mastership: None }
     }
 
     // row: 247, 248, 249, 250

@@ -4,6 +4,7 @@
 use super::process;
 use failover::log::{FACILITY_DAEMON, FACILITY_LOCAL0, Wanted};
 use failover::office::signal;
+use keepalived_config::model::AgentSocket;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -41,6 +42,10 @@ pub struct Arguments {
     pub dont_respawn: bool,
     pub namespace: Option<String>,
     pub config_id: Option<String>,
+    /// `-x`
+    pub snmp: bool,
+    /// `-A`; it wins over the configuration.
+    pub snmp_socket: Option<AgentSocket>,
     /// `-e`: a missing include is an error.
     pub check_includes: bool,
     pub test: bool,
@@ -75,6 +80,8 @@ impl Default for Arguments {
             dont_respawn: false,
             namespace: None,
             config_id: None,
+            snmp: false,
+            snmp_socket: None,
             check_includes: false,
             test: false,
             test_log: None,
@@ -200,14 +207,11 @@ const OPTIONS: &[Row] = &[
     }),
     nothing(Some('a'), "address-monitoring", None, "log changes of addresses", "changes are logged by `-D`"),
     nothing(Some('b'), "bfd_pid", Some("FILE"), "pid file of BFD", "there is no BFD process"),
-    nothing(Some('x'), "snmp", None, "SNMP", "there is no SNMP agent; metrics are served to Prometheus"),
-    nothing(
-        Some('A'),
-        "snmp-agent-socket",
-        Some("FILE"),
-        "socket of the SNMP master",
-        "there is no SNMP agent",
-    ),
+    flag('x', "snmp", "SNMP, all of it but traps", |arguments| arguments.snmp = true),
+    value('A', "snmp-agent-socket", "SOCKET", "socket of the SNMP master", |arguments, text| {
+        arguments.snmp_socket = Some(AgentSocket::parse(text)?);
+        Ok(())
+    }),
     value('s', "namespace", "NAME", "network namespace to run in", |arguments, text| {
         arguments.namespace = Some(text.to_owned());
         Ok(())
@@ -472,9 +476,22 @@ mod tests {
 
     #[test]
     fn what_does_nothing_is_said_so() {
-        let Ok(Asked::Run(arguments)) = parsed("-x -b /p --snmp-agent-socket=/s") else { panic!("runs") };
+        let Ok(Asked::Run(arguments)) = parsed("-m -b /p --core-dump-pattern=/s") else { panic!("runs") };
         assert_eq!(arguments.without_effect.len(), 3);
         assert!(parsed("-T").is_err_and(|text| text.contains("not supported")));
+    }
+
+    #[test]
+    fn snmp_is_asked_for_with_its_socket() {
+        let Ok(Asked::Run(arguments)) = parsed("-x --snmp-agent-socket=tcp:127.0.0.1:705") else {
+            panic!("runs")
+        };
+        assert!(arguments.snmp && arguments.without_effect.is_empty());
+        assert_eq!(
+            arguments.snmp_socket.map(|socket| socket.to_string()).as_deref(),
+            Some("tcp:127.0.0.1:705")
+        );
+        assert!(parsed("-A udp:127.0.0.1:705").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod arguments;
 mod process;
 
 use arguments::{Arguments, Asked};
+use keepalived_config::model::Snmp;
 use keepalived_config::{LoadOptions, Model, SystemHost};
 use process::{Parts, Settings};
 use std::ffi::{OsStr, OsString};
@@ -41,7 +42,21 @@ fn options(arguments: &Arguments) -> LoadOptions {
 fn load(arguments: &Arguments) -> (Option<Model>, String, ExitCode) {
     let loaded = keepalived_config::load(&options(arguments), &SystemHost);
     let text = diag::render(&loaded.report, &loaded.sources, diag::Severity::Notice);
-    (loaded.model, text, ExitCode::from(loaded.verdict.exit_code()))
+    let mut model = loaded.model;
+    if let Some(model) = &mut model {
+        ask_for_snmp(arguments, &mut model.global.snmp);
+    }
+    (model, text, ExitCode::from(loaded.verdict.exit_code()))
+}
+
+/// What the command line says about SNMP.
+fn ask_for_snmp(arguments: &Arguments, snmp: &mut Snmp) {
+    if arguments.snmp {
+        (snmp.vrrp, snmp.checker, snmp.rfc_v2, snmp.rfc_v3) = (true, true, true, true);
+    }
+    if let Some(socket) = &arguments.snmp_socket {
+        snmp.socket = Some(socket.clone());
+    }
 }
 
 /// `-t`: every remark to standard error or the file that was named; the exit code is keepalived's.

@@ -1,24 +1,20 @@
-//! Keywords of `global_defs` that concern the daemon, mail, scripts, pipes, processes and IPVS.
+//! Keywords of `global_defs` that concern the daemon, scripts, pipes, processes and IPVS.
 
 use super::{FifoDraft, GlobalDraft};
 use crate::arguments::Arguments;
 use crate::command::{command_and_user, find_user};
 use crate::context::{Context, Outcome, fail};
 use crate::keywords::Status::{NoEffect, Old, ParsedOnly, Works};
-use crate::keywords::{Keyword, Status, assign, block, line, read};
-use crate::model::{Fifo, LvsFlush, ProcessTuning, SmtpSecurity, SyncDaemon};
+use crate::keywords::{Keyword, Status, assign, line, read};
+use crate::model::{Fifo, LvsFlush, ProcessTuning, SyncDaemon};
 use std::time::Duration;
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
 
 const TIMEOUT_MAX: i64 = 1000;
 const PORT_DEFAULT_LENGTH: i64 = 65_507;
-const NO_SNMP: Status = Status::Instead(
-    "`hawser vrrp metrics`, the same figures in Prometheus' format (`/metrics` under `hawser run`): there is no SNMP agent",
-);
 /// Each address of a group is a service of its own in the kernel, which balances as one by a mark does.
 const NO_MARKS: Status = NoEffect;
-const NO_DBUS: Status = ParsedOnly("there is no D-Bus service; use the runtime API");
 const ONE_PROCESS: Status = ParsedOnly("all strands run in one process");
 
 pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
@@ -27,55 +23,6 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
         Works,
         read!(global.router_id = Some(string("a name"))),
         "name of this machine in mails and logs",
-    ),
-    block("notification_email", Works, notification_email, "recipients of alert mails"),
-    line(
-        "notification_email_from",
-        Works,
-        read!(global.smtp.from = Some(string("an address"))),
-        "sender of alert mails",
-    ),
-    line("smtp_server", Works, smtp_server, "mail relay and its port (25)"),
-    line(
-        "smtp_helo_name",
-        Works,
-        read!(global.smtp.helo_name = Some(string("a name"))),
-        "name given in HELO",
-    ),
-    line("smtp_auth", Works, smtp_auth, "user and password for the mail relay"),
-    line(
-        "smtp_starttls",
-        Works,
-        assign!(global.smtp.security = SmtpSecurity::StartTls),
-        "STARTTLS before mails, or none are sent",
-    ),
-    line(
-        "smtp_tls",
-        Works,
-        assign!(global.smtp.security = SmtpSecurity::Tls),
-        "TLS from the first byte, as on port 465",
-    ),
-    line("smtp_ca_file", Works, smtp_ca_file, "authorities for the relay's certificate (the system's)"),
-    line("smtp_connect_timeout", Works, smtp_connect_timeout, "longest wait for the mail relay (30 s)"),
-    line("smtp_alert", Works, read!(global.smtp.alert = Some(switch())), "default of mail alerts everywhere"),
-    line(
-        "smtp_alert_vrrp",
-        Works,
-        read!(global.smtp.alert_vrrp = Some(switch())),
-        "default of mail alerts of VRRP",
-    ),
-    line(
-        "smtp_alert_checker",
-        Works,
-        read!(global.smtp.alert_checker = Some(switch())),
-        "default of mail alerts of checkers",
-    ),
-    line("no_email_faults", Works, assign!(global.smtp.no_faults = true), "no mail for FAULT"),
-    line(
-        "no_checker_emails",
-        Works,
-        assign!(global.smtp.no_checker_emails = true),
-        "mail only when a real server comes or goes",
     ),
     line(
         "checker_log_all_failures",
@@ -291,19 +238,6 @@ pub(super) static DAEMON: &[Keyword<GlobalDraft>] = &[
         |draft, arguments, _| limit(&mut draft.global.bfd_process, arguments),
         "the same, misspelt",
     ),
-    line("snmp_socket", NO_SNMP, ignore_words, "AgentX socket"),
-    line("enable_snmp_vrrp", NO_SNMP, assign!(global.snmp_vrrp = true), "SNMP for VRRP"),
-    line("enable_snmp_keepalived", NO_SNMP, assign!(global.snmp_vrrp = true), "older `enable_snmp_vrrp`"),
-    line("enable_snmp_checker", NO_SNMP, assign!(global.snmp_checker = true), "SNMP for checkers"),
-    line("enable_snmp_rfc", NO_SNMP, ignore_words, "both RFC MIBs"),
-    line("enable_snmp_rfcv2", NO_SNMP, ignore_words, "the MIB of RFC 2787"),
-    line("enable_snmp_rfcv3", NO_SNMP, ignore_words, "the MIB of RFC 6527"),
-    line("enable_traps", NO_SNMP, ignore_words, "SNMP traps"),
-    line("snmp_vs_stats_update_interval", NO_SNMP, ignore_words, "cache of virtual server counters"),
-    line("snmp_rs_stats_update_interval", NO_SNMP, ignore_words, "cache of real server counters"),
-    line("enable_dbus", NO_DBUS, assign!(global.dbus = true), "objects on D-Bus"),
-    line("dbus_service_name", NO_DBUS, ignore_words, "name on D-Bus"),
-    line("dbus_no_interface_name", NO_DBUS, ignore_words, "path of instances without interface"),
     line("lvs_sync_daemon", Works, sync_daemon, "the connection sync daemon of IPVS"),
     line("lvs_timeouts", Works, lvs_timeouts, "timeouts of IPVS connections"),
     line("lvs_flush", Works, assign!(global.lvs_flush = true), "empty the IPVS table at start"),
@@ -447,44 +381,6 @@ fn ignore_words(_: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_
 
 fn ignore_switch(_: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
     arguments.switch().map(|_| ())
-}
-
-fn notification_email(
-    draft: &mut GlobalDraft,
-    arguments: Args<'_, '_>,
-    context: &mut Context<'_>,
-) -> Outcome {
-    let words = arguments.block_words(context);
-    if words.is_empty() {
-        context.adjust(arguments.end(), "this list of recipients is empty");
-    }
-    draft.global.smtp.to.extend(words.into_iter().map(|word| word.value));
-    Ok(())
-}
-
-fn smtp_server(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.smtp.server = Some(arguments.string("the name or address of a mail relay")?);
-    draft.global.smtp.port = if arguments.peek().is_some() { Some(arguments.port()?) } else { None };
-    Ok(())
-}
-
-fn smtp_auth(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    let words = arguments.quoted_rest()?;
-    let [user, password] = &words[..] else {
-        return fail(arguments.end(), "`smtp_auth` needs a user and a password");
-    };
-    draft.global.smtp.credentials = Some((user.value.clone(), password.value.clone()));
-    Ok(())
-}
-
-fn smtp_ca_file(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.smtp.ca_file = Some(arguments.string("a file")?.into());
-    Ok(())
-}
-
-fn smtp_connect_timeout(draft: &mut GlobalDraft, arguments: Args<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    draft.global.smtp.connect_timeout = Some(Duration::from_secs(arguments.integer(1..=4294)? as u64));
-    Ok(())
 }
 
 fn startup_script(draft: &mut GlobalDraft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {

@@ -1,6 +1,8 @@
 //! `global_defs`: its keyword tables, and the draft they fill.
 
 mod daemon;
+mod mail;
+mod snmp;
 mod vrrp;
 
 pub(crate) use vrrp::{read_extra, read_version};
@@ -51,11 +53,13 @@ impl FifoDraft {
 
 /// Every table of the block.
 pub(crate) fn rows() -> impl Iterator<Item = &'static Keyword<GlobalDraft>> {
-    daemon::DAEMON.iter().chain(vrrp::VRRP)
+    daemon::DAEMON.iter().chain(mail::MAIL).chain(snmp::SNMP).chain(vrrp::VRRP)
 }
 
 pub(crate) fn listed() -> impl Iterator<Item = Listed> {
-    list("global_defs", daemon::DAEMON).chain(list("global_defs", vrrp::VRRP))
+    [daemon::DAEMON, mail::MAIL, snmp::SNMP, vrrp::VRRP]
+        .into_iter()
+        .flat_map(|table| list("global_defs", table))
 }
 
 /// Reads one `global_defs` block.

@@ -1,6 +1,6 @@
 //! `global_defs` and the other blocks that concern the whole daemon.
 
-use super::{Command, Garp, RunAs, Version, Witness};
+use super::{Command, Garp, RunAs, Snmp, Version, Witness};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -240,8 +240,7 @@ pub struct Global {
     pub reload_file: Option<PathBuf>,
     /// `vrrp_witness`: of instances without one of their own.
     pub witness: Option<Witness>,
-    pub snmp_vrrp: bool,
-    pub snmp_checker: bool,
+    pub snmp: Snmp,
     pub dbus: bool,
 }
 
@@ -319,8 +318,7 @@ impl Default for Global {
             reload_repeat: false,
             reload_file: None,
             witness: None,
-            snmp_vrrp: false,
-            snmp_checker: false,
+            snmp: Snmp::default(),
             dbus: false,
         }
     }

@@ -7,6 +7,7 @@ mod commands;
 mod global;
 mod instance;
 mod notify;
+mod snmp;
 mod track;
 mod virtual_server;
 
@@ -23,6 +24,7 @@ pub use instance::{
     SyncGroup, Transport, UnicastChecksum, Version, WantedState, Witness, WitnessTarget,
 };
 pub use notify::{Command, InstanceNotify, RunAs};
+pub use snmp::{AgentSocket, Snmp};
 pub use track::{
     BfdSession, ParameterMatch, ProxyTrack, Script, TrackFile, TrackGroup, TrackProcess, Tracked, Tracking,
 };

@@ -55,11 +55,7 @@ pub(super) fn realms(word: &Word, context: &Context<'_>) -> Outcome<u32> {
     }
 }
 
-/// TOS: iproute2's names or a number; decimal digits are hexadecimal there.
+/// TOS: a name of iproute2's or a number, decimal where it looks so. iproute2 itself would read `16` as hexadecimal.
 pub(super) fn tos(word: &Word, context: &Context<'_>) -> Outcome<u8> {
-    let digits = word.value.strip_prefix("0x").unwrap_or(&word.value);
-    match u8::from_str_radix(digits, 16) {
-        Ok(value) => Ok(value),
-        Err(_) => Ok(number(word, NumberNames::Dsfield, 255, context)? as u8),
-    }
+    Ok(number(word, NumberNames::Dsfield, 255, context)? as u8)
 }

@@ -11,6 +11,8 @@ mod life;
 mod outage;
 mod points;
 mod scale;
+mod settings;
+mod snmp;
 
 use netns::hosts::Vrrp;
 

@@ -30,7 +30,7 @@ fn seconds(time: Duration) -> String {
 }
 
 /// `'/bin/check' 'word'`
-pub(super) fn command_line(command: &Command) -> String {
+pub(crate) fn command_line(command: &Command) -> String {
     let words: Vec<String> = command.words.iter().map(|word| format!("'{word}'")).collect();
     words.join(" ")
 }

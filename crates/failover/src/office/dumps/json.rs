@@ -130,7 +130,7 @@ fn micros(time: Duration) -> f64 {
 }
 
 /// The state it is to be in: what it is in, once it was started.
-pub(super) fn wanted_state(wanted: &Instance, one: &InstanceSnapshot) -> State {
+pub(crate) fn wanted_state(wanted: &Instance, one: &InstanceSnapshot) -> State {
     match (one.state, wanted.state) {
         (State::Initialize, keepalived_config::model::WantedState::Master) => State::Master,
         (State::Initialize, keepalived_config::model::WantedState::Backup) => State::Backup,

@@ -3,11 +3,13 @@
 
 mod proxies;
 mod reload;
+mod snmp;
 mod statics;
 mod tracking;
+mod wishes;
 
 use super::control::{Control, Request};
-use super::dumps::{self, Dump};
+use super::dumps::Dump;
 use super::fifo::Fifo;
 use super::files::Files;
 use super::mail::{self, Mailer, Relay};
@@ -25,7 +27,6 @@ use crate::engine::{Engine, Setup};
 use crate::kernel::Kernel;
 use crate::log::{Level, Log};
 use crate::plan::Plan;
-use crate::snapshot::Snapshot;
 use crate::vmac::{Macvlans, Outcome};
 use keepalived_config::model::{InstanceNotify, Model, ProcessTuning};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -121,6 +122,8 @@ enum Wish {
     Answer(usize, Request),
     /// The pipes, after a reload.
     Pipes,
+    /// SNMP managers.
+    Managers,
 }
 
 struct Office {
@@ -150,6 +153,7 @@ struct Office {
     statics: Holdings,
     control: Control,
     witnesses: Witnesses,
+    managers: Option<snmp::Managers>,
     /// A model that the engine was told of, and did not confirm yet.
     reloading: Option<(Model, Plan)>,
     /// Told to stop: by then it ends, whatever still runs.
@@ -235,6 +239,7 @@ impl Office {
             statics: Holdings::default(),
             control,
             witnesses: Witnesses::new()?,
+            managers: None,
             reloading: None,
             stopped: None,
             engine_thread: None,
@@ -246,6 +251,7 @@ impl Office {
         };
         office.open_fifos();
         office.apply_beside_instances();
+        office.configure_snmp();
         office.tell_all_tracked();
         let tuning = office.options.model.global.vrrp_process.clone();
         // What reading the configuration took; memory that is locked, as it will be, cannot be given back.
@@ -279,6 +285,7 @@ impl Office {
             self.look_at_processes(now);
             self.read_control();
             self.read_witnesses();
+            self.run_snmp(Instant::now());
             for fifo in &mut self.fifos {
                 fifo.flush();
             }
@@ -295,6 +302,8 @@ impl Office {
         let now = Instant::now();
         let mut deadline = self.programs.deadline();
         let due = self.courses.iter().filter_map(Course::deadline);
+        let of_managers = self.managers.as_ref().and_then(|managers| managers.agent().deadline());
+        let due = due.chain(of_managers);
         for at in due.chain(self.stopped).chain((!self.processes.is_empty()).then_some(self.next_look)) {
             deadline = Some(deadline.map_or(at, |deadline| deadline.min(at)));
         }
@@ -322,6 +331,10 @@ impl Office {
             waited.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
         }
         self.control.watch(&mut waited);
+        if let Some((stream, flags)) = self.managers.as_ref().and_then(|managers| managers.agent().watched())
+        {
+            waited.push(PollFd::from_borrowed_fd(stream, flags));
+        }
         match poll(&mut waited, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -423,6 +436,7 @@ impl Office {
         if let (Subject::Instance(instance), Some(is_master)) = (&told.subject, told.what.is_master()) {
             (self.options.say)(Say::State { instance: instance.clone(), is_master });
         }
+        self.tell_managers(told, now);
         let Some(notify) = self.notify_of(&told.subject).cloned() else { return };
         let is_priority = matches!(
             told.what,
@@ -550,79 +564,11 @@ impl Office {
         self.control.answer(client, &answer);
     }
 
-    /// A snapshot came: for whoever wished for one first.
-    fn show(&mut self, snapshot: &Snapshot) {
-        if self.wishes.is_empty() {
-            return;
-        }
-        match self.wishes.remove(0) {
-            Wish::Dump(dump) => self.dump(dump, snapshot),
-            Wish::Answer(client, Request::Metrics) => {
-                let text = dumps::metrics(&self.options.model, snapshot);
-                self.control.answer(client, &text);
-            }
-            Wish::Answer(client, Request::Status { json }) => {
-                let text = if json {
-                    dumps::json(&self.options.model, snapshot)
-                } else {
-                    dumps::status(&self.options.model, snapshot)
-                };
-                self.control.answer(client, &text);
-            }
-            Wish::Answer(..) => {}
-            Wish::Pipes => self.tell_pipes(snapshot),
-        }
-    }
-
-    /// `fifo_write_vrrp_states_on_reload`: everybody's state, though nothing has changed.
-    fn tell_pipes(&mut self, snapshot: &Snapshot) {
-        let instances = snapshot
-            .instances
-            .iter()
-            .map(|one| (Subject::Instance(one.name.clone()), one.state, one.priority));
-        let groups = snapshot.groups.iter().map(|(name, state)| (Subject::Group(name.clone()), *state, 0));
-        for (subject, state, priority) in instances.chain(groups) {
-            let what = match state {
-                vrrp::State::Master => notify::Happening::Master,
-                vrrp::State::Backup => notify::Happening::Backup,
-                vrrp::State::Fault => notify::Happening::Fault,
-                vrrp::State::Initialize => continue,
-            };
-            let line = Told { subject, what, priority }.line();
-            self.fifos.iter_mut().for_each(|fifo| fifo.line(&line));
-        }
-    }
-
-    fn dump(&mut self, dump: Dump, snapshot: &Snapshot) {
-        let view = dumps::View {
-            model: &self.options.model,
-            snapshot,
-            courses: &self.courses,
-            files: &self.files,
-            processes: &self.processes,
-            host_name: &self.options.host_name,
-        };
-        if dump == Dump::Log {
-            for line in dumps::data(&view).lines() {
-                self.log.line(Level::Info, line);
-            }
-            return;
-        }
-        let pid = std::process::id();
-        let (what, mut result) = dumps::write(dump, &view, &self.options.dump_directory);
-        if let (Dump::Data, Some(sessions)) = (dump, self.bfd.as_ref().and_then(bfd::Handle::dump)) {
-            result = result.and(dumps::write_bfd(&view, &sessions, &self.options.dump_directory));
-        }
-        self.log.line(Level::Info, &format!("Printing VRRP {what} for process({pid}) on signal"));
-        if let Err((path, error)) = result {
-            self.log.line(Level::Error, &format!("Can't open dump file {}: {error}", path.display()));
-        }
-    }
-
     /// The last things: macvlans, pipes.
     fn farewell(&mut self) {
         let now = Instant::now();
         self.read_notices(now);
+        self.leave_managers();
         (self.options.say)(Say::Stopped);
         self.witnesses.stop();
         self.programs.stop(|owner| matches!(owner, Owner::Script { .. } | Owner::Reader), now);

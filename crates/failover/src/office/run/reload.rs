@@ -85,6 +85,7 @@ impl Office {
         self.configure_witnesses();
         self.tell_all_tracked();
         self.configure_bfd();
+        self.configure_snmp();
         if self.options.model.global.fifo_states_on_reload {
             self.wish(Wish::Pipes);
         }

@@ -112,10 +112,20 @@ pub(in super::super) fn global_definitions(model: &Model, host_name: &str, of_vr
     process("VRRP", &global.vrrp_process, &mut put);
     process("Checker", &global.checker_process, &mut put);
     process("BFD", &global.bfd_process, &mut put);
-    // There is no agent and no service of these, whatever the file asks for.
-    for part in ["vrrp", "checker", "RFCv2", "RFCv3", "traps"] {
-        put(format!("SNMP {part} disabled"));
+    let snmp = &global.snmp;
+    for (part, is_on) in [
+        ("vrrp", snmp.vrrp),
+        ("checker", snmp.checker),
+        ("RFCv2", snmp.rfc_v2),
+        ("RFCv3", snmp.rfc_v3),
+        ("traps", snmp.traps),
+    ] {
+        put(format!("SNMP {part} {}", on(is_on)));
     }
+    if let Some(socket) = &snmp.socket {
+        put(format!("SNMP socket = {socket}"));
+    }
+    // There is no such service, whatever the file asks for.
     put("DBus disabled".to_owned());
     put(format!("Script security {}", on(global.script_security)));
     put(format!("Default script uid:gid {}:{}", global.script_user.user, global.script_user.group));
