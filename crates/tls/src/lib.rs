@@ -11,6 +11,7 @@ mod files;
 mod fixed;
 pub mod hello;
 pub mod inspect;
+mod kept;
 mod listener;
 mod ocsp;
 mod ocsp_text;
@@ -24,6 +25,7 @@ mod verify;
 
 pub use certificate::{Certificate, Fault};
 pub use connector::Connector;
+pub use kept::{CacheUse, cache_use};
 pub use listener::{Entry, Listener};
 pub use registry::Tls;
 pub use runtime::{Answer, Trust};

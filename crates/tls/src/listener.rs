@@ -6,13 +6,14 @@ use crate::crt_list::{Filter, Line};
 use crate::files::{Files, below};
 use crate::fixed::Fixed;
 use crate::hello::Hello;
+use crate::kept::Kept;
 use crate::suites;
 use crate::tickets::{TicketKeys, Tickets};
 use crate::verify::{ClientVerifier, KeepSecrets};
 use arc_swap::ArcSwap;
 use haproxy_config::model::{BindTls, GlobalTls, TlsOptions, Verify};
 use parking_lot::Mutex;
-use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{DistinguishedName, RootCertStore, ServerConfig};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -257,7 +258,7 @@ impl Listener {
         config.max_fragment_size = around.settings.max_record.map(|size| size + 5);
         config.session_storage = match around.settings.cache_size {
             0 => Arc::new(NoServerSessionStorage {}),
-            size => ServerSessionMemoryCache::new(size),
+            size => Kept::new(size),
         };
         // Without tickets both versions resume from the cache: those of TLS 1.3 then hold no more than a name.
         if !options.no_tickets {

@@ -209,3 +209,29 @@ fn a_burst_of_connections_to_a_server_resumes() {
     });
     assert_eq!(counts, CLIENTS);
 }
+
+/// What the runtime API counts of the cache: sessions without tickets alone are looked up in it.
+#[test]
+fn lookups_in_the_cache_are_counted() {
+    let counted = same(|program| {
+        let text = format!(
+            "listen plain\n bind 127.0.0.1:$(plain) ssl crt $(lab)/a.pem\n{ANSWER}\
+             listen stateful\n bind 127.0.0.1:$(stateful) ssl crt $(lab)/a.pem no-tls-tickets\n{ANSWER}"
+        );
+        let proxy = start(program, &text);
+        let counts = || {
+            let info = proxy.cli("show info");
+            let of = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            (of("SslCacheLookups: "), of("SslCacheMisses: "))
+        };
+        let mut seen = vec![counts()];
+        for name in ["plain", "stateful"] {
+            for arguments in CLIENTS {
+                twice(proxy.port(name), proxy.port(name), arguments);
+                seen.push(counts());
+            }
+        }
+        seen
+    });
+    assert_ne!(counted[8], (Some("0".to_owned()), Some("0".to_owned())));
+}

@@ -356,3 +356,6 @@ pub async fn teach_successor(section: &Rc<Section>) {
     // It says itself when it has learned enough.
     link::teach(section, peer, &session, stream, received).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,8 +177,9 @@ fn load(state: &State) -> Vec<Row> {
             number(process.tls_server_keys_rate.max()),
         ),
     ]);
-    // Not counted.
-    rows.extend(NEVER_COUNTED.map(|(name, tags, meaning)| (name, tags, meaning, number(0))));
+    let sessions = tls::cache_use();
+    rows.push(("SslCacheLookups", "MCP", "TLS sessions looked up", number(sessions.lookups as u32)));
+    rows.push(("SslCacheMisses", "MCP", "TLS sessions not found", number(sessions.misses as u32)));
     rows.push((
         "CompressBpsIn",
         "MRP",
@@ -201,11 +202,6 @@ fn load(state: &State) -> Vec<Row> {
     rows.push(("MaxZlibMemUsage", "CLP", "Limit on that memory", None));
     rows
 }
-
-const NEVER_COUNTED: [(&str, &str, &str); 2] = [
-    ("SslCacheLookups", "MCP", "TLS sessions looked up"),
-    ("SslCacheMisses", "MCP", "TLS sessions not found"),
-];
 
 // Sums, and the rest.
 fn totals(state: &State) -> Vec<Row> {
