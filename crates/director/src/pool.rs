@@ -196,12 +196,12 @@ impl Pool {
         old_checks.iter().position(is_same)
     }
 
-    /// Whether a check of `before` is this one, and has nothing to prove any more: `Some(is_up)`.
-    pub fn known_result(&self, before: &Pool, server: usize, check: usize) -> Option<bool> {
+    /// The check of `before` that is this one: its real server and place, and whether it passed.
+    pub fn known_result(&self, before: &Pool, server: usize, check: usize) -> Option<(usize, usize, bool)> {
         let name = self.server_name(server);
         let old = (0..before.health.len()).find(|old| before.server_name(*old) == name)?;
         let old_check = self.same_check(before, (server, check), old)?;
-        Some(!before.health[old].failed.contains(&old_check))
+        Some((old, old_check, !before.health[old].failed.contains(&old_check)))
     }
 
     /// The addresses whose presence on this host `ha_suspend` waits for; `None`: checks always run.

@@ -6,8 +6,9 @@ use director::kernel::Refusal;
 use director::runner::{Control, Director, News, Stop};
 use director::table::{Change, Entry, Table};
 use keepalived_config::model::{
-    Check, CheckDefaults, CheckKind, CheckTiming, Command, ConnectOptions, Forwarding, HttpProtocol, HttpUrl,
-    Model, RealServer, RunAs, Scheduler, SchedulerFlags, TransportProtocol, VirtualAddress, VirtualServer,
+    BfdId, BfdSession, Check, CheckDefaults, CheckKind, CheckTiming, Command, ConnectOptions, FileWeight,
+    Forwarding, HttpProtocol, HttpUrl, Model, RealServer, RunAs, Scheduler, SchedulerFlags, TrackFileId,
+    TransportProtocol, VirtualAddress, VirtualServer,
 };
 use netlink::ipvs::{Key, Service, TCP};
 use std::cell::RefCell;
@@ -321,14 +322,22 @@ fn web_servers_are_asked_over_tls_whatever_their_certificate() {
     ];
     let mut up = [(good.port(), 1), (unnamed.port(), 1)];
     up.sort_unstable();
+    let mut model = (*model(servers)).clone();
+    model.global.checker_log_all_failures = true;
     let memory = Memory::default();
-    let lines = run(model(servers), &memory, |_| async {
+    let lines = run(Rc::new(model), &memory, |_| async {
         wait_for(&memory, &up).await;
         tokio::time::sleep(5 * TICK).await;
         wait_for(&memory, &up).await;
     });
     let line = format!("Remote Web server [127.0.0.1]:tcp:{} succeed on service.", good.port());
     assert!(lines.contains(&line), "{lines:#?}");
+    // As recorded from keepalived.
+    let told = [
+        format!("HTTP status code error to server [127.0.0.1]:tcp:{}.", bad.port()),
+        format!("SSL handshake/communication error connecting to server [127.0.0.1]:tcp:{}.", plain.port()),
+    ];
+    assert!(told.iter().all(|line| lines.contains(line)), "{lines:#?}");
     assert_eq!(names.try_recv().expect("it was asked").as_deref(), Some("www.example.com"));
     assert_eq!(no_names.try_recv().expect("it was asked"), None);
 }
@@ -417,4 +426,58 @@ fn scripts_weigh_and_the_administrator_drains() {
             wait_for(&memory, &[(1, 50), (at.port(), 7)]).await;
         }
     });
+}
+
+// row: 281
+#[test]
+fn sessions_and_numbers_are_told_and_survive_a_reload() {
+    let (session, file): (SocketAddr, SocketAddr) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
+    let bfd = CheckKind::Bfd { session: BfdId(0) };
+    let number = CheckKind::File { file: TrackFileId(0), weight: FileWeight { weight: 2, reverse: false } };
+    let mut both = (*model(vec![real(session, bfd), real(file, number)])).clone();
+    both.bfd_sessions.push(BfdSession {
+        name: "peer".to_owned(),
+        span: span(),
+        neighbor: [127, 0, 0, 9].into(),
+        source: None,
+        receive_interval: TICK,
+        send_interval: TICK,
+        idle_interval: TICK,
+        multiplier: 3,
+        passive: false,
+        ttl: 255,
+        hops_max: 0,
+        multihop: false,
+        weight: 0,
+        reverse: false,
+        for_vrrp: true,
+        for_checkers: true,
+    });
+    let both = Rc::new(both);
+    let again = Rc::clone(&both);
+    let memory = Memory::default();
+    let lines = run(both, &memory, |control| {
+        let memory = memory.clone();
+        async move {
+            let session = |is_up| Control::Session { name: "peer".to_owned(), is_up };
+            wait_for(&memory, &[(1, 1), (2, 1)]).await;
+            control.send(session(false)).await.expect("it runs");
+            wait_for(&memory, &[(2, 1)]).await;
+            control.send(Control::Numbers(vec![4])).await.expect("it runs");
+            wait_for(&memory, &[(2, 9)]).await;
+            // The same session and another number.
+            control.send(Control::Reload(again, vec![-3])).await.expect("it runs");
+            wait_for(&memory, &[(2, 0)]).await;
+            control.send(session(true)).await.expect("it runs");
+            wait_for(&memory, &[(1, 1), (2, 0)]).await;
+        }
+    });
+    let said: Vec<&String> =
+        lines.iter().filter(|line| line.contains("BFD check") || line.contains("Changing weight")).collect();
+    let expected = [
+        "BFD check of [peer] RS([127.0.0.1]:tcp:1) is DOWN",
+        "Changing weight from 1 to 9 for active service [127.0.0.1]:tcp:2 of VS [10.9.0.1]:tcp:80",
+        "BFD check of [peer] RS([127.0.0.1]:tcp:1) is UP",
+    ];
+    assert_eq!(said, expected.iter().collect::<Vec<_>>(), "{lines:#?}");
 }

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What the checkers' child writes for SIGUSR1, under the real keepalived and under hawser, with every keyword that shows.
+# What the checkers' child writes for SIGUSR1, under the real keepalived and under hawser, with every keyword that shows. First
+# checks come at a random time within the warm-up: at once, in a day, or soon enough to be waited for.
 for last in 1 2 7; do ip addr add 10.5.0.$last/32 dev lo; done
 ip addr add fd00::5/128 dev lo
 mkdir -p /srv/www; echo hello > /srv/www/index.html
@@ -240,6 +241,7 @@ virtual_server group H {
   }
 }
 virtual_server group I {
+  delay_loop 100000
   lb_algo lblc
   lb_kind DR
   protocol TCP
@@ -253,10 +255,12 @@ virtual_server group I {
     TCP_CHECK {
       connect_timeout 1
       retry 0
+      warmup 0
     }
   }
 }
 virtual_server fd00::1 53 {
+  delay_loop 100000
   protocol UDP
   lb_algo sh
   sh-port

@@ -103,12 +103,13 @@ virtual_server 10.9.0.1 80 {
 C
 }
 port_of() { sed -n "s/ $1 .*//p" /run/names; }
+# New connections alone: one that is under way ends as it began.
 rule() { # -A or -D
   for name in tcp-refused web-refused mail-refused; do
-    iptables $1 INPUT -p tcp -d 10.5.0.1 --dport $(port_of $name) -j REJECT --reject-with tcp-reset
+    iptables $1 INPUT -p tcp --syn -d 10.5.0.1 --dport $(port_of $name) -j REJECT --reject-with tcp-reset
   done
   for name in tcp-dropped web-dropped mail-dropped; do
-    iptables $1 INPUT -p tcp -d 10.5.0.1 --dport $(port_of $name) -j DROP
+    iptables $1 INPUT -p tcp --syn -d 10.5.0.1 --dport $(port_of $name) -j DROP
   done
   for name in dns-refused udp-refused; do
     iptables $1 INPUT -p udp -d 10.5.0.1 --dport $(port_of $name) -j REJECT
@@ -128,12 +129,12 @@ story() { # name of what is left, words for the globals, the program
   busybox syslogd -n -O /job/out/$left & local log=$!
   wait_until "syslog" test -S /dev/log
   "$@" > /job/out/console-$left 2>&1 & local pid=$!
-  wait_until "all servers" has_weight $ALL; sleep 8
+  wait_until "all servers" has_weight $ALL; sleep 7
   echo bad > /run/mode; rule -A
-  wait_until "$GOOD servers" has_weight $GOOD; sleep 12
+  wait_until "$GOOD servers" has_weight $GOOD; sleep 3
   ipvsadm -Ln | sed 1,3d
   echo good > /run/mode; rule -D
-  wait_until "all servers again" has_weight $ALL; sleep 8
+  wait_until "all servers again" has_weight $ALL; sleep 3
   kill $pid; wait $pid
   kill $log; wait $log; rm -f /dev/log
 }

@@ -69,6 +69,8 @@ pub(super) enum Failure {
     /// The connection was not made, or broke: what the kernel says, if it was the kernel.
     Connection(Option<i32>),
     NotConnected,
+    /// No agreement on TLS.
+    Handshake,
     /// The connection broke.
     Broken(Option<i32>),
     Fault(Fault),

@@ -121,8 +121,8 @@ pub struct Director {
     addresses: BTreeSet<IpAddr>,
     /// One to a pool: whether its checkers run.
     active: Vec<watch::Sender<bool>>,
-    /// Where its checkers stand, by place.
-    standings: Vec<((usize, usize, usize), standing::Shared)>,
+    /// Where its checkers stand, by pool, real server and check.
+    standings: BTreeMap<(usize, usize, usize), standing::Shared>,
     /// Of the configuration; results of an older one's checkers are nobody's.
     generation: u64,
     /// What the plane has, as far as we know.
@@ -153,7 +153,7 @@ impl Director {
             listener,
             addresses: BTreeSet::new(),
             active: Vec::new(),
-            standings: Vec::new(),
+            standings: BTreeMap::new(),
             generation: 0,
             believed: Table::default(),
             refused: BTreeSet::new(),
@@ -227,16 +227,21 @@ impl Director {
     fn start_checkers(&mut self, sender: &mpsc::Sender<Event>, before: &[Pool]) -> Vec<JoinHandle<()>> {
         self.active = self.pools.iter().map(|pool| watch::channel(self.is_active(pool)).0).collect();
         let mut tasks = Vec::new();
-        self.standings.clear();
+        let old_standings = std::mem::take(&mut self.standings);
         for (pool, server, check) in self.checks() {
             let one = &self.pools[pool];
             let virtual_server = one.virtual_server();
             let real = &virtual_server.real_servers[server];
             let checked = real.checks[check].clone();
-            let known = before.iter().find(|old| old.name() == one.name());
-            let known = known.and_then(|old| one.known_result(old, server, check));
+            // What has not run yet has nothing to hand on.
+            let known = before.iter().enumerate().find(|(_, old)| old.name() == one.name());
+            let known = known.and_then(|(old_pool, old)| {
+                let (old_server, old_check, is_up) = one.known_result(old, server, check)?;
+                let old = old_standings.get(&(old_pool, old_server, old_check))?;
+                old.borrow().has_run.then_some(is_up)
+            });
             let standing = standing::Shared::new(Standing::new(&checked, known.is_some()).into());
-            self.standings.push(((pool, server, check), Rc::clone(&standing)));
+            self.standings.insert((pool, server, check), Rc::clone(&standing));
             if is_told(&checked.kind) {
                 continue;
             }

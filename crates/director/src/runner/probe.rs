@@ -172,15 +172,19 @@ async fn talk(
         if is_datagram(&check.kind) {
             return Ok(None);
         }
-        let stream = connect(at, &check.connect).await?;
-        io::Result::Ok(Some(match secure {
-            Some(secure) => Way::Secure(Box::new(secure.connect(stream).await?)),
+        let refused = |error: io::Error| Failure::Connection(error.raw_os_error());
+        let stream = connect(at, &check.connect).await.map_err(refused)?;
+        Ok(Some(match secure {
+            Some(secure) => {
+                let agreed = secure.connect(stream).await.map_err(|_| Failure::Handshake)?;
+                Way::Secure(Box::new(agreed))
+            }
             None => Way::Plain(stream),
         }))
     };
     let way = match tokio::time::timeout(limit, connected).await {
         Ok(Ok(way)) => way,
-        Ok(Err(error)) => return Err(Failure::Connection(error.raw_os_error())),
+        Ok(Err(failure)) => return Err(failure),
         Err(_) => return Err(Failure::NotConnected),
     };
     let talked = async {

@@ -18,7 +18,7 @@ impl Director {
     /// For those who ask where checks stand.
     pub(super) fn note_offsets(&self) {
         for (place, offset) in self.offsets() {
-            if let Some((_, standing)) = self.standings.iter().find(|(known, _)| *known == place) {
+            if let Some(standing) = self.standings.get(&place) {
                 standing.borrow_mut().offset = offset;
             }
         }
@@ -51,8 +51,7 @@ impl Director {
             let CheckKind::Bfd { session } = real.checks[check].kind else { continue };
             let is_it = self.model.bfd_sessions.get(session.index()).is_some_and(|known| known.name == name);
             let place = (pool, server, check);
-            let standing =
-                self.standings.iter().find(|(known, _)| *known == place).map(|(_, one)| one.clone());
+            let standing = self.standings.get(&place).map(std::rc::Rc::clone);
             let (true, Some(standing)) = (is_it, standing) else { continue };
             let has_run = std::mem::replace(&mut standing.borrow_mut().has_run, true);
             if has_run && self.pools[pool].is_passing(server, check) == is_up {

@@ -114,7 +114,9 @@ impl Words<'_> {
             Failure::Fault(Fault::Answer(what)) => what,
             Failure::Fault(Fault::Silent | Fault::Half) => "Read timeout from",
             Failure::Fault(Fault::Closed) | Failure::Broken(_) => "Read failure from",
-            Failure::Connection(_) | Failure::Program(_) | Failure::ProgramTimedOut => "Could not connect to",
+            Failure::Connection(_) | Failure::Handshake | Failure::Program(_) | Failure::ProgramTimedOut => {
+                "Could not connect to"
+            }
         };
         format!("{what} server [{}]:{}", self.at.ip(), self.at.port())
     }
@@ -157,6 +159,7 @@ fn retry_words(count: u32) -> String {
 fn web_words(failure: &Failure) -> &str {
     match failure {
         Failure::NotConnected => "Timeout connecting",
+        Failure::Handshake => "SSL handshake/communication error connecting to",
         Failure::Connection(_) | Failure::Program(_) | Failure::ProgramTimedOut => "Connection failed",
         Failure::Broken(_) => "Read error with",
         // With a blank of its own.
