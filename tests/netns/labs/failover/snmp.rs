@@ -439,6 +439,52 @@ fn managers_are_told_what_keepalived_tells() {
 }
 
 #[test]
+fn a_new_master_tells_why_as_keepalived_does() {
+    lab("failover::snmp::a_new_master_tells_why_as_keepalived_does", || {
+        let told = |program| {
+            let net = Net::new(&["a", "b"]);
+            let _master = Server::master("a");
+            let _traps = Server::traps("a");
+            let text = |priority| {
+                configuration(priority, "10.9.0.100", " version 3").replacen("global_defs {", GLOBAL, 1)
+            };
+            let plain = configuration(100, "10.9.0.100", " version 3");
+            let mut b = net.start(Vrrp::Keepalived, "b", &plain);
+            b.wait_for("(VI_1) Entering MASTER STATE");
+            let told = |masterships: usize| {
+                let all =
+                    || traps().into_iter().filter(|line| line.starts_with(RFC_6527)).collect::<Vec<_>>();
+                wait_until(Duration::from_secs(20), "a mastership", || all().len() == masterships);
+                all()
+            };
+            // It takes over from a lesser one, which is there.
+            let mut a = net.start(program, "a", &text(150));
+            told(1);
+            a.stop();
+            b.wait_for_times("(VI_1) Entering MASTER STATE", 2);
+            // The master leaves, then one is silent.
+            let mut a = net.start(program, "a", &text(50));
+            a.wait_for("(VI_1) Entering BACKUP STATE");
+            std::thread::sleep(Duration::from_secs(2));
+            b.stop();
+            told(2);
+            b.start();
+            b.wait_for_times("(VI_1) Entering MASTER STATE", 3);
+            a.wait_for_times("(VI_1) Entering BACKUP STATE", 2);
+            std::thread::sleep(Duration::from_secs(2));
+            b.kill();
+            let all = told(3);
+            a.stop();
+            run("rm -f /tmp/traps");
+            all
+        };
+        let theirs = told(Vrrp::Keepalived);
+        let ours = told(Vrrp::Hawser);
+        assert_eq!(ours, theirs, "hawser on the left, keepalived on the right");
+    });
+}
+
+#[test]
 fn a_master_that_comes_late_is_found_and_writes_are_refused() {
     lab("failover::snmp::a_master_that_comes_late_is_found_and_writes_are_refused", || {
         let net = Net::new(&["a"]);
