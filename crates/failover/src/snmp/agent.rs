@@ -71,6 +71,9 @@ impl Agent {
     /// Connects, reads, answers what the tree at hand can answer, writes. Lines for the log come out.
     pub fn run(&mut self, now: Instant) -> Vec<String> {
         self.session.handle_timeout(now);
+        if self.tree.as_ref().is_some_and(|(since, _)| now.saturating_duration_since(*since) > TREE_AGE_MAX) {
+            self.tree = None;
+        }
         if self.session.wants_connection(now) {
             match open(&self.socket) {
                 Ok((stream, is_connected)) => {

@@ -1,10 +1,12 @@
 //! SNMP: what managers see and are told, beside keepalived 2.2.7 under the same snmpd; and masters that come late or hang.
 
 use super::configuration;
-use netns::hosts::{Daemon, Net, Vrrp};
+use netns::hosts::{Daemon, Net, Vrrp, thread_on};
 use netns::{lab, run, run_quietly, wait_until};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::num::NonZeroU32;
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -480,6 +482,80 @@ fn a_new_master_tells_why_as_keepalived_does() {
         };
         let theirs = told(Vrrp::Keepalived);
         let ours = told(Vrrp::Hawser);
+        assert_eq!(ours, theirs, "hawser on the left, keepalived on the right");
+    });
+}
+
+/// An advert of version 2 with that kind of authentication and secret; `wrong` goes into its checksum.
+fn advert(kind: u8, secret: &[u8; 8], wrong: u16) -> Vec<u8> {
+    let mut packet = vec![0x21, 52, 100, 1, kind, 1, 0, 0, 10, 9, 0, 102];
+    packet.extend_from_slice(secret);
+    let checksum = vrrp::packet::internet_checksum(&[&packet]) ^ wrong;
+    packet[6..8].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+/// Sends adverts from `b`, with their TTL, one after the other.
+fn send(adverts: Vec<(Vec<u8>, u32)>) {
+    let sender = thread_on("b", move || {
+        let protocol = rustix::net::Protocol::from_raw(NonZeroU32::new(112).expect("a number"));
+        let kind = rustix::net::SocketType::RAW;
+        let socket =
+            rustix::net::socket(rustix::net::AddressFamily::INET, kind, Some(protocol)).expect("we may");
+        rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 2), 0)).expect("our address");
+        let own = Ipv4Addr::new(10, 9, 0, 2);
+        rustix::net::sockopt::set_ip_multicast_if(&socket, &own).expect("our interface");
+        for (packet, ttl) in adverts {
+            rustix::net::sockopt::set_ip_multicast_ttl(&socket, ttl).expect("a TTL");
+            let group = SocketAddrV4::new(Ipv4Addr::new(224, 0, 0, 18), 0);
+            rustix::net::sendto(&socket, &packet, rustix::net::SendFlags::empty(), &group)
+                .expect("it leaves");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    sender.join().expect("it does not panic");
+}
+
+#[test]
+fn packets_that_are_refused_are_told_once_with_keepalived_s_reasons() {
+    lab("failover::snmp::packets_that_are_refused_are_told_once_with_keepalived_s_reasons", || {
+        let told = |program, floods: usize| {
+            let net = Net::new(&["a", "b"]);
+            let _master = Server::master("a");
+            let _traps = Server::traps("a");
+            let text = format!(
+                "{GLOBAL}}}\nvrrp_instance VI_2 {{\n interface eth0\n virtual_router_id 52\n priority 200\n \
+                 authentication {{\n auth_type PASS\n auth_pass abcd\n }}\n virtual_ipaddress {{\n 10.9.0.102\n }}\n}}\n"
+            );
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_2) Entering MASTER STATE");
+            let (right, none) = (*b"abcd\0\0\0\0", [0; 8]);
+            let mut adverts = vec![
+                (advert(1, b"wrong\0\0\0", 0), 255),
+                (advert(0, &none, 0), 255),
+                (advert(7, &none, 0), 255),
+                (advert(1, &right, 0), 3),
+                (advert(1, &right, 5), 255),
+            ];
+            (0..floods).for_each(|_| adverts.push((advert(1, b"wrong\0\0\0", 0), 255)));
+            send(adverts);
+            let errors = || -> Vec<String> {
+                let names = [format!("{RFC_2787}.0.2"), format!("{RFC_6527}.0.2")];
+                let is_error =
+                    |line: &String| names.iter().any(|name| line.starts_with(&format!("{name}\t")));
+                traps().into_iter().filter(is_error).collect()
+            };
+            wait_until(Duration::from_secs(10), "five errors", || errors().len() >= 5);
+            std::thread::sleep(Duration::from_secs(1));
+            let reason = walk(&net, &format!("{RFC_6527}.1.2.5.1.6"));
+            let errors = errors();
+            a.stop();
+            run("rm -f /tmp/traps");
+            (errors, reason)
+        };
+        let theirs = told(Vrrp::Keepalived, 0);
+        // A flood of one kind is one trap.
+        let ours = told(Vrrp::Hawser, 5);
         assert_eq!(ours, theirs, "hawser on the left, keepalived on the right");
     });
 }

@@ -400,6 +400,7 @@ impl Office {
                     }
                 }
                 Notice::Told(told) => self.told(&told, now),
+                Notice::Refused(refused) => self.tell_refused(&refused, now),
                 Notice::Runs(thread) => self.engine_thread = Some(thread),
                 Notice::Late(late) => self.raise_priority(late),
                 Notice::Snapshot(snapshot) => self.show(&snapshot),
