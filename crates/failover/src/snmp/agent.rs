@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// Bytes of one read, and how many reads follow each other before others have their turn.
 const READ_LENGTH: usize = 16 * 1024;
 const READS_MAX: usize = 8;
-/// Answers are made of a tree that is not older.
-const TREE_AGE_MAX: Duration = Duration::from_millis(250);
+/// Answers are made of a tree that is not older; a change of state makes a new one at once.
+const TREE_AGE_MAX: Duration = Duration::from_secs(1);
 /// How long a good-bye may take.
 const FAREWELL: Duration = Duration::from_millis(100);
 

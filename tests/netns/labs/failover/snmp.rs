@@ -576,12 +576,24 @@ fn a_master_that_comes_late_is_found_and_writes_are_refused() {
         let command = format!("snmpset -v2c -c public -On -m '' {AGENT} {priority} i 200 2>&1 || true");
         assert!(net.on("a", &command).contains("notWritable"));
         assert_eq!(walk(&net, &priority).get(&priority).map(String::as_str), Some("INTEGER: 100"));
+        // A reload shows what is new; without its word nothing is shown any more.
+        let router = format!("{KEEPALIVED}.1.2.0");
+        let shows = |what: &str| walk(&net, &router).get(&router).is_some_and(|value| value.contains(what));
+        a.configure(&text.replace("LVS_1", "LVS_2"));
+        a.signal("HUP");
+        wait_until(Duration::from_secs(10), "the new name", || shows("\"LVS_2\""));
+        a.configure(&text.replace(" enable_snmp_vrrp\n enable_snmp_rfc\n", ""));
+        a.signal("HUP");
+        wait_until(Duration::from_secs(10), "nothing", || shows("No Such Object"));
+        a.configure(&text);
+        a.signal("HUP");
+        wait_until(Duration::from_secs(10), "the old name", || shows("\"LVS_1\""));
         // It goes, and another comes.
         drop(master);
         run_quietly(&format!("rm -f {MASTER}"));
         a.wait_for_times("SNMP: no session with the master agent", 2);
         let _master = Server::master("a");
-        a.wait_for_times("SNMP: AgentX subagent connected", 2);
+        a.wait_for_times("SNMP: AgentX subagent connected", 3);
         wait_until(Duration::from_secs(10), "an answer", || walk(&net, &name).len() == 1);
         assert_eq!(a.log().matches("Entering").count(), 2, "{}", a.log());
     });
