@@ -10,7 +10,14 @@ if [ ! -e "$system/etc/debian_version" ]; then
         --include=systemd,systemd-sysv,adduser,init-system-helpers,iproute2,curl,procps \
         bookworm "$system" http://deb.debian.org/debian
 fi
+# The machine that boots has no network: what is replaced later is fetched now.
+if ! ls "$system"/var/cache/apt/archives/keepalived_*.deb >/dev/null 2>&1; then
+    cp /etc/resolv.conf "$system/etc/resolv.conf"
+    chroot "$system" apt-get update -qq
+    chroot "$system" apt-get install -qq -y --download-only --no-install-recommends haproxy keepalived ipvsadm >/dev/null
+fi
 cp "$package" "$system/root/hawser.deb"
+cp "$(dirname "$0")/try-upgrade.sh" "$system/root/upgrade"
 cat >"$system/root/try" <<'END'
 set -eu
 say() { echo "== $*"; }
@@ -21,7 +28,10 @@ files() {
         -o -path /run/udev -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/systemd -o -path /var/cache \
         -o -path /var/log -o -path /etc/haproxy -o -path /etc/keepalived \) -prune -o -print | sort
 }
-apt-get purge -y hawser >/dev/null 2>&1 || true
+# What a try before this one that failed has left.
+for name in hawser haproxy keepalived ipvsadm; do
+    dpkg --purge --force-depends "$name" >/dev/null 2>&1 || true
+done
 rm -rf /etc/haproxy /etc/keepalived
 files >/root/before
 say install
@@ -94,6 +104,13 @@ left=$(comm -13 /root/before /root/after)
 echo "left: ${left:-nothing}"
 test -z "$left"
 test ! -e /usr/sbin/haproxy
+sh /root/upgrade
+rm -rf /etc/haproxy /etc/keepalived
+files >/root/after
+# Users and what they own stay with Debian's packages: only what is hawser's must be gone.
+left=$(comm -13 /root/before /root/after | grep -i hawser || true)
+echo "left: ${left:-nothing}"
+test -z "$left"
 say "everything holds"
 END
 cat >"$system/etc/systemd/system/try.service" <<'END'
@@ -105,14 +122,14 @@ StandardOutput=append:/root/result
 StandardError=append:/root/result
 ExecStart=/bin/sh /root/try
 ExecStopPost=/bin/sh -c 'echo "end $EXIT_STATUS" >>/root/result; systemctl poweroff --force --force'
-TimeoutStartSec=120
+TimeoutStartSec=300
 [Install]
 WantedBy=default.target
 END
 mkdir -p "$system/etc/systemd/system/default.target.wants"
 ln -sf ../try.service "$system/etc/systemd/system/default.target.wants/try.service"
 rm -f "$system/root/result"
-timeout 180 unshare --mount --pid --fork --net --cgroup --ipc --uts --kill-child sh -c '
+timeout 360 unshare --mount --pid --fork --net --cgroup --ipc --uts --kill-child sh -c '
     set -eu
     mount --make-rprivate /
     mount --bind "$1" "$1"

@@ -13,6 +13,7 @@ mod family;
 mod flow;
 mod icmp;
 mod maps;
+mod narrow;
 mod packet;
 mod translate;
 mod transmit;
@@ -25,9 +26,10 @@ use aya_ebpf::programs::XdpContext;
 use family::{End, Family, Head, V4, V6, segment};
 use flow::{VERDICT, account, advance, first_4, first_6, hash, key_of, known};
 use maps::{REALS, count, now};
+use narrow::{narrow_4, narrow_6};
 use packet::{ETHERNET_LENGTH, Ethernet, Ports, header, tcp_flags};
 use translate::translate;
-use transmit::{Otherwise, routed};
+use transmit::{NARROW, Otherwise, routed};
 use tunnel::{inner, tunnelled};
 use xdp_abi::state::{Sender, next};
 use xdp_abi::{Address, Flow, FlowKey, Real, TCP, UDP, counter, direction, forward};
@@ -49,8 +51,15 @@ fn handle(context: &XdpContext) -> Option<u32> {
     let ethernet: *mut Ethernet = header(context, 0)?;
     // SAFETY: `header` checked that the packet holds it; so below.
     match unsafe { (*ethernet).kind } {
-        V4::KIND => handle_4(context),
-        V6::KIND => handle_6(context),
+        // What does not fit its tunnel is told here: deeper down there is no room for it on the stack.
+        V4::KIND => handle_4(context).map(|done| match done {
+            NARROW.. => narrow_4(context.ctx, done - NARROW),
+            _ => done,
+        }),
+        V6::KIND => handle_6(context).map(|done| match done {
+            NARROW.. => narrow_6(context.ctx, done - NARROW),
+            _ => done,
+        }),
         _ => {
             count(counter::FOREIGN);
             Some(XDP_PASS)
@@ -200,7 +209,7 @@ fn decide<F: Family>(context: &XdpContext, head: &Head<F::Address>) -> Option<De
     Some(Decision::Miss(0))
 }
 
-/// Sends a client's packet to the real server.
+/// Sends a client's packet to the real server; [`NARROW`] and what would fit its tunnel.
 #[inline(always)]
 fn deliver<F: Family>(context: &XdpContext, head: &Head<F::Address>, real: &Real) -> Option<u32> {
     match real.forward {

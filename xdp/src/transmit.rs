@@ -50,6 +50,9 @@ unsafe fn copy(from: *const u16, to: *mut u16) {
     }
 }
 
+/// In place of a verdict: the way takes no packet longer than what the low half says.
+pub const NARROW: u32 = 1 << 16;
+
 /// What the kernel can do with a packet whose way we do not find.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Otherwise {
@@ -59,7 +62,8 @@ pub enum Otherwise {
     Drop,
 }
 
-/// Sends the packet to `destination`. `GREW`: in a tunnel, where `length`, of the whole IP packet, must fit; 0 else.
+/// Sends the packet to `destination`. `GREW`: in a tunnel, where `length`, of the whole IP packet, must fit
+/// ([`NARROW`] says what would); 0 else.
 #[inline(always)]
 pub fn routed<F: Family, const GREW: bool>(
     context: &XdpContext,
@@ -87,14 +91,16 @@ pub fn routed<F: Family, const GREW: bool>(
     F::ask(way, source, destination);
     // SAFETY: context and request are live, and the size is the request's.
     let found = unsafe { look_up(context.as_ptr(), core::ptr::from_mut(way).cast(), size, 0) };
+    if GREW && found == TOO_BIG {
+        // SAFETY: the kernel has written the size in the place of the length.
+        return Some(NARROW | u32::from(unsafe { way.__bindgen_anon_1.mtu_result }));
+    }
     if found != 0 {
         count(match found {
             NO_NEIGHBOUR => counter::NO_NEIGHBOUR,
-            TOO_BIG => counter::TOO_BIG,
             _ => counter::NO_ROUTE,
         });
-        let passes = otherwise == Otherwise::Kernel && found != TOO_BIG;
-        return Some(if passes { XDP_PASS } else { XDP_DROP });
+        return Some(if otherwise == Otherwise::Kernel { XDP_PASS } else { XDP_DROP });
     }
     let ethernet: *mut Ethernet = header(context, 0)?;
     // SAFETY: `header` checked that the packet holds it; addresses are at even places of the request.

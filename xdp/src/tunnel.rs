@@ -3,7 +3,7 @@
 
 use crate::family::{Family, Head, Ipv4, Ipv6, PLAIN_HEADER, V4, V6};
 use crate::packet::{ETHERNET_LENGTH, Ethernet, fold, header, pair};
-use crate::transmit::{Otherwise, routed};
+use crate::transmit::{NARROW, Otherwise, routed};
 use aya_ebpf::bindings::xdp_action::XDP_DROP;
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::bpf_xdp_adjust_head;
@@ -53,7 +53,7 @@ pub fn inner<F: Family>(head: &Head<F::Address>, segment_has_checksum: bool, has
     }
 }
 
-/// Wraps the packet and sends it. A function that is verified by itself; pointers come checked.
+/// Wraps the packet and sends it; [`NARROW`] with the size that would fit, where it does not. A function that is verified by itself; pointers come checked.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn tunnelled(ctx: *mut xdp_md, inner: *const Inner, real: *const Real) -> u32 {
@@ -162,7 +162,16 @@ fn wrap<F: Outer, B: Between>(ctx: *mut xdp_md, inner: &Inner, real: &Real) -> O
     F::write(&context, length, inner.class, B::protocol(inner), source, destination)?;
     let pseudo = F::sum(source) + F::sum(destination);
     B::write(&context, ETHERNET_LENGTH + F::LENGTH, inner, real, pseudo)?;
-    routed::<F, true>(&context, source, destination, length, Otherwise::Drop)
+    let sent = routed::<F, true>(&context, source, destination, length, Otherwise::Drop)?;
+    if sent < NARROW {
+        return Some(sent);
+    }
+    // The packet is as it came again, but for its link header, of which only the type is needed.
+    // SAFETY: as above.
+    if unsafe { bpf_xdp_adjust_head(ctx, i32::from(added)) } != 0 {
+        return Some(XDP_DROP);
+    }
+    Some(NARROW | u32::from((sent as u16).saturating_sub(added)))
 }
 
 /// A family that can be outside.

@@ -19,7 +19,9 @@ pub fn run(_arguments: &[String]) -> Result<(), String> {
     for file in sources(&root()) {
         let source = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         for (line, number) in tags(&source, is_test_file(&file)) {
-            if rows.contains_key(&number) {
+            if !is_beside_a_test(&source, line) {
+                unknown.push(format!("{}:{line}: row {number} is tied to nothing that runs", file.display()));
+            } else if rows.contains_key(&number) {
                 proven.insert(number);
             } else {
                 unknown.push(format!("{}:{line}: no row {number}", file.display()));
@@ -102,6 +104,23 @@ fn tags(source: &str, mut in_tests: bool) -> Vec<(usize, u16)> {
         }
     }
     found
+}
+
+/// Lines between a tag and the test below it: other comments, attributes, or data that the test reads.
+const DISTANCE_MAX: usize = 40;
+
+/// Whether the tag stands in a test or above one: above a `#[test]` or a macro that makes tests, or behind one whose end
+/// has not come.
+fn is_beside_a_test(source: &str, line: usize) -> bool {
+    let begins = |text: &str| {
+        let text = text.trim_start();
+        text.starts_with("#[test]") || text.starts_with("#[tokio::test") || text.contains("! {")
+    };
+    let lines: Vec<&str> = source.lines().collect();
+    let above = lines[..line].iter().rev();
+    // A test's end is a brace on a line of its own, as far in as its attribute.
+    let is_inside = above.take_while(|text| **text != "}" && **text != "    }").any(|text| begins(text));
+    is_inside || lines[line..].iter().take(DISTANCE_MAX).any(|text| begins(text))
 }
 
 /// `77` or `115-118`; words after the number are the author's.

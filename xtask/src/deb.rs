@@ -9,7 +9,8 @@ use std::process::Command;
 
 const HELP: &str = "cargo xtask deb [--profile NAME] [--try]
   --profile NAME   release (default); quick or dev while one works
-  --try            installs it on a fresh Debian 12 in namespaces (as root; debootstrap) and looks whether its units run";
+  --try            installs it on a fresh Debian 12 in namespaces (as root; debootstrap): its units run alone and beside
+                   Debian's HAProxy and keepalived, take their place, survive an upgrade, and leave nothing";
 
 /// Where each file of packaging/ goes, and its mode.
 const FILES: &[(&str, &str, u32)] = &[
@@ -25,6 +26,7 @@ const FILES: &[(&str, &str, u32)] = &[
     ("docs/migration-lvs.md", "usr/share/doc/hawser/migration-lvs.md", 0o644),
     ("docs/walk-through.md", "usr/share/doc/hawser/walk-through.md", 0o644),
     ("packaging/debian/postinst", "DEBIAN/postinst", 0o755),
+    ("packaging/debian/triggers", "DEBIAN/triggers", 0o644),
     ("packaging/debian/prerm", "DEBIAN/prerm", 0o755),
     ("packaging/debian/postrm", "DEBIAN/postrm", 0o755),
 ];

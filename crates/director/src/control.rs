@@ -77,8 +77,38 @@ async fn converse(mut stream: UnixStream, plane: &RefCell<Xdp>, log: &Log) -> io
         }
         request.resize(length, 0);
         stream.read_exact(&mut request[HEADER_LENGTH..]).await?;
-        let answer = answer(&request, plane, log);
-        stream.write_all(&answer).await?;
+        match asked_for_connections(&request) {
+            Some(sequence) => tell_connections(&mut stream, plane, sequence).await?,
+            None => stream.write_all(&answer(&request, plane, log)).await?,
+        }
+    }
+}
+
+/// The sequence number of a request for the connections.
+fn asked_for_connections(request: &[u8]) -> Option<u32> {
+    let Some(Ok(Control::Data(received))) = Messages::new(request).next() else { return None };
+    matches!(Asked::read(received), Ok(Some(Asked::Connections))).then_some(received.sequence)
+}
+
+/// Piece by piece: between two of them the loop has its turn, and the plane may change.
+async fn tell_connections(stream: &mut UnixStream, plane: &RefCell<Xdp>, sequence: u32) -> io::Result<()> {
+    let mut listing = plane.borrow().connections();
+    loop {
+        let piece = plane.borrow().next_connections(&mut listing);
+        match piece {
+            Ok(Some(lines)) => {
+                let replies = lines.into_iter().map(Reply::Connection);
+                let bytes: Vec<u8> = replies.flat_map(|reply| reply.write(sequence)).collect();
+                stream.write_all(&bytes).await?;
+                tokio::task::yield_now().await;
+            }
+            Ok(None) => return stream.write_all(&done(sequence)).await,
+            Err(refusal) => {
+                return stream
+                    .write_all(&acknowledge(sequence, refusal.errno().unwrap_or(INPUT_OUTPUT)))
+                    .await;
+            }
+        }
     }
 }
 
@@ -150,7 +180,12 @@ fn replies(asked: Asked, plane: &mut Xdp) -> Result<Vec<Reply>, Refusal> {
             return Ok(vec![Reply::Information(information)]);
         }
         Asked::Connections => {
-            return Ok(plane.connections()?.into_iter().map(Reply::Connection).collect());
+            let mut listing = plane.connections();
+            let mut all = Vec::new();
+            while let Some(lines) = plane.next_connections(&mut listing)? {
+                all.extend(lines.into_iter().map(Reply::Connection));
+            }
+            return Ok(all);
         }
         Asked::Zero(key) => return plane.zero(key.as_ref()).map(|()| Vec::new()),
         Asked::Flush => {

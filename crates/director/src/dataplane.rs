@@ -5,9 +5,13 @@
 //! are maps, and a step is a map update (see `docs/plan-director.md`).
 
 use crate::kernel::{Kernel, Refusal};
+use crate::remembered::{Remembered, remembered};
 use crate::table::{Change, Table, difference};
 use netlink::ipvs::{Destination, Key, Reply, Request, Service};
 use std::collections::BTreeSet;
+use std::io::BufReader;
+
+const CONNECTIONS: &str = "/proc/net/ip_vs_conn";
 
 /// What carries the packets of virtual services.
 pub trait Dataplane {
@@ -28,6 +32,11 @@ pub trait Dataplane {
     fn apply_all(&mut self, changes: &[Change]) -> Vec<(usize, Refusal)> {
         let steps = changes.iter().enumerate();
         steps.filter_map(|(at, change)| self.apply(change).err().map(|refusal| (at, refusal))).collect()
+    }
+
+    /// Connections that are over and only remembered, where the plane can tell; without an answer all count as in use.
+    fn remembered(&mut self) -> Remembered {
+        Remembered::new()
     }
 }
 
@@ -84,6 +93,12 @@ impl Ipvs {
 }
 
 impl Dataplane for Ipvs {
+    fn remembered(&mut self) -> Remembered {
+        // Another namespace's connections are not there, and all of them count.
+        let file = std::fs::File::open(CONNECTIONS);
+        file.ok().and_then(|file| remembered(BufReader::new(file))).unwrap_or_default()
+    }
+
     fn read(&mut self) -> Result<Table, Refusal> {
         let mut table = Table::default();
         for service in self.services()? {

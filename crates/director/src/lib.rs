@@ -4,12 +4,14 @@
 
 #![forbid(unsafe_code)]
 
+mod advice;
 pub mod check;
 pub mod control;
 pub mod dataplane;
 pub mod kernel;
 pub mod plane;
 pub mod pool;
+mod remembered;
 pub mod runner;
 pub mod table;
 pub mod xdp;

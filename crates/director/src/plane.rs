@@ -1,6 +1,7 @@
 //! Which plane carries the packets: the kernel's IPVS where it is there, else our own XDP programs. Owns the choice, and
 //! what must be done all the time for the programs.
 
+use crate::advice::Advice;
 use crate::control::{self, Log, listen};
 use crate::dataplane::{Dataplane, Ipvs};
 use crate::kernel::Refusal;
@@ -57,6 +58,7 @@ pub struct Plane {
 /// Programs that must be tended.
 pub struct Tended {
     plane: Rc<RefCell<Xdp>>,
+    advice: RefCell<Advice>,
     socket: PathBuf,
     stays: bool,
 }
@@ -111,7 +113,8 @@ fn xdp(settings: &Settings) -> Result<Plane, Refusal> {
         })?;
     }
     let plane = Rc::new(RefCell::new(plane));
-    let tended = Tended { plane, socket: settings.socket.clone(), stays: settings.stays };
+    let advice = RefCell::new(Advice::new(found, settings.is_native));
+    let tended = Tended { plane, advice, socket: settings.socket.clone(), stays: settings.stays };
     Ok(Plane { dataplane: tended.dataplane(), xdp: Some(tended) })
 }
 
@@ -177,6 +180,9 @@ impl Tended {
                     log(&text);
                     told = text;
                 }
+            }
+            for line in self.advice.borrow_mut().lines(&self.plane.borrow()) {
+                log(&line);
             }
             let next_hops = self.plane.borrow().next_hops();
             if now >= neighbours {

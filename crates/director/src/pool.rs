@@ -7,7 +7,7 @@
 
 use crate::table::Table;
 use keepalived_config::model::{
-    Check, Command, Family, Forwarding, RealServer, TransportProtocol, TunnelChecksum, TunnelKind,
+    Check, CheckKind, Command, Family, Forwarding, RealServer, TransportProtocol, TunnelChecksum, TunnelKind,
     VirtualAddress, VirtualServer, VirtualServerGroup,
 };
 use netlink::ipvs::{
@@ -19,6 +19,8 @@ use std::time::Instant;
 
 /// The kernel's largest weight that schedulers compute with.
 pub const WEIGHT_MAX: i64 = 65_535;
+/// IPVS keeps weights as signed numbers of 32 bits: what checks add may come so far, as with keepalived.
+const SUM_MAX: i64 = 2_147_483_647;
 /// Addresses that a group's ranges may have together.
 const ADDRESSES_MAX: usize = 65_536;
 /// Actions that wait to be taken out; each event makes a handful.
@@ -116,16 +118,24 @@ pub struct Pool {
 
 impl Pool {
     /// As the program starts: servers are up unless they are to be proven first (`alpha`).
-    pub fn new(server: VirtualServer, groups: &[VirtualServerGroup]) -> Self {
+    /// `numbers` are those in the configuration's files, by place.
+    pub fn new(server: VirtualServer, groups: &[VirtualServerGroup], numbers: &[i64]) -> Self {
         let (keys, name) = keys(&server, groups);
-        let is_alpha =
-            |real: &RealServer, check: usize| server.alpha || real.alpha || real.checks[check].timing.alpha;
+        // What is only told of changes is good until then, but for sessions.
+        let is_alpha = |real: &RealServer, check: usize| {
+            let check = &real.checks[check];
+            check.timing.alpha && !matches!(check.kind, CheckKind::File { .. })
+        };
         let health = server
             .real_servers
             .iter()
             .map(|real| Health {
                 failed: (0..real.checks.len()).filter(|check| is_alpha(real, *check)).collect(),
-                offsets: vec![0; real.checks.len()],
+                offsets: real
+                    .checks
+                    .iter()
+                    .map(|check| file_offset(&check.kind, numbers).unwrap_or(0))
+                    .collect(),
                 weight: None,
                 admin: Admin::Ready,
             })
@@ -162,7 +172,10 @@ impl Pool {
             self.health[server].admin = before.health[old].admin;
             for check in 0..self.health[server].offsets.len() {
                 let Some(old_check) = self.same_check(before, (server, check), old) else { continue };
-                self.health[server].offsets[check] = before.health[old].offsets[old_check];
+                // A file says itself what it adds.
+                if !matches!(self.server.real_servers[server].checks[check].kind, CheckKind::File { .. }) {
+                    self.health[server].offsets[check] = before.health[old].offsets[old_check];
+                }
                 if before.health[old].failed.contains(&old_check) {
                     self.health[server].failed.insert(check);
                 } else {
@@ -239,7 +252,8 @@ impl Pool {
         }
     }
 
-    fn port_of(&self, server: usize) -> u16 {
+    /// Of the real server, where the packet's own is not kept.
+    pub fn port_of(&self, server: usize) -> u16 {
         match self.server.address {
             // The packet's own.
             VirtualAddress::Mark { .. } => 0,
@@ -269,9 +283,20 @@ impl Pool {
         if let Some(weight) = health.weight {
             return weight;
         }
+        u32::try_from(self.unbounded_weight(server).clamp(0, SUM_MAX)).expect("clamped")
+    }
+
+    /// The configured weight and what its checks add.
+    pub fn unbounded_weight(&self, server: usize) -> i64 {
         let configured = i64::from(self.server.real_servers[server].weight);
-        let sum = configured + health.offsets.iter().sum::<i64>();
-        u32::try_from(sum.clamp(0, WEIGHT_MAX)).expect("clamped")
+        configured + self.health[server].offsets.iter().sum::<i64>()
+    }
+
+    /// Whether the real server is in the plane, with whatever weight.
+    pub fn is_set(&self, server: usize) -> bool {
+        let is_inhibited = self.server.real_servers[server].inhibit_on_failure;
+        self.health[server].admin != Admin::Drained
+            && (is_inhibited || self.is_alive(server) && !self.is_sorry)
     }
 
     /// A check's verdict; `reason` is for the mail: `=> TCP CHECK failed on service <=`.
@@ -368,6 +393,11 @@ impl Pool {
                 }
             }
         }
+    }
+
+    /// Whether this one drains.
+    pub fn is_draining_at(&self, server: usize) -> bool {
+        matches!(self.health[server].admin, Admin::Draining { .. })
     }
 
     /// Whether some real server drains: its connections must be looked at.
@@ -535,6 +565,25 @@ impl Pool {
         }
         service.engine = self.server.persistence_engine.clone().unwrap_or_default();
         service
+    }
+}
+
+/// What the number in its file makes a check add to the weight; `None`: it reads none.
+pub fn file_offset(check: &CheckKind, numbers: &[i64]) -> Option<i64> {
+    match check {
+        CheckKind::File { file, weight } => {
+            let number = numbers.get(file.index()).copied().unwrap_or(0);
+            let factor = i64::from(weight.weight);
+            Some(number.saturating_mul(if weight.reverse { -factor } else { factor }))
+        }
+        CheckKind::Tcp
+        | CheckKind::Http { .. }
+        | CheckKind::Smtp { .. }
+        | CheckKind::Dns { .. }
+        | CheckKind::Misc { .. }
+        | CheckKind::Udp { .. }
+        | CheckKind::Ping
+        | CheckKind::Bfd { .. } => None,
     }
 }
 

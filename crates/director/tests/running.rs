@@ -6,8 +6,8 @@ use director::kernel::Refusal;
 use director::runner::{Control, Director, News, Stop};
 use director::table::{Change, Entry, Table};
 use keepalived_config::model::{
-    Check, CheckKind, CheckTiming, Command, ConnectOptions, Forwarding, HttpProtocol, HttpUrl, Model,
-    RealServer, RunAs, Scheduler, SchedulerFlags, TransportProtocol, VirtualAddress, VirtualServer,
+    Check, CheckDefaults, CheckKind, CheckTiming, Command, ConnectOptions, Forwarding, HttpProtocol, HttpUrl,
+    Model, RealServer, RunAs, Scheduler, SchedulerFlags, TransportProtocol, VirtualAddress, VirtualServer,
 };
 use netlink::ipvs::{Key, Service, TCP};
 use std::cell::RefCell;
@@ -93,6 +93,7 @@ fn real(address: SocketAddr, kind: CheckKind) -> RealServer {
         smtp_alert: false,
         alpha: false,
         snmp_name: None,
+        check_defaults: CheckDefaults::default(),
         checks: vec![check(kind)],
     }
 }
@@ -117,6 +118,7 @@ fn model(real_servers: Vec<RealServer>) -> Rc<Model> {
         quorum_down: None,
         smtp_alert: false,
         snmp_name: None,
+        check_defaults: CheckDefaults::default(),
         sorry_server: None,
         real_servers,
     };
@@ -135,9 +137,10 @@ fn run<F: Future<Output = ()>>(
         written.borrow_mut().push(match news {
             News::Line(line) => line.to_owned(),
             News::Told(told) => told.line(),
+            News::State(state) => format!("state of {}", state.pools.len()),
         });
     });
-    let director = Director::new(model, Box::new(memory.clone()), listener);
+    let director = Director::new(model, Vec::new(), Box::new(memory.clone()), listener);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (sender, receiver) = mpsc::channel(8);
@@ -219,6 +222,7 @@ fn url(path: &str, status: (u16, u16)) -> HttpUrl {
         digest: None,
         status: vec![status],
         virtual_host: None,
+        is_virtual_host_inherited: false,
         regex: None,
         regex_options: Vec::new(),
         regex_no_match: false,
@@ -237,6 +241,7 @@ fn web_servers_are_judged_by_every_url() {
         sni_name: None,
         protocol: HttpProtocol::Http10,
         fast_recovery: false,
+        virtual_host: None,
         urls,
     };
     let good = web_server("HTTP/1.0 200 OK\r\n\r\nhello");
@@ -298,6 +303,7 @@ fn web_servers_are_asked_over_tls_whatever_their_certificate() {
             sni_name: None,
             protocol: HttpProtocol::Http10,
             fast_recovery: false,
+            virtual_host: None,
             urls: vec![url],
         }
     };
@@ -376,9 +382,9 @@ fn a_reload_keeps_health_and_takes_what_is_new() {
         let memory = memory.clone();
         async move {
             wait_for(&memory, &[(at.port(), 1)]).await;
-            control.send(Control::Reload(Rc::new(other))).await.expect("it runs");
+            control.send(Control::Reload(Rc::new(other), Vec::new())).await.expect("it runs");
             wait_for(&memory, &[(at.port(), 7), (at.port(), 7)]).await;
-            control.send(Control::Reload(again)).await.expect("it runs");
+            control.send(Control::Reload(again, Vec::new())).await.expect("it runs");
             wait_for(&memory, &[(at.port(), 1)]).await;
         }
     });
@@ -396,7 +402,7 @@ fn scripts_weigh_and_the_administrator_drains() {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let words = ["sh", "-c", "exit 52"].map(str::to_owned).to_vec();
     let command = Command { words, run_as: RunAs { user, group } };
-    let script = CheckKind::Misc { command, timeout: Duration::from_secs(5), dynamic: true };
+    let script = CheckKind::Misc { command, timeout: Some(Duration::from_secs(5)), dynamic: true };
     let other: SocketAddr = ([127, 0, 0, 1], 1).into();
     let memory = Memory::default();
     run(model(vec![real(other, script), real(at, CheckKind::Tcp)]), &memory, |control| {

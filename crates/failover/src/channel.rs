@@ -27,6 +27,11 @@ pub enum Notice {
     Detail(String),
     Told(Told),
     Refused(Refused),
+    /// A session of BFD, for whom else it concerns.
+    Session {
+        name: String,
+        is_up: bool,
+    },
     /// Asked for by [`Order::Snapshot`].
     Snapshot(Box<Snapshot>),
     /// The engine runs as this thread of the system.

@@ -1,6 +1,7 @@
-//! Log lines: to the console, a file or syslog, in keepalived's words and form. Owns where they go; never blocks on a log
-//! daemon that does not read.
+//! Log lines: to the console, a file or syslog, in keepalived's words and form. Owns where they go; waits for a busy log
+//! daemon once and briefly, and never again for one that does not read.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
@@ -15,6 +16,9 @@ pub enum Level {
     Info = 6,
     Debug = 7,
 }
+
+/// For a log daemon that is busy.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
 /// Facility `daemon`, keepalived's default.
 pub const FACILITY_DAEMON: u8 = 3;
@@ -44,13 +48,15 @@ pub struct Log {
     wanted: Wanted,
     file: Option<File>,
     syslog: Option<UnixDatagram>,
+    /// The daemon has read of late: it is worth waiting for.
+    is_read: bool,
 }
 
 impl Log {
     pub fn open(wanted: Wanted) -> Self {
         let file =
             wanted.file.as_ref().and_then(|path| File::options().append(true).create(true).open(path).ok());
-        let mut log = Self { wanted, file, syslog: None };
+        let mut log = Self { wanted, file, syslog: None, is_read: true };
         log.connect();
         log
     }
@@ -100,14 +106,23 @@ impl Log {
             self.wanted.name,
             std::process::id(),
         );
-        if let Some(socket) = &self.syslog
-            && let Err(error) = socket.send(line.as_bytes())
-            && error.kind() != std::io::ErrorKind::WouldBlock
-        {
+        let Some(socket) = &self.syslog else { return };
+        let mut sent = socket.send(line.as_bytes());
+        if self.is_read && is_full(&sent) {
+            // The kernel keeps a handful of datagrams: a burst of lines is more.
+            let _ = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&PATIENCE));
+            sent = socket.send(line.as_bytes());
+        }
+        self.is_read = !is_full(&sent);
+        if sent.is_err() && self.is_read {
             // The log daemon was restarted: the next line connects anew.
             self.syslog = None;
         }
     }
+}
+
+fn is_full(sent: &std::io::Result<usize>) -> bool {
+    sent.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];

@@ -23,6 +23,15 @@ pub(crate) struct UnixBind {
     pub gid: Option<u32>,
 }
 
+/// Reads the words of a line that names no address.
+pub(crate) fn parse_default(
+    template: &mut Bind,
+    arguments: &mut Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Outcome {
+    keywords::parse_words(KEYWORDS, "on a `default-bind` line", template, arguments, context)
+}
+
 /// Reads the rest of a line, from the address on, into one listener for each address and port.
 pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome<Vec<Bind>> {
     let word = arguments.expect("an address, such as `:80` or `/run/x.sock`")?;

@@ -145,6 +145,7 @@ fn build(ast: &Ast, environment: &Environment, sources: &Sources, report: &mut R
         names: &names,
         environment,
         patterns: Default::default(),
+        uses: Default::default(),
         tables: Vec::new(),
         unix_bind: Default::default(),
         base_directory: PathBuf::new(),
@@ -170,6 +171,7 @@ fn build(ast: &Ast, environment: &Environment, sources: &Sources, report: &mut R
     tables.sort_by_key(|(id, _)| *id);
     model.tables = tables.into_iter().map(|(_, table)| table).collect();
     context.patterns.assign_ids();
+    model.uses = context.uses;
     model.patterns = std::mem::take(&mut context.patterns);
     model
 }

@@ -1,7 +1,7 @@
 //! `log` lines of the global section and of proxies (configuration manual §4.2 `log`).
 
 use crate::address::{self, Wanted};
-use crate::language::Word;
+use crate::language::{SectionKind, Word};
 use crate::model::{Address, LogFormatKind, LogTarget, LogTargetAddress};
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
 
@@ -99,6 +99,10 @@ fn target(word: &Word, context: &mut Context<'_>) -> Outcome<LogTargetAddress> {
         _ => {}
     }
     if let Some(name) = text.strip_prefix("ring@") {
+        if context.names.other(SectionKind::Ring, name).is_none() {
+            // The real one says so when it starts, and not when it checks.
+            context.warn(word.span, format!("there is no ring `{name}`: nothing will start"));
+        }
         return Ok(LogTargetAddress::Ring(name.to_owned()));
     }
     let endpoint = address::endpoint(word, context.environment, ADDRESS)?;

@@ -33,6 +33,8 @@ pub(crate) struct Context<'a> {
     pub environment: &'a Environment,
     /// Every list of patterns and every map of the configuration.
     pub patterns: rules::PatternStore,
+    /// What its expressions need.
+    pub uses: rules::Uses,
     /// Stick tables as they are met.
     pub tables: Vec<(rules::TableId, crate::model::Table)>,
     pub unix_bind: crate::bind::UnixBind,

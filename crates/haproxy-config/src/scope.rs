@@ -93,6 +93,7 @@ pub(crate) fn with_rules<T>(
         acls,
         section,
         places,
+        uses: &mut context.uses,
         warnings: &mut warnings,
     });
     for warning in warnings {

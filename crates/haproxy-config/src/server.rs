@@ -9,8 +9,8 @@ use crate::address::{self, Port, Wanted};
 use crate::keywords;
 use crate::language::{SectionKind, Word};
 use crate::model::{
-    Address, AgentCheck, InitAddress, OnError, Protocol, ResolveOptions, Server, ServerCheck, ServerPort,
-    ServerTls, WebSocketProtocol,
+    Address, AgentCheck, InitAddress, LogProtocol, OnError, Protocol, ResolveOptions, Server, ServerCheck,
+    ServerPort, ServerTls, WebSocketProtocol,
 };
 use crate::names::template_range;
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
@@ -93,6 +93,7 @@ impl ServerDraft {
                 namespace: None,
                 socks4: None,
                 is_implied: false,
+                log_protocol: LogProtocol::default(),
                 non_stick: false,
                 protocol: Protocol::Negotiated,
                 websocket: WebSocketProtocol::Auto,
@@ -200,6 +201,17 @@ pub(crate) fn parse_server(
     check_resolvers(&draft, context)?;
     let track = draft.track.clone();
     Ok(ParsedServer { server: draft.finish(arguments.span())?, track })
+}
+
+/// The words behind a name and an address, of a line that is no server's but takes the same ones.
+pub(crate) fn parse_settings(
+    default: &ServerDraft,
+    arguments: &mut Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Outcome<Server> {
+    let mut draft = default.clone();
+    words_of_server(&mut draft, arguments, context)?;
+    draft.finish(arguments.span())
 }
 
 fn check_resolvers(draft: &ServerDraft, context: &Context<'_>) -> Outcome {

@@ -3,10 +3,12 @@
 
 mod client;
 
+use crate::numbers::Numbers;
 use ::director::control::{SOCKET, SOCKET_VARIABLE};
 use ::director::plane::{self, Choice, Plane, Settings, Tended};
 use ::director::runner::{Control, Director, News, Stop, status};
 use ::director::xdp::Options;
+use keepalived_config::model::CheckKind;
 use keepalived_config::{LoadOptions, SystemHost};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -170,6 +172,11 @@ fn model_of(file: &Path) -> Result<keepalived_config::Model, String> {
     let loaded = keepalived_config::load(&LoadOptions::new(file.to_owned()), &SystemHost);
     eprint!("{}", diag::render(&loaded.report, &loaded.sources, diag::Severity::Warning));
     let model = loaded.model.ok_or("the configuration cannot be run")?;
+    let servers = model.virtual_servers.iter().flat_map(|server| &server.real_servers);
+    let mut kinds = servers.flat_map(|real| &real.checks).map(|check| &check.kind);
+    if kinds.any(|kind| matches!(kind, CheckKind::Bfd { .. })) {
+        return Err("BFD_CHECK needs the sessions of `hawser keepalived`".to_owned());
+    }
     if model.virtual_servers.is_empty() {
         return Err("the configuration has no virtual_server".to_owned());
     }
@@ -192,6 +199,7 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let (sender, receiver) = mpsc::channel(CONTROLS_MAX);
+        let told_of_numbers = sender.clone();
         let told = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -204,14 +212,27 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         let listener = Rc::new(|news: News<'_>| match news {
             News::Line(line) => println!("{line}"),
             // Pipes and mails are the daemon's.
-            News::Told(_) => {}
+            News::Told(_) | News::State(_) => {}
         });
         let work = async {
             match model {
                 Some(model) => {
-                    let mut director = Director::new(Rc::new(model), dataplane, listener);
+                    let file = |error: std::io::Error| format!("track_file: {error}");
+                    let mut numbers = Numbers::watch(&model).map_err(file)?;
+                    let mut director = Director::new(Rc::new(model), numbers.all(), dataplane, listener);
                     director.set_socket(arguments.status.clone());
-                    director.run(receiver).await.map_err(|refusal| refusal.to_string())
+                    let follow = async {
+                        loop {
+                            let changed = numbers.changed().await;
+                            if told_of_numbers.send(Control::Numbers(changed)).await.is_err() {
+                                return Ok(());
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        result = director.run(receiver) => result.map_err(|refusal| refusal.to_string()),
+                        result = follow => result,
+                    }
                 }
                 None => {
                     let mut receiver = receiver;

@@ -15,6 +15,7 @@ mod ipvsadm;
 mod keepalived;
 mod lab;
 mod manual;
+mod numbers;
 mod personality;
 mod run;
 mod runtime_socket;

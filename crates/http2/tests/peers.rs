@@ -39,29 +39,33 @@ fn body(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place * 7 + place / 251) as u8).collect()
 }
 
-/// Moves bytes between a connection and a pipe until `done`, calling `look` after each move.
+/// Moves bytes between a connection and a pipe until `look`, called after each move, says that it is done. Both ways at a
+/// time: a peer that cannot write may not read either.
 async fn drive(
     connection: &mut Connection,
     pipe: &mut DuplexStream,
     piece: usize,
     mut look: impl FnMut(&mut Connection, Option<Opened>) -> bool,
 ) {
+    let (mut reader, mut writer) = tokio::io::split(pipe);
     let mut buffer = vec![0; piece];
-    loop {
-        let mut done = look(connection, None);
-        while !connection.output().is_empty() {
-            let Ok(count) = pipe.write(connection.output()).await else { return };
-            connection.consume_output(count);
-            done |= look(connection, None);
+    let mut done = look(connection, None);
+    while !done || !connection.output().is_empty() {
+        let said = connection.output()[..connection.output().len().min(piece)].to_vec();
+        tokio::select! {
+            written = writer.write(&said), if !said.is_empty() => {
+                let Ok(count) = written else { return };
+                connection.consume_output(count);
+            }
+            read = reader.read(&mut buffer), if connection.takes_input() => {
+                let Ok(count @ 1..) = read else { return };
+                let mut input = &buffer[..count];
+                while let Some(opened) = connection.receive(&mut input, Instant::now()).expect("no error") {
+                    look(connection, Some(opened));
+                }
+            }
         }
-        if done {
-            return;
-        }
-        let Ok(count @ 1..) = pipe.read(&mut buffer).await else { return };
-        let mut input = &buffer[..count];
-        while let Some(opened) = connection.receive(&mut input, Instant::now()).expect("no error") {
-            look(connection, Some(opened));
-        }
+        done |= look(connection, None);
     }
 }
 

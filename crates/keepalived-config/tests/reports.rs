@@ -48,8 +48,36 @@ fn carets_point_at_the_variable_that_holds_the_mistake() {
 #[test]
 fn a_lost_line_break_is_told() {
     // row: 268
-    let text = told("virtual_server 10.0.0.1 80 {\n protocol TCPreal_server 10.0.0.2 80 {\n }\n}\n");
+    let glued = "virtual_server 10.0.0.1 80 {\n protocol TCPreal_server 10.0.0.2 80 {\n }\n}\n";
+    let text = told(glued);
     assert!(text.contains("a line break is missing before `real_server`"), "{text}");
+    assert!(text.starts_with("k.conf:2:"), "{text}");
+    assert!(load(glued).model.is_none(), "a service over UDP would be another one");
+}
+
+#[test]
+fn without_translation_a_real_server_has_the_port_of_its_service() {
+    // row: 269
+    for (method, ports, verdict) in [
+        ("DR", [80, 80], Verdict::Problems),
+        ("TUN", [80, 80], Verdict::Problems),
+        ("NAT", [8080, 80], Verdict::Clean),
+    ] {
+        let loaded = load(&format!(
+            "virtual_server 10.0.0.1 80 {{\n protocol TCP\n lvs_sched rr\n lvs_method {method}\n \
+             real_server 10.0.0.2 8080 {{\n }}\n real_server 10.0.0.3 80 {{\n }}\n}}\n"
+        ));
+        assert_eq!(loaded.verdict, verdict, "{method}");
+        let text = loaded.report.render(&loaded.sources, Severity::Warning);
+        assert_eq!(
+            text.contains("k.conf:5:2: warning: without NAT ports cannot differ: 80 is taken for 8080"),
+            method != "NAT",
+            "{text}"
+        );
+        let model = loaded.model.expect("it loads");
+        let servers = model.virtual_servers[0].real_servers.iter();
+        assert_eq!(servers.map(|server| server.address.port()).collect::<Vec<_>>(), ports, "{method}");
+    }
 }
 
 #[test]

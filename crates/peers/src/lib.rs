@@ -23,7 +23,7 @@ mod wire;
 pub use definition::SharedTable;
 pub use greeting::{Greeting, GreetingError, STATUS_LEN_MAX, Status};
 pub use resync::{Resync, Source};
-pub use session::{Counters, Lesson, Session, SessionError, TableView};
+pub use session::{Counters, Lesson, Limit, Session, SessionError, TableView};
 
 /// Silence after which a heartbeat is sent.
 pub const HEARTBEAT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(3);

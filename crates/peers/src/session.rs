@@ -82,6 +82,19 @@ pub struct TableView {
     pub last_received: u32,
 }
 
+/// What one turn may make ready: so many bytes (and one message more), and so many updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub bytes: usize,
+    pub updates: usize,
+}
+
+impl Limit {
+    fn is_left(&self, out: &[u8]) -> bool {
+        self.updates > 0 && out.len() < self.bytes
+    }
+}
+
 /// A session after its handshake.
 pub struct Session {
     tables: Arc<[SharedTable]>,
@@ -303,8 +316,9 @@ impl Session {
 
     /// Appends what there is to send until `out` has `limit` bytes or a little more. `up_to_date`: whether a lesson that
     /// ends now was a full one. Returns whether there is more to send.
-    pub fn produce(&mut self, out: &mut Vec<u8>, limit: usize, up_to_date: bool, now: Instant) -> bool {
+    pub fn produce(&mut self, out: &mut Vec<u8>, limit: Limit, up_to_date: bool, now: Instant) -> bool {
         let before = out.len();
+        let mut room = limit;
         for kind in self.controls.drain(..) {
             if kind == Kind::Heartbeat {
                 self.counters.heartbeats_sent += 1;
@@ -312,19 +326,19 @@ impl Session {
             put_control(kind, out);
         }
         self.acknowledge_received(out);
-        while out.len() < limit && self.teaching.is_some() {
-            self.teach_some(out, limit, up_to_date, now);
+        while room.is_left(out) && self.teaching.is_some() {
+            self.teach_some(out, &mut room, up_to_date, now);
         }
         for table in 0..self.tables.len() {
-            if out.len() >= limit {
+            if !room.is_left(out) {
                 break;
             }
-            self.tell_changes(table, out, limit, now);
+            self.tell_changes(table, out, &mut room, now);
         }
         if out.len() > before {
             self.last_sent = now;
         }
-        out.len() >= limit
+        !room.is_left(out)
     }
 
     fn acknowledge_received(&mut self, out: &mut Vec<u8>) {
@@ -352,7 +366,7 @@ impl Session {
     }
 
     /// A batch of the full lesson. Its updates have the number of the last one of a change: they need no acknowledgement.
-    fn teach_some(&mut self, out: &mut Vec<u8>, limit: usize, up_to_date: bool, now: Instant) {
+    fn teach_some(&mut self, out: &mut Vec<u8>, room: &mut Limit, up_to_date: bool, now: Instant) {
         let Some(at) = self.teaching else { return };
         let Some(shared) = self.tables.get(at.table).cloned() else {
             put_control(if up_to_date { Kind::ResyncFinished } else { Kind::ResyncPartial }, out);
@@ -361,7 +375,7 @@ impl Session {
         };
         if at.place == 0 {
             // The lesson has the latest of all that changed before it.
-            self.told[at.table].sent[at.shard] = shared.table.last_change(at.shard);
+            self.told[at.table].sent[at.shard] = shared.table.begin_lesson(at.shard);
         }
         // An empty table is not worth a definition.
         if shared.table.used() > 0 {
@@ -372,9 +386,10 @@ impl Session {
         let config = shared.table.config();
         let (dictionary, scratch) = (&mut self.sent_keys, &mut self.scratch);
         let next = shared.table.walk(at.shard, at.place, BATCH_MAX as u32, now, |shared| {
-            if out.len() >= limit {
+            if !room.is_left(out) {
                 return false;
             }
+            room.updates -= 1;
             put_entry(shared, config, form, dictionary, scratch, out);
             true
         });
@@ -385,14 +400,14 @@ impl Session {
         });
     }
 
-    fn tell_changes(&mut self, table: usize, out: &mut Vec<u8>, limit: usize, now: Instant) {
+    fn tell_changes(&mut self, table: usize, out: &mut Vec<u8>, room: &mut Limit, now: Instant) {
         let shared = self.tables[table].clone();
         let config = shared.table.config();
         let mut numbered = None;
         for shard in 0..shared.table.shards() {
             loop {
                 let after = self.told[table].sent[shard];
-                if out.len() >= limit || shared.table.last_change(shard) <= after {
+                if !room.is_left(out) || shared.table.last_change(shard) <= after {
                     break;
                 }
                 let defined_now = self.define_ours(table, out);
@@ -401,9 +416,10 @@ impl Session {
                 let told = &mut self.told[table];
                 let (dictionary, scratch) = (&mut self.sent_keys, &mut self.scratch);
                 let known = shared.table.changes(shard, after, BATCH_MAX, now, |shared| {
-                    if out.len() >= limit {
+                    if !room.is_left(out) {
                         return false;
                     }
+                    room.updates -= 1;
                     told.last_number = told.last_number.wrapping_add(1);
                     let form = Form { number: told.last_number, numbered: first, timed: false };
                     first = false;
@@ -467,3 +483,6 @@ impl From<WireError> for SessionError {
         SessionError::Protocol
     }
 }
+
+#[cfg(test)]
+mod tests;

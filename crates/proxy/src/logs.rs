@@ -25,7 +25,7 @@ impl Logs {
     /// # Errors
     /// The first target that cannot be opened.
     pub fn open(model: &Model) -> Result<Logs, OpenError> {
-        let mut builder = OutletsBuilder::new();
+        let mut builder = OutletsBuilder::new(&model.rings);
         let global = &model.global;
         let system = rustix::system::uname();
         let node = system.nodename().to_str().unwrap_or_default();

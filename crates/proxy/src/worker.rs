@@ -9,6 +9,7 @@ use crate::net::buffers::Pending;
 use crate::net::clock;
 use crate::net::{Deadline, Namespaces, Stream, TlsStream};
 use crate::plan::Plan;
+use crate::profile;
 use crate::registry::{Control, Registry};
 use crate::resolve::Resolve;
 use crate::session::{Client, serve};
@@ -296,7 +297,13 @@ pub async fn accept_loop(endpoint: Rc<Endpoint>, listener: Listener) {
             () = stopped => continue,
         };
         match accepted {
-            Ok((stream, peer)) => accepted_one(&worker, stream, peer, local, frontend, index),
+            Ok((stream, peer)) => {
+                accepted_one(&worker, stream, peer, local, frontend, index);
+                if worker.state().proxy(frontend).frontend.rate_limit.load(Relaxed) > 0 {
+                    // Its request makes it a session, which counts before the next one is let in.
+                    tokio::task::yield_now().await;
+                }
+            }
             Err(error) if is_exhausted(&error) => tokio::time::sleep(EXHAUSTED_PAUSE).await,
             // The client left the queue before it was accepted: its own business.
             Err(_) => {}
@@ -317,6 +324,7 @@ fn accepted_one(
     let now_ms = worker.millis(now);
     state.process.connections.increment();
     state.process.connections_rate.add(now_ms);
+    state.process.sessions_rate.add(now_ms);
     let front = &state.proxy(frontend).frontend;
     front.current.increment();
     if let Some(listener) = front.listeners.get(index as usize) {
@@ -334,7 +342,11 @@ fn accepted_one(
     }
     let dst = local.or_else(|| stream.local());
     let stream = match worker.shared.tls.listener(frontend, index as usize) {
-        Some(_) => Stream::Tls(Box::new(TlsStream::new(stream))),
+        Some(_) => {
+            // `maxsslrate` bounds handshakes, whatever becomes of them.
+            state.process.tls_rate.add(now_ms);
+            Stream::Tls(Box::new(TlsStream::new(stream)))
+        }
         None => stream,
     };
     let id = state.process.next_session.fetch_add(1, Relaxed);
@@ -366,7 +378,12 @@ fn accepted_one(
         error: ConnectionError::default(),
         variables: None,
     };
-    tokio::task::spawn_local(serve(client));
+    if worker.plan().model.uses.task_cost {
+        let process = Arc::clone(&worker.shared.state.process);
+        tokio::task::spawn_local(profile::counted(serve(client), move || process.profiles_tasks()));
+    } else {
+        tokio::task::spawn_local(serve(client));
+    }
 }
 
 /// What a look for room found.

@@ -6,6 +6,30 @@ use crate::place::{PlaceSet, Section};
 use crate::{PatternStore, ProxyId, ServerId, TableId, UserlistId};
 use diag::Span;
 
+/// What costs something only where an expression of the configuration asks for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// The body of a response, kept while rules run.
+    pub response_body: bool,
+    /// How often tasks are called, and what they cost.
+    pub task_cost: bool,
+}
+
+impl Uses {
+    pub(crate) const NOTHING: Uses = Uses { response_body: false, task_cost: false };
+
+    fn add(&mut self, other: Uses) {
+        self.response_body |= other.response_body;
+        self.task_cost |= other.task_cost;
+    }
+}
+
+impl ParseContext<'_> {
+    pub(crate) fn note_use(&mut self, uses: Uses) {
+        self.uses.add(uses);
+    }
+}
+
 /// A word of a configuration line: its text after quotes and escapes are gone, and where it was written.
 #[derive(Debug, Clone, Copy)]
 pub struct Word<'w> {
@@ -82,6 +106,8 @@ pub struct ParseContext<'c> {
     pub locate: &'c dyn Fn(Span) -> (String, u32),
     /// What is being parsed; the parsers keep it up to date.
     pub at: Span,
+    /// What the expressions so far need.
+    pub uses: &'c mut Uses,
     /// What loads but should be looked at: an ACL that can never match where it is used.
     pub warnings: &'c mut Vec<LoadError>,
 }

@@ -256,6 +256,7 @@ impl Builder {
             };
             return Err(LoadError::new(word.span_of(0, end.max(1)), message));
         };
+        context.note_use(fetch.uses);
         let (mut args, after) = args::parse(word, end, fetch.name, fetch.params, fetch.required, context)?;
         if let Some(check) = fetch.check {
             check(&mut args, context).map_err(|reason| {

@@ -7,6 +7,7 @@
 mod acl;
 pub mod action;
 mod args;
+mod captures;
 mod cast;
 mod context;
 mod convert;
@@ -21,6 +22,7 @@ mod regex;
 mod scope;
 pub mod stick_table;
 mod suggest;
+mod task_cost;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -34,11 +36,12 @@ mod variables;
 pub use acl::{Acl, AclSet, Condition, NamedCriterion, Polarity, Verdict, derived_names as acl_names};
 pub use action::{HttpAction, HttpRule, Ruleset, StreamAction, TcpAction, TcpRule};
 pub use args::{Arg, Param};
+pub use captures::Captures;
 pub use cast::{cast, exists as cast_exists};
-pub use context::{LoadError, Names, ParseContext, Word};
+pub use context::{LoadError, Names, ParseContext, Uses, Word};
 pub use convert::{Converter, all as all_converters};
 pub use expr::Expr;
-pub use fetch::{Fetch, Fetched, Walk, all as all_fetches};
+pub use fetch::{Fetch, Fetched, Walk, all as all_fetches, internal_length};
 pub use ids::{ProxyId, ServerId, TableId, UserlistId};
 pub use log_format::{LogContext, LogFormat};
 pub use pattern::{Entry, ListKind, MatchMethod, PatternList, PatternStore};
@@ -51,6 +54,7 @@ pub use scope::{
 };
 pub use stick_table::{StickTable, StickTableConfig, Tracked};
 pub use suggest::hint as suggest;
+pub use task_cost::TaskCost;
 pub use value::{Value, ValueType};
 pub use variable_name::{VariableName, VariableScope};
 pub use variables::{CheckVariables, ProcessVariables, StreamVariables, VariableLimits, VariableSet};

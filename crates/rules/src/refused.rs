@@ -2,16 +2,11 @@
 
 /// Name or beginning of it, reason.
 const REFUSED: &[(&str, &str)] = &[
-    ("cpu_calls", "sessions are not profiled"),
-    ("cpu_ns_", "sessions are not profiled"),
-    ("lat_ns_", "sessions are not profiled"),
     (
         "internal.htx",
         "messages have no such form here; see `internal.htx_blk.type`, `.start_line`, `.hdrname`, `.hdrval`",
     ),
     ("fcgi.", "there is no FastCGI; put an HTTP server in front of the application"),
-    ("capture-req", "write an `http-request capture` rule"),
-    ("capture-res", "write an `http-response capture` rule"),
 ];
 
 /// Why a keyword is refused; `None`: it is no keyword of HAProxy either, as far as we know.

@@ -1,7 +1,9 @@
 //! What a rule sees while it runs: borrowed, read-only facts of one connection, one stream and its messages.
 
 use crate::tls::TlsFacts;
-use crate::{ProxyId, ServerId, StickTable, TableId, Tracked, UserlistId, Value, VariableName};
+use crate::{
+    Captures, ProxyId, ServerId, StickTable, TableId, TaskCost, Tracked, UserlistId, Value, VariableName,
+};
 use http::{Head, Version};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -118,8 +120,8 @@ pub struct StreamFacts {
     pub request_index: u32,
     /// The request line as it was received, cut at the bound of the log line.
     pub captured_uri: Vec<u8>,
-    pub request_captures: Vec<Option<Vec<u8>>>,
-    pub response_captures: Vec<Option<Vec<u8>>>,
+    pub request_captures: Captures,
+    pub response_captures: Captures,
     pub cookie_capture_request: Option<Vec<u8>>,
     pub cookie_capture_response: Option<Vec<u8>>,
     pub unique_id: Option<Vec<u8>>,
@@ -145,6 +147,10 @@ pub struct StreamFacts {
     pub server_tls: Option<Arc<TlsFacts>>,
     /// The stream carries HTTP messages, not raw bytes.
     pub is_http: bool,
+    /// The request is one to a proxy (`option http-use-proxy-header`): so are its credentials.
+    pub via_proxy: bool,
+    /// What its task had cost before it.
+    pub task_before: TaskCost,
 }
 
 impl StreamFacts {
@@ -175,8 +181,8 @@ impl StreamFacts {
             termination: Termination::default(),
             request_index: 0,
             captured_uri: Vec::new(),
-            request_captures: Vec::new(),
-            response_captures: Vec::new(),
+            request_captures: Captures::default(),
+            response_captures: Captures::default(),
             cookie_capture_request: None,
             cookie_capture_response: None,
             unique_id: None,
@@ -193,6 +199,8 @@ impl StreamFacts {
             client_tls: None,
             server_tls: None,
             is_http: false,
+            via_proxy: false,
+            task_before: TaskCost::default(),
             applet: None,
         }
     }
@@ -383,6 +391,12 @@ pub trait Host {
     /// Established connections of a listener (`dst_conn`).
     fn listener_connections(&self, frontend: ProxyId, index: u32) -> u32;
     fn default_backend(&self, frontend: ProxyId) -> Option<ProxyId>;
+    /// Most bytes that a capture slot of the frontend keeps; `None`: it has no such slot.
+    fn capture_length(&self, frontend: ProxyId, direction: Direction, slot: usize) -> Option<usize>;
+    /// What the task that is running has cost; zeros where nobody counts.
+    fn task_cost(&self) -> TaskCost {
+        TaskCost::default()
+    }
     fn backend(&self, backend: ProxyId, which: BackendNumber) -> i64;
     fn frontend(&self, frontend: ProxyId, which: FrontendNumber) -> i64;
     fn server(&self, server: ServerId, which: ServerNumber) -> i64;

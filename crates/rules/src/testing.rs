@@ -92,6 +92,10 @@ impl Host for FixedHost {
         1
     }
 
+    fn capture_length(&self, _: ProxyId, _: crate::scope::Direction, slot: usize) -> Option<usize> {
+        (slot < 2).then_some(8)
+    }
+
     fn default_backend(&self, _: ProxyId) -> Option<ProxyId> {
         Some(ProxyId(1))
     }
@@ -310,6 +314,7 @@ impl World {
             places: self.places,
             locate: &|_| ("test.cfg".into(), 1),
             at: Span { file: FileId(0), start: 0, end: 0 },
+            uses: &mut Default::default(),
             warnings: &mut self.warnings,
         };
         run(&mut context)
@@ -381,7 +386,7 @@ fn facts(now: Instant) -> StreamFacts {
         server_src: Some(Peer::Inet(([10, 9, 9, 9], 5555).into())),
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
         captured_uri: b"GET /path?query HTTP/1.1".to_vec(),
-        request_captures: vec![Some(b"captured".to_vec()), None],
+        request_captures: vec![Some(b"captured".to_vec()), None].into(),
         request_version: Some(http::Version::Http11),
         ..StreamFacts::new(
             ProxyId(0),

@@ -12,6 +12,7 @@ pub mod descriptor;
 pub mod echo;
 pub mod environment;
 pub mod filesystem;
+pub mod interface;
 pub mod names;
 pub mod namespace;
 pub mod process;

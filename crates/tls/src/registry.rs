@@ -7,7 +7,7 @@ use crate::listener::{Listener, Surroundings};
 use crate::runtime::Transactions;
 use diag::{Diagnostic, Severity, Span};
 use haproxy_config::Model;
-use haproxy_config::model::{GlobalTls, ServerTls};
+use haproxy_config::model::{BindTls, GlobalTls, ServerTls};
 use parking_lot::{Mutex, RwLock};
 use rules::ProxyId;
 use std::collections::HashMap;
@@ -23,6 +23,10 @@ pub struct Tls {
     listeners: HashMap<(ProxyId, usize), Arc<Listener>>,
     /// By proxy and position of the server.
     connectors: RwLock<HashMap<(ProxyId, usize), Arc<Connector>>>,
+    /// By section and `bind` line; `None` is `default-bind`.
+    peer_listeners: HashMap<(usize, Option<usize>), Arc<Listener>>,
+    /// By section and instance.
+    peer_connectors: HashMap<(usize, usize), Arc<Connector>>,
 }
 
 /// Seconds of a day: a certificate that ends within so many is told.
@@ -53,28 +57,7 @@ impl Tls {
             for (index, bind) in proxy.binds.iter().enumerate() {
                 let Some(tls) = &bind.tls else { continue };
                 if last.as_ref().is_none_or(|(span, _)| *span != bind.span) {
-                    let mut warnings = Vec::new();
-                    let mut around =
-                        Surroundings { files: &mut files, settings: &settings, warnings: &mut warnings };
-                    let made = match Listener::new(tls, &mut around) {
-                        Ok(listener) => {
-                            if listener.is_empty() && !listener.is_strict() {
-                                found.push(
-                                    Diagnostic::alert(
-                                        bind.span,
-                                        "no SSL certificate specified for this `bind … ssl`",
-                                    )
-                                    .with_help("add crt FILE"),
-                                );
-                            }
-                            Some(Arc::new(listener))
-                        }
-                        Err(fault) => {
-                            found.push(alert(bind.span, "TLS", fault));
-                            None
-                        }
-                    };
-                    found.extend(warnings.into_iter().map(|text| Diagnostic::warning(bind.span, text)));
+                    let made = listener(tls, bind.span, (&mut files, &settings), &mut found);
                     last = Some((bind.span, made));
                 }
                 if let Some((_, Some(listener))) = &last {
@@ -83,16 +66,32 @@ impl Tls {
             }
             for (index, server) in proxy.servers.iter().enumerate() {
                 let Some(tls) = &server.tls else { continue };
-                let mut warnings = Vec::new();
-                match Connector::new(tls, &mut files, &settings, &mut warnings) {
-                    Ok(connector) => {
-                        connectors.insert((proxy.id, index), Arc::new(connector));
-                    }
-                    Err(fault) => {
-                        found.push(alert(server.span, &format!("server `{}`", server.name), fault));
-                    }
+                let what = format!("server `{}`", server.name);
+                let made = connector(tls, (server.span, &what), (&mut files, &settings), &mut found);
+                if let Some(connector) = made {
+                    connectors.insert((proxy.id, index), connector);
                 }
-                found.extend(warnings.into_iter().map(|text| Diagnostic::warning(server.span, text)));
+            }
+        }
+        let mut peer_listeners = HashMap::new();
+        let mut peer_connectors = HashMap::new();
+        for (section, peers) in model.peers.iter().enumerate().filter(|(_, peers)| !peers.disabled) {
+            let lines =
+                peers.binds.iter().enumerate().map(|(index, bind)| (Some(index), &bind.tls, bind.span));
+            for (index, tls, span) in lines.chain([(None, &peers.default_tls, peers.span)]) {
+                let made =
+                    tls.as_ref().and_then(|tls| listener(tls, span, (&mut files, &settings), &mut found));
+                if let Some(listener) = made {
+                    peer_listeners.insert((section, index), listener);
+                }
+            }
+            for (index, peer) in peers.peers.iter().enumerate() {
+                let Some(tls) = &peer.tls else { continue };
+                let what = format!("peer `{}`", peer.name);
+                let made = connector(tls, (peers.span, &what), (&mut files, &settings), &mut found);
+                if let Some(connector) = made {
+                    peer_connectors.insert((section, index), connector);
+                }
             }
         }
         found.extend(dates(&files));
@@ -104,6 +103,8 @@ impl Tls {
                 transactions: Mutex::default(),
                 listeners,
                 connectors: RwLock::new(connectors),
+                peer_listeners,
+                peer_connectors,
             },
             found,
         )
@@ -128,6 +129,17 @@ impl Tls {
     /// The TLS of a server line.
     pub fn connector(&self, proxy: ProxyId, server: usize) -> Option<Arc<Connector>> {
         self.connectors.read().get(&(proxy, server)).cloned()
+    }
+
+    /// The TLS of a listener of a `peers` section: of a `bind` line, or of `default-bind`.
+    pub fn peer_listener(&self, section: usize, bind: Option<usize>) -> Option<Arc<Listener>> {
+        let own = self.peer_listeners.get(&(section, bind));
+        own.or_else(|| self.peer_listeners.get(&(section, None))).cloned()
+    }
+
+    /// The TLS with an instance of a `peers` section.
+    pub fn peer_connector(&self, section: usize, peer: usize) -> Option<Arc<Connector>> {
+        self.peer_connectors.get(&(section, peer)).cloned()
     }
 
     /// The TLS of a server line that is not part of the configuration.
@@ -157,6 +169,51 @@ impl Tls {
     pub(crate) fn each_connector(&self) -> Vec<Arc<Connector>> {
         self.connectors.read().values().cloned().collect()
     }
+}
+
+/// What a `bind` line with TLS makes; faults and warnings go to `found`.
+fn listener(
+    tls: &BindTls,
+    span: Span,
+    (files, settings): (&mut Files, &GlobalTls),
+    found: &mut Vec<Diagnostic>,
+) -> Option<Arc<Listener>> {
+    let mut warnings = Vec::new();
+    let made = Listener::new(tls, &mut Surroundings { files, settings, warnings: &mut warnings });
+    let listener = match made {
+        Ok(listener) => {
+            if listener.is_empty() && !listener.is_strict() {
+                let message = "no SSL certificate specified for this `bind … ssl`";
+                found.push(Diagnostic::alert(span, message).with_help("add crt FILE"));
+            }
+            Some(Arc::new(listener))
+        }
+        Err(fault) => {
+            found.push(alert(span, "TLS", fault));
+            None
+        }
+    };
+    found.extend(warnings.into_iter().map(|text| Diagnostic::warning(span, text)));
+    listener
+}
+
+/// What a server line with TLS makes; faults and warnings go to `found`.
+fn connector(
+    tls: &ServerTls,
+    (span, what): (Span, &str),
+    (files, settings): (&mut Files, &GlobalTls),
+    found: &mut Vec<Diagnostic>,
+) -> Option<Arc<Connector>> {
+    let mut warnings = Vec::new();
+    let made = match Connector::new(tls, files, settings, &mut warnings) {
+        Ok(connector) => Some(Arc::new(connector)),
+        Err(fault) => {
+            found.push(alert(span, what, fault));
+            None
+        }
+    };
+    found.extend(warnings.into_iter().map(|text| Diagnostic::warning(span, text)));
+    made
 }
 
 /// Certificates that are out of date: they are served, and clients will refuse them.

@@ -166,9 +166,11 @@ pub mod counter {
     pub const ICMP: u32 = 10;
     /// Dropped: the kernel knows no way.
     pub const NO_ROUTE: u32 = 11;
-    /// Dropped: larger than the way to the real server takes, with its tunnel.
+    /// Dropped: larger than the way to the real server takes, with its tunnel; and may be cut, which is the kernel's art.
     pub const TOO_BIG: u32 = 12;
-    pub const COUNT: u32 = 13;
+    /// As before, and its sender was told what fits.
+    pub const TOO_BIG_TOLD: u32 = 13;
+    pub const COUNT: u32 = 14;
 
     /// What each is called in statistics.
     pub const NAMES: [&str; COUNT as usize] = [
@@ -185,5 +187,6 @@ pub mod counter {
         "icmp_error",
         "no_route",
         "too_big",
+        "too_big_told",
     ];
 }

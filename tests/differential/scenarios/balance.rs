@@ -390,6 +390,30 @@ fn rdp_cookies_hash_the_user() {
     assert_eq!(served[0][0..2], served[0][8..10], "the same user, the same server");
 }
 
+// row: 139
+#[test]
+fn requests_without_a_key_are_counted_once_each() {
+    let exporter = " http-request use-service prometheus-exporter if { path /metrics }\n";
+    let lines = format!("{exporter} balance url_param id\n");
+    let (proxy, _farm) = farm(Program::Hawser, &lines, &["", "", ""]);
+    let counted = |proxy: &Instance| {
+        let body = proxy.get("web", "/metrics?scope=backend").body;
+        let line = body.lines().find_map(|line| line.strip_prefix("hawser_backend_keyless_requests_total"));
+        line.map(str::to_owned)
+    };
+    assert_eq!(counted(&proxy).as_deref(), Some("{proxy=\"web\"} 0"));
+    for target in ["/?id=a", "/", "/?ID=b", "/?id=b", "/x"] {
+        assert_eq!(proxy.get("web", target).status, 200);
+    }
+    assert_eq!(counted(&proxy).as_deref(), Some("{proxy=\"web\"} 3"));
+    proxy.cli("clear counters all");
+    assert_eq!(counted(&proxy).as_deref(), Some("{proxy=\"web\"} 0"));
+    // Who takes turns by his own choice misses no key.
+    let (proxy, _farm) = farm(Program::Hawser, &format!("{exporter} balance roundrobin\n"), &[""]);
+    proxy.get("web", "/");
+    assert_eq!(counted(&proxy), None);
+}
+
 // row: 134, 115, 120
 #[test]
 fn weights_change_at_run_time_where_the_algorithm_allows_it() {

@@ -116,7 +116,34 @@ fn forms_that_haproxy_removed_are_warnings_for_hawser() {
     }
 }
 
-// row: 68, 69, 70, 80, 210
+// row: 80
+#[test]
+fn the_mode_health_answers_as_in_its_time_and_names_its_successor() {
+    let form = |option: &str| {
+        format!(
+            "listen web\n mode health\n{option} bind 127.0.0.1:$(web)\n timeout client 1s\n timeout connect 1s\n \
+             timeout server 1s\n"
+        )
+    };
+    assert_eq!(Program::Haproxy.bare(&form("")).check().code, 1, "haproxy 2.6 refuses it");
+    // Texts of the manual of HAProxy 1.8, section 4.2.
+    for (option, word) in [("", "OK\n"), (" option httpchk\n", "HTTP/1.0 200 OK\r\n\r\n")] {
+        let checked = Program::Hawser.bare(&form(option)).check();
+        assert_eq!(checked.code, 0, "{}", checked.stderr);
+        assert!(
+            checked.stderr.contains("write `mode http` and `http-request return status 200`"),
+            "{}",
+            checked.stderr
+        );
+        let proxy = Program::Hawser.bare(&form(option)).start();
+        assert_eq!(proxy.client("web").read_to_close(), word);
+        let mut asking = proxy.client("web");
+        asking.send("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(asking.read_to_close(), word);
+    }
+}
+
+// row: 68, 69, 70, 210
 #[test]
 fn sections_and_names_are_judged_alike() {
     let verdicts = same(|program| {

@@ -225,3 +225,70 @@ fn without_time_and_port(line: &str) -> String {
         _ => line.to_owned(),
     }
 }
+
+/// How many of eight clients that come at once are served within half a second, and how many at last.
+fn served_at_once(program: differential::Program, global: &str, line: &str) -> (usize, usize) {
+    let text = format!(
+        "global\n nbthread 1\n{global}listen web\n bind 127.0.0.1:$(web)\n{line} http-request return status 200\n"
+    );
+    let proxy = program.http(&text).start();
+    let mut clients: Vec<_> = (0..8).map(|_| proxy.client("web").patience(Duration::from_secs(9))).collect();
+    for client in &mut clients {
+        client.send(get("/", &["Connection: close"]));
+    }
+    pause(500);
+    let is_served = |text: &str| text.starts_with("HTTP/1.1 200");
+    let mut waiting = Vec::new();
+    let mut early = 0;
+    for mut client in clients {
+        if is_served(&client.read_for(Duration::from_millis(1)).0) {
+            early += 1;
+        } else {
+            waiting.push(client);
+        }
+    }
+    let late = waiting.iter_mut().filter_map(|client| client.try_response().ok());
+    (early, early + late.filter(|response| response.status == 200).count())
+}
+
+// row: 59
+#[test]
+fn rates_hold_clients_back_and_lose_none() {
+    let seen = same(|program| {
+        [("", ""), (" maxconnrate 3\n", ""), (" maxsessrate 3\n", ""), ("", " rate-limit sessions 3\n")].map(
+            |(global, line)| {
+                let (early, all) = served_at_once(program, global, line);
+                // The second slides: one more may fit.
+                (global, line, early > 4, early > 0, all)
+            },
+        )
+    });
+    assert_eq!(seen.map(|(_, _, many, some, all)| (many, some, all)), {
+        let held = (false, true, 8);
+        [(true, true, 8), held, held, held]
+    });
+}
+
+// row: 59
+#[test]
+fn maxsslrate_holds_handshakes_back() {
+    let served = same(|program| {
+        ["", " maxsslrate 2\n"].map(|global| {
+            let text = format!(
+                "global\n nbthread 1\n{global}listen web\n bind 127.0.0.1:$(web) ssl crt $(lab)/a.pem\n \
+                 http-request return status 200\n"
+            );
+            let lab = crate::tls_lab::lab();
+            let proxy = program.http(&text).with("lab", lab.display()).start();
+            let port = proxy.port("web");
+            let codes: Vec<i32> = std::thread::scope(|scope| {
+                let ask = || crate::tls_lab::curl(port, "a.example", "/", &["--max-time", "0.8"]).1;
+                let all: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
+                all.into_iter().map(|one| one.join().expect("curl ran")).collect()
+            });
+            let good = codes.iter().filter(|code| **code == 0).count();
+            (global, good > 3, good > 0)
+        })
+    });
+    assert_eq!(served.map(|(_, many, some)| (many, some)), [(true, true), (false, true)]);
+}

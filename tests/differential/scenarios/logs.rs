@@ -508,3 +508,29 @@ fn log_tag_format_and_length_follow_the_configuration() {
     });
     assert!(lines.2.starts_with("<N>N.N.N.N:N ["), "{}", lines.2);
 }
+
+#[test]
+fn tasks_are_timed_where_that_is_asked_for() {
+    let seen = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "global\n profiling.tasks on\n\
+                    defaults\n mode http\n timeout connect 8s\n timeout client 8s\n timeout server 8s\n\
+                    listen web\n bind 127.0.0.1:$(web)\n log 127.0.0.1:$(log) local0\n \
+                    log-format 'cost@ %[cpu_calls,bool] %[cpu_ns_tot,bool] %[cpu_ns_avg,bool] %[lat_ns_tot,bool]'\n \
+                    server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.config(text).with("s1", backend.port()).start();
+        let cost = |number: usize| {
+            proxy.get("web", "/");
+            let lines = proxy.log().wait_for(number, |line| line.contains("cost@"));
+            lines[number - 1].split_once("cost@ ").expect("the mark").1.trim_end().to_owned()
+        };
+        let timed = cost(1);
+        let status = |proxy: &differential::Instance| {
+            proxy.cli("show profiling status").lines().next().map(str::to_owned)
+        };
+        let on = status(&proxy);
+        proxy.cli("set profiling tasks off");
+        (timed, on, status(&proxy), cost(2))
+    });
+    assert_eq!((seen.0.as_str(), seen.3.as_str()), ("1 1 1 1", "1 0 0 0"));
+}

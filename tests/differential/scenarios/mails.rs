@@ -114,3 +114,42 @@ fn an_alert_that_is_not_complete_is_dropped_with_a_warning() {
     });
     assert_eq!(checks, [(0, true, false), (1, false, true)]);
 }
+
+/// A mail server that takes its time, a reload inside the process meanwhile: every mail arrives, once.
+#[test]
+fn mails_that_wait_survive_a_reload_inside_the_process() {
+    const MAILS: usize = 6;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let mails = Mails::default();
+    let kept = Arc::clone(&mails);
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        // Nobody is greeted before the reload is over.
+        let _ = opened.recv();
+        for client in listener.incoming().flatten() {
+            let said = take(client);
+            kept.lock().expect("no panic holds it").push(said);
+        }
+    });
+    let text = format!(
+        "mailers m\n timeout mail 15s\n mailer one 127.0.0.1:{port}\nfrontend web\n bind 127.0.0.1:$(web)\n\
+         backend b\n email-alert mailers m\n email-alert from lb@example.org\n email-alert to ops@example.org\n \
+         email-alert level info\n server s1 127.0.0.1:1\n"
+    );
+    let proxy = Program::Hawser.http(&text).start();
+    for number in 0..MAILS {
+        // Only draining is mailed.
+        proxy.cli("set server b/s1 state drain");
+        proxy.cli("set server b/s1 state ready");
+        if number == MAILS / 2 {
+            assert!(proxy.cli("reload").starts_with("Success=1"));
+        }
+    }
+    open.send(()).expect("the server waits");
+    wait_until("all mails", || mails.lock().expect("no panic holds it").len() >= MAILS);
+    differential::pause(300);
+    let mails = mails.lock().expect("no panic holds it");
+    assert_eq!(mails.len(), MAILS, "{mails:#?}");
+    assert!(mails.iter().all(|said| said.contains("Server b/s1 enters drain state")));
+}

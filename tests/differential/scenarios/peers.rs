@@ -255,3 +255,128 @@ fn the_end_of_one_is_noticed_and_it_is_found_again() {
         wait_for_count(&back, "counts", 50);
     }
 }
+
+/// Sections that speak TLS, each as one can write them; the address of the local instance is its `bind` line's, or its own.
+fn encrypted(form: &str, local: &str) -> String {
+    let other = if local == "a" { ("b", "$(pb)") } else { ("a", "$(pa)") };
+    let own = if local == "a" { "$(pa)" } else { "$(pb)" };
+    let verified = "ssl ca-file $(lab)/ca.crt verify required";
+    match form {
+        "lines" => format!(
+            "peers cluster\n bind 127.0.0.1:{own} ssl crt $(lab)/a.pem\n default-server {verified}\n \
+             server {local}\n server {} 127.0.0.1:{}\n",
+            other.0, other.1
+        ),
+        _ => format!(
+            "peers cluster\n default-bind ssl crt $(lab)/a.pem\n default-server {verified}\n \
+             peer {local} 127.0.0.1:{own}\n peer {} 127.0.0.1:{}\n",
+            other.0, other.1
+        ),
+    }
+}
+
+#[test]
+fn tables_are_exchanged_over_tls() {
+    for (form, ours, theirs) in [("lines", "a", "b"), ("lines", "b", "a"), ("defaults", "a", "b")] {
+        let pair = Pair::new();
+        let start = |program: Program, name: &str| {
+            let text = format!("{}{TABLES}", encrypted(form, name));
+            let launch = program.http(&text).argument("-L").argument(name);
+            let launch = launch.with("pa", pair.peers[0].number()).with("pb", pair.peers[1].number());
+            launch.with("lab", crate::tls_lab::lab().display()).start()
+        };
+        let hawser = start(Program::Hawser, ours);
+        let haproxy = start(Program::Haproxy, theirs);
+        load(hawser.port("web"), "ours", 300);
+        load(haproxy.port("web"), "theirs", 300);
+        wait_for_count(&haproxy, "counts", 600);
+        wait_for_count(&hawser, "counts", 600);
+        wait_until("both have the same counters", || {
+            contents(&hawser, "counts") == contents(&haproxy, "counts")
+        });
+        // Who speaks in the clear is not understood.
+        let own = pair.peers[usize::from(ours == "b")].number();
+        let mut stranger = Client::connect(own);
+        stranger.send(format!("HAProxyS 2.1\n{ours}\n{theirs} 1 1\n"));
+        let (heard, _end) = stranger.read_for(Duration::from_millis(500));
+        assert!(!heard.starts_with("200"), "{heard:?}");
+    }
+}
+
+/// A certificate that the authority did not sign ends the handshake: nothing is told.
+#[test]
+fn peers_that_cannot_prove_who_they_are_are_told_nothing() {
+    let pair = Pair::new();
+    let start = |name: &str, certificate: &str| {
+        let text = format!("{}{TABLES}", encrypted("lines", name)).replace("a.pem", certificate);
+        let launch = Program::Hawser.http(&text).argument("-L").argument(name);
+        let launch = launch.with("pa", pair.peers[0].number()).with("pb", pair.peers[1].number());
+        launch.with("lab", crate::tls_lab::lab().display()).start()
+    };
+    let (one, other) = (start("a", "self.pem"), start("b", "self.pem"));
+    load(one.port("web"), "secret", 20);
+    wait_until("both have tried", || {
+        [&one, &other].iter().all(|proxy| proxy.cli("show peers").contains("reconnect="))
+    });
+    pause(500);
+    assert_eq!(contents(&other, "counts").len(), 0);
+}
+
+/// A reload inside the process: tables stay, the session with the real one goes on, and what changes meanwhile is told.
+#[test]
+fn a_reload_inside_the_process_loses_no_update() {
+    const KEYS: usize = 1_000;
+    let pair = Pair::new();
+    let hawser = pair.start(Program::Hawser, "a");
+    let haproxy = pair.start(Program::Haproxy, "b");
+    load(hawser.port("web"), "before", 100);
+    wait_for_count(&haproxy, "counts", 100);
+    let sessions = |proxy: &Instance| {
+        let text = proxy.cli("show peers");
+        let counts =
+            text.split("new_conn=").skip(1).map(|rest| rest.split(' ').next().unwrap_or_default().to_owned());
+        counts.collect::<Vec<_>>()
+    };
+    let before = sessions(&hawser);
+    let file = hawser.folder().join("test.cfg");
+    let text = std::fs::read_to_string(&file).expect("its configuration");
+    std::thread::scope(|scope| {
+        scope.spawn(|| load(hawser.port("web"), "ours", KEYS));
+        scope.spawn(|| load(haproxy.port("web"), "theirs", KEYS));
+        for number in 0..5 {
+            // Something else changes each time.
+            let more = format!("{text}backend more{number}\n server s 127.0.0.1:1\n");
+            std::fs::write(&file, more).expect("the configuration is written");
+            let answer = hawser.cli("reload");
+            assert!(answer.starts_with("Success=1"), "{answer}");
+            pause(100);
+        }
+    });
+    wait_for_count(&haproxy, "counts", 100 + 2 * KEYS);
+    wait_for_count(&hawser, "counts", 100 + 2 * KEYS);
+    wait_until("both have the same counters", || contents(&hawser, "counts") == contents(&haproxy, "counts"));
+    assert!(
+        contents(&hawser, "counts").values().all(|data| data.contains("gpc0=2")),
+        "nothing was counted twice"
+    );
+    assert_eq!(sessions(&hawser), before, "the session went on");
+}
+
+/// The other instance goes away and comes back between two reloads: the session is made again, and nothing is missing.
+#[test]
+fn a_session_is_made_again_after_a_reload() {
+    let pair = Pair::new();
+    let hawser = pair.start(Program::Hawser, "a");
+    let haproxy = pair.start(Program::Haproxy, "b");
+    load(hawser.port("web"), "one", 50);
+    wait_for_count(&haproxy, "counts", 50);
+    haproxy.stop(Signal::TERM);
+    assert!(hawser.cli("reload").starts_with("Success=1"));
+    load(hawser.port("web"), "two", 50);
+    let back = pair.start(Program::Haproxy, "b");
+    wait_for_count(&back, "counts", 100);
+    assert!(hawser.cli("reload").starts_with("Success=1"));
+    load(back.port("web"), "three", 50);
+    wait_for_count(&hawser, "counts", 150);
+    wait_until("both have the same counters", || contents(&hawser, "counts") == contents(&back, "counts"));
+}

@@ -347,7 +347,6 @@ fn tcp_request_rules_accept_and_reject_by_content() {
     assert_eq!(ends[3][0], (String::new(), false));
 }
 
-// row: 49
 #[test]
 fn userlists_guard_by_password() {
     let statuses = same(|program| {
@@ -399,4 +398,93 @@ fn odd_header_names_pass_are_deleted_or_refused() {
         })
     });
     assert_eq!(seen, [(200, Some((true, true))), (200, Some((false, true))), (403, None)]);
+}
+
+/// HAProxy sends a client that has a body to send away with a close, and counts what says so.
+#[test]
+fn redirects_of_requests_with_bodies_close_and_count_it() {
+    let seen = same(|program| {
+        let backend = Backend::named("s1");
+        let rules = " log 127.0.0.1:$(log) len 4096 local0\n log-format 'line@ %ts %ST B=%B %HU'\n \
+                     http-request redirect location /r if { path /redirect }\n \
+                     http-response redirect location /r if { capture.req.uri /late }";
+        let proxy = web(program, rules, &backend);
+        let bodies = [
+            "\r\n",
+            "Content-Length: 0\r\n\r\n",
+            "Content-Length: 4\r\n\r\nabcd",
+            "Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
+        ];
+        let mut answers = Vec::new();
+        for target in ["/redirect", "/late"] {
+            for body in bodies {
+                let request = format!("POST {target} HTTP/1.1\r\nHost: a\r\n{body}");
+                let response = proxy.client("web").ask(request);
+                answers.push((response.status, response.header("connection").map(str::to_owned)));
+            }
+        }
+        let mark = |line: &str| line.split_once("line@ ").map(|(_, line)| line.trim_end().to_owned());
+        let lines = proxy.log().wait_for(answers.len(), |line| line.contains("line@"));
+        let lines: Vec<_> = lines.iter().filter_map(|line| mark(line)).collect();
+        (answers, lines)
+    });
+    assert_eq!(seen.0[2], (302, Some("close".to_owned())));
+    assert_eq!(seen.0[6], (302, None));
+}
+
+#[test]
+fn early_hints_are_counted_and_not_for_http_1_0() {
+    let seen = same(|program| {
+        let backend = Backend::named("s1");
+        let rules = " log 127.0.0.1:$(log) len 4096 local0\n log-format 'line@ %ST B=%B %HV'\n \
+                     http-request early-hint Link %[req.hdr(x-key)]";
+        let proxy = web(program, rules, &backend);
+        let requests = [
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Key: <v>\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "GET / HTTP/1.0\r\n",
+        ];
+        let answers = requests.map(|request| {
+            let mut client = proxy.client("web");
+            client.send(format!("{request}Connection: close\r\n\r\n"));
+            client.read_to_close().to_ascii_lowercase()
+        });
+        let lines = proxy.log().wait_for(answers.len(), |line| line.contains("line@"));
+        let lines: Vec<_> =
+            lines.iter().map(|line| line.split_once("line@").expect("the mark").1.to_owned()).collect();
+        (answers, lines)
+    });
+    assert!(seen.0[1].starts_with("http/1.1 103 early hints\r\nlink: \r\n"), "{}", seen.0[1]);
+}
+
+/// All that the option changes is whose credentials are asked for and looked at.
+#[test]
+fn a_request_to_a_proxy_has_credentials_for_the_proxy() {
+    let seen = same(|program| {
+        ["", " option http-use-proxy-header\n"].map(|option| {
+            let backend = Backend::named("s1");
+            let text = format!(
+                "userlist people\n user ann insecure-password secret\n\
+                 listen web\n bind 127.0.0.1:$(web)\n{option} \
+                 http-request auth realm Lab unless {{ http_auth(people) }}\n server s1 127.0.0.1:$(s1)\n"
+            );
+            let proxy = program.http(&text).with("s1", backend.port()).start();
+            let mut answers = Vec::new();
+            for target in ["http://far.example/x", "/x"] {
+                for credentials in ["", "Authorization: Basic YW5uOnNlY3JldA==\r\n", "Proxy-Authorization: Basic YW5uOnNlY3JldA==\r\n"] {
+                    let request = format!(
+                        "GET {target} HTTP/1.1\r\nHost: far.example\r\nProxy-Connection: keep-alive\r\n{credentials}\r\n"
+                    );
+                    let response = proxy.client("web").ask(request);
+                    let challenge = ["www-authenticate", "proxy-authenticate", "connection"]
+                        .map(|name| response.header(name).map(str::to_owned));
+                    answers.push((response.status, challenge));
+                }
+            }
+            answers
+        })
+    });
+    let statuses = seen.map(|answers| answers.iter().map(|(status, _)| *status).collect::<Vec<_>>());
+    assert_eq!(statuses[0], [401, 200, 401, 401, 200, 401]);
+    assert_eq!(statuses[1], [407, 407, 200, 401, 200, 401]);
 }

@@ -124,6 +124,38 @@ fn fastinter_and_downinter_set_the_pace_while_changing_and_while_down() {
     assert_eq!(paces, (true, true));
 }
 
+/// How far apart 24 checks at 100 ms began, in milliseconds, shortest first.
+fn paces(program: Program, percent: u32) -> Vec<u128> {
+    let begun = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&begun);
+    let backend = Backend::http(move |_| {
+        seen.lock().expect("no script panics").push(Instant::now());
+        Reply::ok("x")
+    });
+    let text = format!(
+        "global\n spread-checks {percent}\nlisten web\n bind 127.0.0.1:$(web)\n option httpchk\n \
+         server s1 127.0.0.1:$(s1) check inter 100\n"
+    );
+    let _proxy = program.http(&text).with("s1", backend.port()).start();
+    wait_until("25 checks", || begun.lock().expect("no script panics").len() > 24);
+    let begun = begun.lock().expect("no script panics");
+    let mut paces: Vec<u128> = begun.windows(2).map(|two| (two[1] - two[0]).as_millis()).collect();
+    paces.sort_unstable();
+    paces
+}
+
+// row: 62
+#[test]
+fn spread_checks_moves_checks_by_its_percentage() {
+    same(|program| {
+        let (even, spread) = (paces(program, 0), paces(program, 50));
+        // The middle half: a busy machine is late now and then.
+        let range = |paces: &[u128]| paces[18] - paces[6];
+        assert!(range(&even) < 20, "{program:?} {even:?}");
+        assert!(range(&spread) > 20 && spread[0] < 85 && spread[23] > 110, "{program:?} {spread:?}");
+    });
+}
+
 // row: 95, 96
 #[test]
 fn checks_go_to_another_address_and_port_when_told() {

@@ -1,8 +1,9 @@
 //! Options of sockets and of the end of a process that change what a client sees.
 
 use differential::normalise::rfc3164;
-use differential::{Backend, Client, Instance, pause, same, wait_until};
+use differential::{Backend, Client, Instance, Program, Reply, ReservedPort, pause, same, wait_until};
 use rustix::process::Signal;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::{get, web};
@@ -185,4 +186,133 @@ fn header_names_are_spelled_as_bogus_peers_want_them() {
         })
     });
     assert_eq!(seen, [[1, 2, 1], [0, 0, 1]]);
+}
+
+/// What `shutdown frontend` leaves: connections that are there, and nothing else.
+#[test]
+fn a_frontend_that_is_shut_down_is_gone_for_new_clients() {
+    let seen = same(|program| {
+        let backend = Backend::named("s1");
+        let text = "listen web\n bind 127.0.0.1:$(web)\n server s1 127.0.0.1:$(s1)\n\
+                    listen other\n bind 127.0.0.1:$(other)\n server s1 127.0.0.1:$(s1)\n";
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        let mut before = proxy.client("web");
+        let first = before.ask(get("/", &[])).body;
+        let replies = ["nobody", "web", "web"].map(|name| proxy.cli(&format!("shutdown frontend {name}")));
+        wait_until("nobody listens", || {
+            std::net::TcpStream::connect(("127.0.0.1", proxy.port("web"))).is_err()
+        });
+        let rows = proxy.cli("show stat").lines().filter(|line| line.starts_with("web,FRONTEND")).count();
+        let commands = ["enable frontend web", "disable frontend web", "set maxconn frontend web 10"]
+            .map(|command| proxy.cli(command));
+        let goes_on = before.ask(get("/", &[])).body;
+        (first, replies, rows, commands, goes_on, proxy.get("other", "/").body)
+    });
+    assert_eq!((seen.0.as_str(), seen.4.as_str(), seen.5.as_str()), ("s1", "s1", "s1"));
+}
+
+/// Either program takes over the listeners of the other one: the new one cannot open them itself.
+#[test]
+fn listeners_are_handed_over_between_the_programs() {
+    for (old, new) in [
+        (Program::Haproxy, Program::Hawser),
+        (Program::Hawser, Program::Haproxy),
+        (Program::Hawser, Program::Hawser),
+    ] {
+        let port = ReservedPort::new();
+        let launch = |program: Program, name: &str| {
+            let text = format!(
+                "global\n noreuseport\n stats socket $(dir)/fd.sock level admin expose-fd listeners\n\
+                 defaults\n mode http\n timeout client 8s\n timeout connect 8s\n timeout server 8s\n\
+                 frontend web\n bind 127.0.0.1:$(here)\n \
+                 http-request return status 200 content-type a/b string {name}\n"
+            );
+            program.config(&text).with("here", port.number())
+        };
+        let ask = || Client::connect(port.number()).ask(get("/", &["Connection: close"])).body;
+        let mut before = launch(old, "old").start();
+        assert_eq!(ask(), "old");
+        let socket = before.folder().join("fd.sock").display().to_string();
+        let pid = before.pid().to_string();
+        let after = launch(new, "new");
+        let after = ["-x", &socket, "-sf", &pid].iter().fold(after, |launch, word| launch.argument(word));
+        let after = after.start();
+        wait_until("the old one is gone", || !before.is_running());
+        assert_eq!(ask(), "new", "from {} to {}", old.name(), new.name());
+        drop(after);
+    }
+}
+
+/// The command byte of the header that a check sends: LOCAL, or PROXY as before 2.2.
+#[test]
+fn checks_say_local_unless_they_are_told_never_to() {
+    let commands = same(|program| {
+        ["", "global\n pp2-never-send-local\n"].map(|global| {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let heard = Arc::clone(&seen);
+            let server = Backend::raw(move |connection, _| {
+                let header = connection.exact(16)?;
+                heard.lock().expect("no script panics").push(header[12]);
+                Ok(())
+            });
+            let text = format!(
+                "{global}defaults\n mode tcp\n timeout client 8s\n timeout connect 8s\n timeout server 8s\n\
+                 listen web\n bind 127.0.0.1:$(web)\n option tcp-check\n tcp-check connect default\n tcp-check send x\n \
+                 server s1 127.0.0.1:$(s1) send-proxy-v2 check check-send-proxy inter 100ms\n"
+            );
+            let _proxy = program.config(&text).with("s1", server.port()).start();
+            wait_until("a check", || !seen.lock().expect("no script panics").is_empty());
+            let seen = seen.lock().expect("no script panics");
+            seen[0]
+        })
+    });
+    assert_eq!(commands, [0x20, 0x21]);
+}
+
+/// Whether the first bytes go with the SYN is the kernel's choice; that requests arrive whole is not.
+#[test]
+fn requests_arrive_whole_over_fast_opened_connections() {
+    let seen = same(|program| {
+        let backend = Backend::http(|request| Reply::ok(&request.body.len().to_string()));
+        let text = "listen web\n bind 127.0.0.1:$(web) tfo\n http-reuse never\n option httpclose\n \
+                    retry-on conn-failure empty-response\n server s1 127.0.0.1:$(s1) tfo\n";
+        let proxy = program.http(text).with("s1", backend.port()).start();
+        [0, 10, 100_000].map(|length| {
+            let body = "x".repeat(length);
+            let request = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}");
+            (0..3).map(|_| proxy.client("web").ask(&request).body).collect::<Vec<_>>()
+        })
+    });
+    assert_eq!(seen[2], ["100000"; 3]);
+}
+
+// row: 26
+#[test]
+fn the_backlog_is_the_files_or_the_most_connections_and_the_kernel_caps_it() {
+    let lengths = same(|program| {
+        [
+            ("", " backlog 50", ""),
+            ("", "", " backlog 70\n"),
+            ("", "", " maxconn 30\n"),
+            ("", " backlog 50", " backlog 70\n maxconn 30\n"),
+            (" maxconn 90\n", "", ""),
+            ("", " backlog 1000000", ""),
+        ]
+        .map(|(global, bind, line)| {
+            let text = format!(
+                "global\n nbthread 1\n{global}listen web\n bind 127.0.0.1:$(web){bind}\n{line} \
+                 http-request return status 200\n"
+            );
+            let proxy = program.http(&text).start();
+            let filter = format!("sport = :{}", proxy.port("web"));
+            let output =
+                std::process::Command::new("ss").args(["-Hltn", &filter]).output().expect("ss is there");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            // State, Recv-Q, Send-Q: how many may wait.
+            (global, bind, line, text.split_whitespace().nth(2).map(str::to_owned))
+        })
+    });
+    assert_eq!(lengths[0].3.as_deref(), Some("50"));
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("/proc");
+    assert_eq!(lengths[5].3.as_deref(), Some(most.trim()));
 }

@@ -117,6 +117,47 @@ fn json_is_typed_and_the_schema_is_there() {
     assert_eq!(starts[0].1.as_deref(), Some("application/json"));
 }
 
+/// A list of JSON fields without their values: what each is called, its place, tags and type.
+fn shape_of(json: &str) -> Vec<Vec<String>> {
+    let parsed: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    let objects = parsed.as_array().expect("objects").iter();
+    objects
+        .map(|object| {
+            let fields = object.as_array().expect("fields").iter();
+            fields
+                .map(|field| {
+                    let kind = field["value"]["type"].as_str().expect("a type");
+                    let value = &field["value"]["value"];
+                    assert_eq!(value.is_string(), kind == "str", "{field}");
+                    assert!(value.is_string() || value.is_number(), "{field}");
+                    format!("{} {} {} {kind}", field["objType"], field["field"], field["tags"])
+                })
+                .collect()
+        })
+        .collect()
+}
+
+// row: 153
+#[test]
+fn every_field_of_the_json_has_haproxys_name_place_tags_and_type() {
+    let (page, by_hand, kinds) = same(|program| {
+        let proxy = stats(program, "");
+        let page = shape_of(&proxy.get("stats", "/haproxy?stats;json").body);
+        let schema = proxy.get("stats", "/haproxy?stats;json-schema").body;
+        let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+        // HAProxy's forgets a few `properties`, and calls the value by its type: what is required is said right.
+        let kinds = schema["oneOf"].as_array().expect("kinds").iter();
+        let kinds: Vec<_> = kinds
+            .map(|kind| [&kind["title"], &kind["required"], &kind["items"]["required"]].map(Clone::clone))
+            .collect();
+        let values = schema["definitions"]["typedValue"]["oneOf"].clone();
+        (page, shape_of(&proxy.cli("show stat json")), (kinds, values))
+    });
+    assert!(page.len() >= 4 && page.len() == by_hand.len(), "{} objects", page.len());
+    assert!(page.iter().all(|object| object.len() > 50));
+    assert_eq!(kinds.0.len(), 3);
+}
+
 // row: 148, 149, 157
 #[test]
 fn posted_admin_actions_change_servers_and_redirect() {

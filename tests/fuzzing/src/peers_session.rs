@@ -1,6 +1,6 @@
 //! The peers protocol: a greeting or a session of its bytes, in pieces as a socket gives them.
 
-use peers::{Greeting, GreetingError, Resync, Session, SharedTable, Source, Status};
+use peers::{Greeting, GreetingError, Limit, Resync, Session, SharedTable, Source, Status};
 use rules::stick_table::TableAction;
 use rules::{StickTable, StickTableConfig};
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes made ready at once.
 const OUTPUT_LEN_MAX: usize = 4096;
+/// Few at once, so that turns end in the middle too.
+const LIMIT: Limit = Limit { bytes: OUTPUT_LEN_MAX, updates: 50 };
 /// How much more than that a message in its last place may be.
 const MESSAGE_SLACK: usize = 4096;
 
@@ -56,7 +58,7 @@ pub fn peers(bytes: &[u8]) {
         if session.handle_timeout(now).is_err() {
             return;
         }
-        session.produce(&mut told, OUTPUT_LEN_MAX, resync.is_done(), now);
+        session.produce(&mut told, LIMIT, resync.is_done(), now);
         assert!(told.len() <= OUTPUT_LEN_MAX + MESSAGE_SLACK, "bounded output");
         told.clear();
     }
@@ -77,11 +79,11 @@ fn teach_another(learned: &Arc<[SharedTable]>, now: Instant) {
     );
     pupil.request_resync();
     let (mut to_teacher, mut to_pupil) = (Vec::new(), Vec::new());
-    pupil.produce(&mut to_teacher, OUTPUT_LEN_MAX, false, now);
+    pupil.produce(&mut to_teacher, LIMIT, false, now);
     teacher.receive(&to_teacher, now).expect("our own request");
     for _ in 0..100 {
         to_pupil.clear();
-        teacher.produce(&mut to_pupil, OUTPUT_LEN_MAX, true, now);
+        teacher.produce(&mut to_pupil, LIMIT, true, now);
         let understood = pupil.receive(&to_pupil, now).expect("our own lesson");
         assert_eq!(understood, to_pupil.len());
         if pupil.take_taught() == Some(true) {

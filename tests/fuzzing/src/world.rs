@@ -104,6 +104,7 @@ impl World {
             places,
             locate: &|_| ("any.cfg".to_owned(), 1),
             at: Span { file: FileId(0), start: 0, end: 0 },
+            uses: &mut Default::default(),
             warnings: &mut warnings,
         });
         if let Err(error) = &result {
@@ -202,8 +203,8 @@ fn facts(now: Instant, request: &Head) -> StreamFacts {
         server_src: Some(Peer::Inet(([0, 0, 0, 0, 0, 0, 0, 1], 5555).into())),
         server_dst: Some(Peer::Inet(([10, 9, 9, 1], 8080).into())),
         captured_uri: request.uri().to_vec(),
-        request_captures: vec![Some(request.uri().to_vec()), None],
-        response_captures: vec![None, Some(b"a\x00b".to_vec())],
+        request_captures: vec![Some(request.uri().to_vec()), None].into(),
+        response_captures: vec![None, Some(b"a\x00b".to_vec())].into(),
         cookie_capture_request: Some(request.uri().to_vec()),
         unique_id: Some(request.uri().to_vec()),
         request_version: Some(request.version()),
@@ -244,6 +245,10 @@ impl Host for FixedHost {
 
     fn listener_connections(&self, _: ProxyId, _: u32) -> u32 {
         1
+    }
+
+    fn capture_length(&self, _: ProxyId, _: rules::Direction, slot: usize) -> Option<usize> {
+        (slot < 2).then_some(8)
     }
 
     fn default_backend(&self, _: ProxyId) -> Option<ProxyId> {

@@ -43,7 +43,7 @@ fn found(plane: &mut Xdp, lan: u32, flags: u8, port: u16) -> Vec<IpAddr> {
     clients.map(|client| through(plane, lan, &tcp(flags, client, vip())).sent().destination).collect()
 }
 
-// row: 298, 299, 324
+// row: 299, 300, 324
 #[test]
 fn one_of_a_hundred_leaves_and_a_director_fails() {
     lab("director_disruption::one_of_a_hundred_leaves_and_a_director_fails", || {

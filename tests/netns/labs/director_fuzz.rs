@@ -66,6 +66,9 @@ fn seeds() -> Vec<Vec<u8>> {
         let about = |from: SocketAddr, to: SocketAddr| {
             packet(6, from.ip(), to.ip(), &segment(Some(ACK), from, to, b"x"))
         };
+        // Fills the network: no tunnel has room beside it.
+        let full = vec![7; if client.is_ipv4() { 1460 } else { 1440 }];
+        seeds.push(packet(6, client.ip(), service.ip(), &segment(Some(ACK), client, service, &full)));
         let kind = if client.is_ipv4() { 3 } else { 1 };
         seeds.push(error(kind, client.ip(), service.ip(), &about(service, client)));
         seeds.push(error(kind, real.ip(), client.ip(), &about(client, real)));
@@ -161,7 +164,13 @@ fn no_bytes_are_sent_astray() {
                 sent += u64::from(out.said == SEND_BACK);
             }
         }
-        println!("{count} packets, {sent} sent, none astray");
+        let told = |plane: &Xdp| {
+            let counters = plane.counters().expect("readable");
+            counters.iter().find(|(name, _)| *name == "too_big_told").map_or(0, |(_, count)| *count)
+        };
+        let told: u64 = planes.iter().map(told).sum();
+        println!("{count} packets, {sent} sent, none astray; {told} were told what fits");
+        assert!(told > 0, "nobody sent too much");
         assert!(sent * 20 > count, "most are no longer understood: {sent} of {count}");
     });
 }

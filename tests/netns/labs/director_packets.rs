@@ -301,3 +301,70 @@ fn mangled_packets_are_never_sent_astray() {
         }
     });
 }
+
+/// A frame that fills the interface, so that no tunnel's header has room beside it.
+fn full_frame(may_be_cut: bool) -> Vec<u8> {
+    let mut full = frame(6, (CLIENT, 40_000), (SERVICE, 80));
+    full.resize(14 + 1500, 7);
+    full[16..18].copy_from_slice(&1500_u16.to_be_bytes());
+    if may_be_cut {
+        full[20] = 0;
+    }
+    full[24..26].fill(0);
+    let checksum = !sum(&full[14..34], 0);
+    full[24..26].copy_from_slice(&checksum.to_be_bytes());
+    full
+}
+
+#[test]
+fn who_sends_more_than_a_tunnel_takes_is_told_what_fits() {
+    lab("director_packets::who_sends_more_than_a_tunnel_takes_is_told_what_fits", || {
+        let interface = network();
+        let mut plane = plane(TCP, "rr", Forward::Tunnel(Tunnel::IpInIp));
+        let full = full_frame(false);
+        let (said, sent) = through(&mut plane, interface, &full);
+        assert_eq!(said, SEND_BACK);
+        assert_eq!(sent[..12], [CLIENT_LINK, DIRECTOR_LINK].concat());
+        assert_eq!((sent[23], &sent[26..30], &sent[30..34]), (1, &SERVICE[..], &CLIENT[..]));
+        assert_eq!(sum(&sent[14..34], 0), 0xffff, "of the IP header");
+        // RFC 1191, section 4: unreachable, would have to be cut, and the size in the last half.
+        assert_eq!((&sent[34..36], &sent[38..42]), (&[3, 4][..], &[0, 0, 0x05, 0xc8][..]), "1480 bytes fit");
+        assert_eq!(sum(&sent[34..], 0), 0xffff, "of the error");
+        assert_eq!(sent[42..], full[14..14 + 64], "and the packet that it is about");
+        let (said, sent) = through(&mut plane, interface, &full_frame(true));
+        assert_eq!(said, DROP, "it is not ours to cut it: {sent:?}");
+        let counts = ["too_big_told", "too_big"].map(|name| counted(&plane, name));
+        assert_eq!(counts, [1, 1]);
+    });
+}
+
+#[test]
+fn connections_are_listed_in_pieces_while_the_plane_goes_on() {
+    lab("director_packets::connections_are_listed_in_pieces_while_the_plane_goes_on", || {
+        const CONNECTIONS: u16 = 9000;
+        /// Of one look at a map.
+        const PIECE_MAX: usize = 4096;
+        let interface = network();
+        let mut plane = Xdp::load(&Options { flows_max: 65_536, ..Options::default() }).expect("loaded");
+        plane.apply(&Change::AddService(Service::new(key(TCP), "rr"))).expect("added");
+        let server = |weight| Destination::new([10, 1, 0, 11].into(), 80, Forward::Route, weight);
+        plane.apply(&Change::AddServer(key(TCP), server(1))).expect("added");
+        for port in 0..CONNECTIONS {
+            let (said, _) = through(&mut plane, interface, &frame(6, (CLIENT, 20_000 + port), (SERVICE, 80)));
+            assert_eq!(said, SEND_BACK);
+        }
+        let mut listing = plane.connections();
+        let mut pieces = Vec::new();
+        while let Some(lines) = plane.next_connections(&mut listing).expect("readable") {
+            // Between two pieces the plane is anybody's.
+            plane.apply(&Change::EditServer(key(TCP), server(2))).expect("changed");
+            pieces.push(lines);
+        }
+        assert!(pieces.iter().all(|lines| lines.len() <= PIECE_MAX), "{:?}", pieces.iter().map(Vec::len));
+        let mut all: Vec<String> = pieces.concat();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), usize::from(CONNECTIONS));
+        assert!(all.iter().all(|line| line.contains(" 0A01000B 0050 SYN_RECV ")), "{:?}", all.first());
+    });
+}

@@ -152,6 +152,7 @@ const HASHED: &str = "virtual_server 10.1.0.100 80 {
 ";
 
 /// What `hawser explain` says of a packet is what the programs do with it.
+// row: 298, 299
 #[test]
 fn explain_tells_where_schedulers_that_hash_place_a_client() {
     lab("director_plane::explain_tells_where_schedulers_that_hash_place_a_client", || {
@@ -214,5 +215,31 @@ fn a_service_is_swapped_without_a_lost_packet() {
         std::fs::write("/tmp/enough", "").expect("written");
         assert!(swapping.wait().expect("it is ours").success());
         assert_eq!(lost, "", "none of 300 connections lost a packet");
+    });
+}
+
+/// What stands in the way of the programs is said at the start, and when a tunnel makes it matter.
+#[test]
+fn a_host_that_does_not_forward_or_puts_packets_together_is_told_of() {
+    lab("director_plane::a_host_that_does_not_forward_or_puts_packets_together_is_told_of", || {
+        let _servers = hosts();
+        run("sysctl -qw net.ipv4.ip_forward=0 && ethtool -K own gro on");
+        let log = std::fs::File::create("/tmp/log").expect("made");
+        let mut command = Command::new(hawser());
+        command.args(["director", "--plane", "xdp", "--interface", "own", "--flows", "4096", "--no-pin"]);
+        let _daemon = Daemon(command.stdout(log).spawn().expect("the binary is built"));
+        let count = |part: &str| {
+            let text = std::fs::read_to_string("/tmp/log").expect("written");
+            text.lines().filter(|line| line.starts_with("own: ") && line.ends_with(part)).count()
+        };
+        let forward = "sysctl -w net.ipv4.ip_forward=1";
+        let offload = "ethtool -K own gro off, or --native";
+        wait_until(Duration::from_secs(30), "a word about forwarding", || count(forward) == 1);
+        run(&ipvsadm(&format!("-A -t {VIP}:80 -s rr")));
+        run(&ipvsadm(&format!("-a -t {VIP}:80 -r 10.1.0.11:80 -g")));
+        assert_eq!(count(offload), 0, "nobody tunnels");
+        run(&ipvsadm(&format!("-a -t {VIP}:80 -r 10.1.0.12:80 -i")));
+        wait_until(Duration::from_secs(10), "a word about offload", || count(offload) == 1);
+        assert_eq!(count(forward), 1, "once is enough");
     });
 }

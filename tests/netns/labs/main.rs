@@ -10,6 +10,7 @@ mod director_sync;
 mod director_traffic;
 mod failover;
 mod privileges;
+mod proxy_namespaces;
 mod switch;
 mod system;
 mod tutorial;

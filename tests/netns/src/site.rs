@@ -2,6 +2,7 @@
 //! start, its mishaps and what the client sees; what must hold is the lab's.
 
 use crate::hosts::{hawser, thread_on};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -75,16 +76,21 @@ impl Site {
         std::fs::read_to_string(self.directory(host).join("log")).unwrap_or_default()
     }
 
+    fn process(&self, host: &str) -> Pid {
+        self.pid(host).parse().ok().and_then(Pid::from_raw).expect("a pid")
+    }
+
     /// SIGTERM to what runs on the host, as systemd stops it.
     #[track_caller]
     pub fn stop(&self, host: &str) {
-        crate::run(&format!("kill -TERM {}", self.pid(host)));
+        // No program is started for it: on a busy machine it would take longer than what is measured.
+        kill_process(self.process(host), Signal::TERM).expect("it runs");
     }
 
     /// SIGKILL to all that runs on the host, at once.
     #[track_caller]
     pub fn kill(&self, host: &str) {
-        crate::run(&format!("kill -KILL -{}", self.pid(host)));
+        kill_process_group(self.process(host), Signal::KILL).expect("it runs");
     }
 
     /// Starts the host's `hawser run` again.
@@ -147,12 +153,15 @@ pub struct Seen {
     pub answers: Vec<Answer>,
     /// Requests without a good answer.
     pub failed: usize,
+    /// When each of them began, how long it lasted, and what it ended with.
+    pub failures: Vec<(Instant, Duration, String)>,
     /// When the last client stopped asking.
     pub end: Option<Instant>,
 }
 
 impl Seen {
-    /// The longest time without an answer to anybody, of which some lies between these moments.
+    /// The longest time without an answer to anybody, of which some lies between these moments; what of it came before
+    /// `from` does not count, for nothing had happened yet.
     pub fn gap_between(&self, from: Instant, to: Instant) -> Duration {
         let times = self.answers.iter().map(|answer| answer.at).chain(self.end);
         let mut last = None;
@@ -162,7 +171,7 @@ impl Seen {
                 && at > from
                 && last < to
             {
-                longest = longest.max(at - last);
+                longest = longest.max(at - last.max(from));
             }
         }
         if self.answers.is_empty() { Duration::MAX } else { longest }
@@ -190,6 +199,18 @@ impl Seen {
         of_then.map(|answer| answer.took).max().unwrap_or_default()
     }
 
+    /// What happened around the longest gap, in milliseconds after `from`: for a reader of a test that failed.
+    pub fn story(&self, from: Instant, to: Instant) -> String {
+        let good = self.answers.iter().map(|answer| (answer.at, answer.took, answer.body.clone()));
+        let mut all: Vec<_> = good.chain(self.failures.iter().cloned()).collect();
+        all.sort_by_key(|(at, ..)| *at);
+        let told = all.into_iter().filter(|(at, ..)| *at > from && *at < to);
+        let lines = told.map(|(at, took, what)| {
+            format!("{:>5} ms, for {:>4} ms: {what}\n", (at - from).as_millis(), took.as_millis())
+        });
+        lines.collect()
+    }
+
     /// Who answered after that time.
     pub fn bodies_after(&self, from: Instant) -> Vec<&str> {
         self.answers.iter().filter(|answer| answer.at > from).map(|answer| answer.body.as_str()).collect()
@@ -197,14 +218,16 @@ impl Seen {
 }
 
 /// Clients that ask in turn by one clock, each on a connection of its own: somebody asks every four milliseconds, and those
-/// who wait in vain for what is lost with a node do not keep the others from asking. The finest gap that is seen is `STEP`
-/// and the time of an answer.
-const CLIENTS: usize = 24;
+/// who wait in vain for what is lost with a node do not keep the others from asking. There are as many as can wait at a time:
+/// with fewer, a node that is starved for a moment and then killed has them all, and nobody is left who could see that the
+/// other one answers. The finest gap that is seen is `STEP` and the time of an answer.
+const CLIENTS: usize = 140;
 const STEP: Duration = Duration::from_millis(4);
 const CONNECT: Duration = Duration::from_millis(25);
 const ANSWER: Duration = Duration::from_millis(500);
+const _: () = assert!(CLIENTS as u128 * STEP.as_millis() > CONNECT.as_millis() + ANSWER.as_millis());
 /// Until every client has its thread.
-const START: Duration = Duration::from_millis(50);
+const START: Duration = Duration::from_millis(150);
 
 /// Clients that ask until told to stop.
 #[derive(Debug)]
@@ -235,6 +258,7 @@ impl Clients {
             let one = thread.join().expect("it does not panic");
             seen.answers.extend(one.answers);
             seen.failed += one.failed;
+            seen.failures.extend(one.failures);
         }
         seen.end = Some(Instant::now());
         seen.answers.sort_by_key(|answer| answer.at);
@@ -252,7 +276,10 @@ fn ask_in_turn(first: Instant, stopped: &AtomicBool) -> Seen {
         let at = Instant::now();
         match ask() {
             Ok(body) => seen.answers.push(Answer { at, took: at.elapsed(), body }),
-            Err(_) => seen.failed += 1,
+            Err(error) => {
+                seen.failed += 1;
+                seen.failures.push((at, at.elapsed(), error.to_string()));
+            }
         }
         let now = Instant::now();
         while turn <= now {
@@ -272,6 +299,7 @@ fn ask() -> std::io::Result<String> {
     stream.read_to_string(&mut text)?;
     match text.split_once("\r\n\r\n") {
         Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.trim().to_owned()),
-        _ => Err(std::io::Error::other("no good answer")),
+        Some((head, _)) => Err(std::io::Error::other(head.lines().next().unwrap_or_default().to_owned())),
+        None => Err(std::io::Error::other(format!("an answer of {} bytes", text.len()))),
     }
 }

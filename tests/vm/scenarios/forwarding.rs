@@ -36,3 +36,16 @@ fn the_same_script_prints_the_same_lists_on_both_planes() {
     assert!(kernel.contains("Tunnel") && kernel.contains("rs1 rs2") && !kernel.contains("none"), "{kernel}");
     assert_eq!(programs, kernel, "{}", outcome.printed);
 }
+
+#[test]
+fn a_client_learns_what_fits_the_tunnel_on_both_planes() {
+    let files = [("hosts.sh", include_str!("hosts.sh").to_owned())];
+    let outcome = vm::run("narrow", include_str!("narrow.sh"), &files);
+    assert_eq!(outcome.status, 0, "{}", outcome.printed);
+    let (kernel, programs) = (outcome.file("ipvs"), outcome.file("xdp"));
+    assert_eq!(kernel.matches("200000").count(), 3, "{kernel}");
+    for size in ["mtu 1480", "mtu 1468", "mtu 1460"] {
+        assert!(kernel.contains(size), "{size}: {kernel}");
+    }
+    assert_eq!(programs, kernel, "{}", outcome.printed);
+}

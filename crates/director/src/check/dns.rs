@@ -1,6 +1,6 @@
 //! DNS_CHECK: one question; any answer without an error is good.
 
-use super::Next;
+use super::{Fault, Next};
 use keepalived_config::model::DnsType;
 
 const HEADER_LENGTH: usize = 12;
@@ -43,13 +43,16 @@ impl DnsExchange {
 
     pub(super) fn received(&mut self, bytes: &[u8]) -> Next {
         let (Some(identifier), true) = (bytes.get(..2), bytes.len() >= HEADER_LENGTH) else {
-            return Next::Failed(None);
+            return Next::Failed(Fault::answer("read error occurred."));
         };
         if identifier != self.identifier.to_be_bytes() || bytes[2] & IS_RESPONSE == 0 {
             // Not ours: the answer may still come.
             return Next::Wait;
         }
-        if bytes[3] & CODE_MASK == 0 { Next::Passed } else { Next::Failed(None) }
+        match bytes[3] & CODE_MASK {
+            0 => Next::Passed,
+            code => Next::Failed(Fault::Answer(format!("read error occurred. (rcode = {code})"))),
+        }
     }
 }
 
@@ -81,8 +84,11 @@ mod tests {
     fn an_answer_without_error_is_good() {
         let mut exchange = DnsExchange::new(DnsType::Soa, ".", 7);
         assert_eq!(exchange.received(&[0, 8, 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]), Next::Wait);
-        assert_eq!(exchange.received(&[0, 7, 0x81, 0x83, 0, 0, 0, 0, 0, 0, 0, 0]), Next::Failed(None));
+        assert_eq!(
+            exchange.received(&[0, 7, 0x81, 0x83, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Next::Failed(Fault::answer("read error occurred. (rcode = 3)"))
+        );
         assert_eq!(exchange.received(&[0, 7, 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]), Next::Passed);
-        assert_eq!(exchange.received(&[0, 7]), Next::Failed(None));
+        assert!(matches!(exchange.received(&[0, 7]), Next::Failed(_)));
     }
 }

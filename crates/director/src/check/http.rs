@@ -1,6 +1,6 @@
 //! HTTP_GET and SSL_GET: one URL over one connection, judged by status, digest and pattern.
 
-use super::Next;
+use super::{Fault, Next};
 use keepalived_config::model::{HttpProtocol, HttpUrl};
 use md5::{Digest, Md5};
 use pcre2::bytes::Regex;
@@ -68,7 +68,7 @@ impl<'a> HttpExchange<'a> {
         self.head.extend_from_slice(bytes);
         let end = self.head[searched..].windows(HEAD_END.len()).position(|four| four == HEAD_END);
         let Some(end) = end else {
-            return if self.head.len() > HEAD_MAX { Next::Failed(None) } else { Next::Wait };
+            return if self.head.len() > HEAD_MAX { Next::Failed(Fault::Closed) } else { Next::Wait };
         };
         let rest = self.head.split_off(searched + end + HEAD_END.len());
         self.has_head = true;
@@ -84,26 +84,31 @@ impl<'a> HttpExchange<'a> {
         if self.content_length.is_some_and(|length| self.body_length >= length) {
             return self.judge();
         }
-        if self.body_length > ANSWER_MAX { Next::Failed(None) } else { Next::Wait }
+        if self.body_length > ANSWER_MAX { Next::Failed(Fault::Closed) } else { Next::Wait }
     }
 
     /// The server has said all.
     pub(super) fn ended(&self) -> Next {
-        if self.has_head { self.judge() } else { Next::Failed(None) }
+        if self.has_head { self.judge() } else { Next::Failed(Fault::Closed) }
+    }
+
+    pub(super) fn timed_out(&self) -> Next {
+        Next::Failed(if self.head.is_empty() { Fault::Silent } else { Fault::Half })
     }
 
     fn judge(&self) -> Next {
-        let Some(status) = self.status() else { return Next::Failed(None) };
+        let status = self.status();
         // A URL with a digest or a pattern alone names no status: any will do.
-        let has_status = self.url.status.is_empty()
-            || self.url.status.iter().any(|(low, high)| (*low..=*high).contains(&status));
+        let is_wanted =
+            |status: u16| self.url.status.iter().any(|(low, high)| (*low..=*high).contains(&status));
+        let has_status = self.url.status.is_empty() || status.is_some_and(is_wanted);
         if !has_status {
-            return Next::Failed(Some("HTTP status code error to".to_owned()));
+            return Next::Failed(Fault::answer("HTTP status code error to"));
         }
         if let Some(wanted) = self.url.digest
             && <[u8; 16]>::from(self.digest.clone().finalize()) != wanted
         {
-            return Next::Failed(Some("MD5 digest error to".to_owned()));
+            return Next::Failed(Fault::answer("MD5 digest error to"));
         }
         if let Some(pattern) = self.pattern {
             let from = self.url.regex_min_offset.min(self.body.len());
@@ -111,7 +116,7 @@ impl<'a> HttpExchange<'a> {
             // A pattern that costs too much finds nothing.
             let is_found = pattern.is_match(&self.body[from..to]).unwrap_or(false);
             if is_found == self.url.regex_no_match {
-                return Next::Failed(Some("Regex match failed for".to_owned()));
+                return Next::Failed(Fault::answer("Regex match failed"));
             }
         }
         Next::Passed
@@ -144,6 +149,7 @@ mod tests {
             digest: None,
             status: vec![(200, 299)],
             virtual_host: None,
+            is_virtual_host_inherited: false,
             regex: None,
             regex_options: Vec::new(),
             regex_no_match: false,
@@ -187,9 +193,16 @@ mod tests {
     fn the_status_must_be_one_of_those_wanted() {
         let mut url = url();
         assert_eq!(judged(&url, None, b"HTTP/1.1 204 No Content\r\n\r\n"), Next::Passed);
-        assert!(matches!(judged(&url, None, b"HTTP/1.1 404 Not Found\r\n\r\n"), Next::Failed(Some(_))));
-        assert_eq!(judged(&url, None, b"SSH-2.0\r\n\r\n"), Next::Failed(None));
-        assert_eq!(judged(&url, None, b"HTTP/1.1 200 OK\r\n"), Next::Failed(None), "no end of the head");
+        assert!(matches!(
+            judged(&url, None, b"HTTP/1.1 404 Not Found\r\n\r\n"),
+            Next::Failed(Fault::Answer(_))
+        ));
+        assert!(matches!(judged(&url, None, b"SSH-2.0\r\n\r\n"), Next::Failed(Fault::Answer(_))));
+        assert_eq!(
+            judged(&url, None, b"HTTP/1.1 200 OK\r\n"),
+            Next::Failed(Fault::Closed),
+            "no end of the head"
+        );
         url.status = vec![(404, 404)];
         assert_eq!(judged(&url, None, b"HTTP/1.1 404 Not Found\r\n\r\nno"), Next::Passed);
     }
@@ -204,7 +217,7 @@ mod tests {
         url.digest = Some(digest);
         assert_eq!(judged(&url, None, answer), Next::Passed);
         url.digest = Some([0; 16]);
-        assert_eq!(judged(&url, None, answer), Next::Failed(Some("MD5 digest error to".to_owned())));
+        assert_eq!(judged(&url, None, answer), Next::Failed(Fault::answer("MD5 digest error to")));
     }
 
     #[test]
@@ -214,7 +227,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\n\r\nxx hello";
         assert_eq!(judged(&url, Some(&pattern), answer), Next::Passed);
         url.regex_min_offset = 4;
-        assert!(matches!(judged(&url, Some(&pattern), answer), Next::Failed(Some(_))));
+        assert!(matches!(judged(&url, Some(&pattern), answer), Next::Failed(Fault::Answer(_))));
         url.regex_no_match = true;
         assert_eq!(judged(&url, Some(&pattern), answer), Next::Passed);
         url.regex_min_offset = 999;
@@ -225,6 +238,6 @@ mod tests {
     fn a_head_without_end_is_given_up() {
         let url = url();
         let mut exchange = HttpExchange::new(&url, HttpProtocol::Http10, "10.5.0.1:80", None);
-        assert_eq!(exchange.received(&[b'x'; HEAD_MAX + 1]), Next::Failed(None));
+        assert_eq!(exchange.received(&[b'x'; HEAD_MAX + 1]), Next::Failed(Fault::Closed));
     }
 }

@@ -5,6 +5,8 @@
 //!                    └─ failed ─┬─ was up and retries left ─► again after delay_before_retry
 //!                               └─ else ─────► down, again after delay_loop
 //! ```
+//!
+//! The first check of all counts at once, as with keepalived: whoever is gone at the start needs no second look.
 
 use keepalived_config::model::CheckTiming;
 use std::time::Instant;
@@ -14,8 +16,8 @@ use std::time::Instant;
 pub enum Verdict {
     /// The server is up now, or proven so for the first time.
     Up,
-    /// The server is down now, after this many retries.
-    Down { retries: u32 },
+    /// The server is down now.
+    Down,
     /// A failure that does not count yet.
     Retrying,
     /// As before.
@@ -36,12 +38,12 @@ impl Machine {
     /// `random` in 0.0..1.0 spreads the first checks over the warm-up.
     pub fn new(timing: CheckTiming, is_alpha: bool, now: Instant, random: f64) -> Self {
         let due = Some(now + timing.warmup.mul_f64(random.clamp(0.0, 1.0)));
-        Self { timing, due, is_up: !is_alpha, has_run: false, retries: 0 }
+        Self { timing, due, is_up: !is_alpha, has_run: false, retries: timing.retry }
     }
 
     /// As the same check of the configuration before left it.
     pub fn resume(timing: CheckTiming, is_up: bool, now: Instant, random: f64) -> Self {
-        Self { is_up, has_run: true, ..Self::new(timing, false, now, random) }
+        Self { is_up, has_run: true, retries: 0, ..Self::new(timing, false, now, random) }
     }
 
     /// When the next check is due; `None` while one runs.
@@ -58,20 +60,37 @@ impl Machine {
         self.is_up
     }
 
-    /// Whether a check has ended before, whatever it came to.
+    /// Whether a check has counted before.
     pub fn has_run(&self) -> bool {
-        self.has_run || self.retries > 0
+        self.has_run
+    }
+
+    /// The first check is tried again too (SMTP_CHECK).
+    pub fn retry_first(&mut self) {
+        if !self.has_run {
+            self.retries = 0;
+        }
+    }
+
+    /// Failures of this try.
+    pub fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// Whether a failure now would say something new.
+    pub fn is_open(&self) -> bool {
+        self.is_up || !self.has_run
     }
 
     /// The check that ran has ended.
     pub fn handle_result(&mut self, now: Instant, passed: bool) -> Verdict {
         let is_first = !self.has_run;
-        if !passed && self.is_up && self.retries < self.timing.retry {
+        if !passed && self.is_open() && self.retries < self.timing.retry {
             self.retries += 1;
             self.due = Some(now + self.timing.delay_before_retry);
             return Verdict::Retrying;
         }
-        let retries = std::mem::take(&mut self.retries);
+        self.retries = 0;
         let was_up = self.is_up;
         self.has_run = true;
         self.is_up = passed;
@@ -79,8 +98,8 @@ impl Machine {
         match (was_up, passed) {
             (false, true) => Verdict::Up,
             (true, true) if is_first => Verdict::Up,
-            (true, false) => Verdict::Down { retries },
-            (false, false) if is_first => Verdict::Down { retries },
+            (true, false) => Verdict::Down,
+            (false, false) if is_first => Verdict::Down,
             (true, true) | (false, false) => Verdict::Same,
         }
     }
@@ -110,6 +129,44 @@ mod tests {
         }
     }
 
+    /// When a server that dies right after a check is down, if each attempt takes `attempt` to fail.
+    fn window(timing: CheckTiming, attempt: Duration) -> Duration {
+        let start = Instant::now();
+        let mut machine = Machine::new(timing, false, start, 0.0);
+        machine.begin();
+        machine.handle_result(start, true);
+        for _ in 0..100 {
+            let due = machine.poll_timeout().expect("it goes on");
+            machine.begin();
+            if let Verdict::Down = machine.handle_result(due + attempt, false) {
+                return due + attempt - start;
+            }
+        }
+        panic!("never down");
+    }
+
+    // row: 282
+    // The figures of docs/migration-keepalived.md.
+    #[test]
+    fn the_window_before_removal_is_the_documented_sum() {
+        let tutorial = CheckTiming {
+            connect_timeout: 10 * SECOND,
+            retry: 3,
+            delay_before_retry: 3 * SECOND,
+            ..timing()
+        };
+        assert_eq!(window(tutorial, tutorial.connect_timeout), 59 * SECOND);
+        assert_eq!(window(tutorial, Duration::ZERO), 19 * SECOND);
+        let short = CheckTiming {
+            delay_loop: SECOND,
+            connect_timeout: SECOND,
+            retry: 1,
+            delay_before_retry: SECOND,
+            ..timing()
+        };
+        assert_eq!([window(short, SECOND), window(short, Duration::ZERO)], [4 * SECOND, 2 * SECOND]);
+    }
+
     // row: 264, 270, 279, 282
     #[test]
     fn a_server_is_down_after_its_retries_and_up_after_one_success() {
@@ -125,7 +182,7 @@ mod tests {
             assert_eq!(machine.poll_timeout(), Some(now + SECOND));
             now += SECOND;
         }
-        assert_eq!(machine.handle_result(now, false), Verdict::Down { retries: 2 });
+        assert_eq!(machine.handle_result(now, false), Verdict::Down);
         assert_eq!(machine.poll_timeout(), Some(now + 10 * SECOND));
         assert_eq!(machine.handle_result(now, false), Verdict::Same, "no retries while down");
         assert_eq!(machine.handle_result(now, true), Verdict::Up);
@@ -134,20 +191,32 @@ mod tests {
     #[test]
     fn a_success_forgets_the_retries() {
         let now = Instant::now();
+        let mut machine = Machine::resume(timing(), true, now, 0.0);
+        machine.handle_result(now, false);
+        machine.handle_result(now, false);
+        assert_eq!(machine.handle_result(now, true), Verdict::Same);
+        assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
+        assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
+        assert_eq!(machine.handle_result(now, false), Verdict::Down);
+    }
+
+    #[test]
+    fn the_first_check_counts_at_once_unless_it_is_to_be_tried_again() {
+        let now = Instant::now();
         let mut machine = Machine::new(timing(), false, now, 0.0);
-        machine.handle_result(now, false);
-        machine.handle_result(now, false);
-        assert_eq!(machine.handle_result(now, true), Verdict::Up);
+        assert_eq!(machine.handle_result(now, false), Verdict::Down);
+        let mut machine = Machine::new(timing(), false, now, 0.0);
+        machine.retry_first();
         assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
         assert_eq!(machine.handle_result(now, false), Verdict::Retrying);
-        assert_eq!(machine.handle_result(now, false), Verdict::Down { retries: 2 });
+        assert_eq!(machine.handle_result(now, false), Verdict::Down);
     }
 
     #[test]
     fn an_alpha_server_must_be_proven_first() {
         let now = Instant::now();
         let mut machine = Machine::new(timing(), true, now, 0.0);
-        assert_eq!(machine.handle_result(now, false), Verdict::Down { retries: 0 });
+        assert_eq!(machine.handle_result(now, false), Verdict::Down);
         assert_eq!(machine.handle_result(now, false), Verdict::Same);
         assert_eq!(machine.handle_result(now, true), Verdict::Up);
     }

@@ -20,8 +20,26 @@ pub enum Next {
     /// More bytes, or the end of the stream.
     Wait,
     Passed,
-    /// With the line for the log, where it has one of its own.
-    Failed(Option<String>),
+    Failed(Fault),
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// In keepalived's words.
+    Answer(String),
+    /// The stream has ended before it, or says too much.
+    Closed,
+    /// Nothing has come in time.
+    Silent,
+    /// A part of it has come in time.
+    Half,
+}
+
+impl Fault {
+    fn answer(words: &str) -> Self {
+        Self::Answer(words.to_owned())
+    }
 }
 
 /// The conversation of one check over one connection.
@@ -63,7 +81,8 @@ impl Exchange<'_> {
         match self {
             Self::Tcp => Next::Passed,
             Self::Http(exchange) => exchange.ended(),
-            Self::Smtp(_) | Self::Dns(_) | Self::Udp(_) => Next::Failed(None),
+            Self::Smtp(exchange) => exchange.ended(),
+            Self::Dns(_) | Self::Udp(_) => Next::Failed(Fault::Closed),
         }
     }
 
@@ -71,7 +90,8 @@ impl Exchange<'_> {
     pub fn timed_out(&mut self) -> Next {
         match self {
             Self::Udp(exchange) => exchange.timed_out(),
-            Self::Tcp | Self::Http(_) | Self::Smtp(_) | Self::Dns(_) => Next::Failed(None),
+            Self::Http(exchange) => exchange.timed_out(),
+            Self::Tcp | Self::Smtp(_) | Self::Dns(_) => Next::Failed(Fault::Silent),
         }
     }
 }

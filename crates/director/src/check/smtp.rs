@@ -1,6 +1,6 @@
 //! SMTP_CHECK: greeting, HELO, QUIT.
 
-use super::Next;
+use super::{Fault, Next};
 
 /// Bytes of one reply, all its lines.
 const REPLY_MAX: usize = 4096;
@@ -28,7 +28,7 @@ impl SmtpExchange {
     pub(super) fn received(&mut self, bytes: &[u8]) -> Next {
         self.received.extend_from_slice(bytes);
         let Some(code) = self.reply() else {
-            return if self.received.len() > REPLY_MAX { Next::Failed(None) } else { Next::Wait };
+            return if self.received.len() > REPLY_MAX { Next::Failed(Fault::Closed) } else { Next::Wait };
         };
         self.received.clear();
         match (self.stage, code.as_slice()) {
@@ -40,8 +40,17 @@ impl SmtpExchange {
                 self.stage = Stage::Quit;
                 Next::Send(b"QUIT\r\n".to_vec())
             }
-            (Stage::Quit, b"221") => Next::Passed,
-            (Stage::Greeting | Stage::Hello | Stage::Quit, _) => Next::Failed(None),
+            // keepalived takes any answer to its farewell.
+            (Stage::Quit, _) => Next::Passed,
+            (Stage::Greeting, _) => Next::Failed(Fault::answer("Bad greeting banner from")),
+            (Stage::Hello, _) => Next::Failed(Fault::answer("Bad HELO response from")),
+        }
+    }
+
+    pub(super) fn ended(&self) -> Next {
+        match self.stage {
+            Stage::Quit => Next::Passed,
+            Stage::Greeting | Stage::Hello => Next::Failed(Fault::Closed),
         }
     }
 
@@ -68,9 +77,10 @@ mod tests {
 
     #[test]
     fn a_refusal_or_an_endless_greeting_fails() {
-        assert_eq!(SmtpExchange::new("me").received(b"554 no\r\n"), Next::Failed(None));
-        assert_eq!(SmtpExchange::new("me").received(b"\n"), Next::Failed(None));
+        let bad = Next::Failed(Fault::answer("Bad greeting banner from"));
+        assert_eq!(SmtpExchange::new("me").received(b"554 no\r\n"), bad);
+        assert_eq!(SmtpExchange::new("me").received(b"\n"), bad);
         let mut exchange = SmtpExchange::new("me");
-        assert_eq!(exchange.received(&[b'2'; REPLY_MAX + 1]), Next::Failed(None));
+        assert_eq!(exchange.received(&[b'2'; REPLY_MAX + 1]), Next::Failed(Fault::Closed));
     }
 }

@@ -1,6 +1,6 @@
 //! UDP_CHECK: a datagram; good unless it is refused, or a wanted reply does not come.
 
-use super::Next;
+use super::{Fault, Next};
 
 /// What keepalived sends when nothing is configured.
 const PAYLOAD_DEFAULT: &[u8] = b"keepalived check - keepalived ch";
@@ -32,7 +32,7 @@ impl UdpExchange {
         let Some(wanted) = &self.reply else { return Next::Passed };
         let (min, max) = self.reply_length;
         if !(usize::from(min)..=usize::from(max)).contains(&bytes.len()) {
-            return Next::Failed(None);
+            return Next::Failed(Fault::answer("reply data mismatch"));
         }
         let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
         let mut has = digits.map(Some).chain(std::iter::repeat(None));
@@ -40,12 +40,12 @@ impl UdpExchange {
             let there = has.next().flatten();
             there.is_some() && (digit.is_none() || *digit == there)
         });
-        if matches { Next::Passed } else { Next::Failed(None) }
+        if matches { Next::Passed } else { Next::Failed(Fault::answer("reply data mismatch")) }
     }
 
     /// Silence is good where no reply is wanted: a closed port would have been refused.
     pub(super) fn timed_out(&self) -> Next {
-        if self.reply.is_none() { Next::Passed } else { Next::Failed(None) }
+        if self.reply.is_none() { Next::Passed } else { Next::Failed(Fault::Silent) }
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn silence_is_good_where_no_reply_is_wanted() {
         assert_eq!(UdpExchange::new(None, None, (0, 0)).timed_out(), Next::Passed);
-        assert_eq!(UdpExchange::new(None, Some(&[]), (0, 9)).timed_out(), Next::Failed(None));
+        assert_eq!(UdpExchange::new(None, Some(&[]), (0, 9)).timed_out(), Next::Failed(Fault::Silent));
     }
 
     #[test]
@@ -64,8 +64,8 @@ mod tests {
         let exchange = UdpExchange::new(None, Some(&[Some(6), None]), (1, 3));
         assert_eq!(exchange.received(b"a"), Next::Passed);
         assert_eq!(exchange.received(b"ozz"), Next::Passed);
-        assert_eq!(exchange.received(b"z"), Next::Failed(None));
-        assert_eq!(exchange.received(b""), Next::Failed(None));
-        assert_eq!(exchange.received(b"aaaa"), Next::Failed(None));
+        for wrong in [&b"z"[..], b"", b"aaaa"] {
+            assert_eq!(exchange.received(wrong), Next::Failed(Fault::answer("reply data mismatch")));
+        }
     }
 }

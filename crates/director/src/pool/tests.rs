@@ -1,7 +1,8 @@
 use super::*;
 use diag::{FileId, Span};
 use keepalived_config::model::{
-    Check, CheckKind, CheckTiming, ConnectOptions, RunAs, Scheduler, SchedulerFlags, SorryServer,
+    Check, CheckDefaults, CheckKind, CheckTiming, ConnectOptions, RunAs, Scheduler, SchedulerFlags,
+    SorryServer,
 };
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ fn real(last: u8, weight: u32) -> RealServer {
         smtp_alert: false,
         alpha: false,
         snmp_name: None,
+        check_defaults: CheckDefaults::default(),
         checks: vec![check()],
     }
 }
@@ -65,6 +67,7 @@ fn server(real_servers: Vec<RealServer>) -> VirtualServer {
         quorum_down: command("down"),
         smtp_alert: false,
         snmp_name: None,
+        check_defaults: CheckDefaults::default(),
         sorry_server: None,
         real_servers,
     }
@@ -102,11 +105,12 @@ fn servers_leave_and_return_as_in_keepalived() {
     inhibited.inhibit_on_failure = true;
     let mut proven = real(3, 1);
     proven.alpha = true;
+    proven.checks[0].timing.alpha = true;
     let mut virtual_server = server(vec![real(1, 3), inhibited, proven]);
     virtual_server.quorum = 2;
     let address = ([10, 5, 0, 9], 80).into();
     virtual_server.sorry_server = Some(SorryServer { address, forwarding: Forwarding::Nat, inhibit: false });
-    let mut pool = Pool::new(virtual_server, &[]);
+    let mut pool = Pool::new(virtual_server, &[], &[]);
     assert_eq!(
         actions(&mut pool),
         ["Gained quorum 2+0=2 <= 4 for VS [10.9.0.1]:tcp:80", "run up", "tell VS [10.9.0.1]:tcp:80 UP"]
@@ -167,7 +171,7 @@ fn the_end_is_told_and_with_omega_to_programs_too() {
     let mut virtual_server = server(vec![real(1, 1), real(2, 1)]);
     virtual_server.address = VirtualAddress::Mark { mark: 7, family: Family::Ipv4 };
     virtual_server.omega = true;
-    let mut pool = Pool::new(virtual_server, &[]);
+    let mut pool = Pool::new(virtual_server, &[], &[]);
     pool.handle_verdict(1, 0, false, "");
     actions(&mut pool);
     pool.shut_down();
@@ -182,7 +186,7 @@ fn the_end_is_told_and_with_omega_to_programs_too() {
 
 #[test]
 fn weights_follow_checks_and_the_administrator() {
-    let mut pool = Pool::new(server(vec![real(1, 1), real(2, 6)]), &[]);
+    let mut pool = Pool::new(server(vec![real(1, 1), real(2, 6)]), &[], &[]);
     actions(&mut pool);
     pool.handle_offset(0, 0, 49);
     let line = "Changing weight from 1 to 50 for active service [10.5.0.1]:tcp:80 of VS [10.9.0.1]:tcp:80";
@@ -199,7 +203,7 @@ fn weights_follow_checks_and_the_administrator() {
 fn a_drained_server_leaves_with_its_last_connection_or_at_the_deadline() {
     let now = Instant::now();
     let late = now + Duration::from_secs(30);
-    let mut pool = Pool::new(server(vec![real(1, 1), real(2, 1), real(3, 1)]), &[]);
+    let mut pool = Pool::new(server(vec![real(1, 1), real(2, 1), real(3, 1)]), &[], &[]);
     pool.drain(0, Some(late));
     pool.drain(1, None);
     assert_eq!(rows(&pool), [(1, 0), (2, 0), (3, 1)]);
@@ -220,7 +224,7 @@ fn the_service_is_as_configured() {
     virtual_server.persistence_timeout = Some(1);
     virtual_server.persistence_granularity = Some(24);
     virtual_server.real_servers[0].forwarding = Forwarding::DirectRouting;
-    let pool = Pool::new(virtual_server, &[]);
+    let pool = Pool::new(virtual_server, &[], &[]);
     let mut table = Table::default();
     pool.wanted(&mut table);
     let entry = &table.0[&pool.keys()[0]];
@@ -241,21 +245,21 @@ fn a_group_is_as_many_services() {
         addresses: vec![PortRange { first: [10, 9, 0, 5].into(), last: [10, 9, 0, 7].into(), port: 80 }],
         marks: vec![(9, None)],
     };
-    let pool = Pool::new(virtual_server, &[group]);
+    let pool = Pool::new(virtual_server, &[group], &[]);
     assert_eq!(pool.keys().len(), 4);
     assert_eq!(pool.name(), "[G1]:0");
 }
 
 #[test]
 fn a_reload_keeps_what_is_known() {
-    let mut before = Pool::new(server(vec![real(1, 1), real(2, 1), real(3, 1)]), &[]);
+    let mut before = Pool::new(server(vec![real(1, 1), real(2, 1), real(3, 1)]), &[], &[]);
     before.handle_verdict(1, 0, false, "");
     before.set_weight(0, Some(5));
     before.drain(2, None);
     actions(&mut before);
     let mut alone = server(vec![real(2, 1), real(1, 1), real(4, 1)]);
     alone.scheduler = Scheduler::WeightedRoundRobin;
-    let mut pool = Pool::new(alone, &[]);
+    let mut pool = Pool::new(alone, &[], &[]);
     assert_eq!(pool.known_result(&before, 0, 0), Some(false));
     assert_eq!(pool.known_result(&before, 1, 0), Some(true));
     assert_eq!(pool.known_result(&before, 2, 0), None, "another server");
@@ -265,7 +269,7 @@ fn a_reload_keeps_what_is_known() {
     // Another check has its own to prove.
     let mut other = real(2, 1);
     other.checks[0].kind = CheckKind::Ping;
-    let mut pool = Pool::new(server(vec![other]), &[]);
+    let mut pool = Pool::new(server(vec![other]), &[], &[]);
     assert_eq!(pool.known_result(&before, 0, 0), None);
     pool.carry_over(&before);
     assert_eq!(rows(&pool), [(2, 1)]);

@@ -1,11 +1,13 @@
 //! One checker: a task that waits, looks, and tells the loop what it means.
 
 use super::secure::Secure;
+use super::standing::Shared;
+use super::words::Words;
 use super::{ping, probe, program, random_u32};
-use crate::check::{Machine, Verdict};
+use crate::check::{Fault, Machine, Verdict};
 use keepalived_config::model::{Check, CheckKind, Model};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 /// What a checker found.
@@ -38,6 +40,7 @@ pub(super) struct Checker {
     pub active: watch::Receiver<bool>,
     pub check: Check,
     pub model: Rc<Model>,
+    pub standing: Shared,
 }
 
 /// What one run of a check came to.
@@ -47,12 +50,31 @@ pub(super) struct Found {
     /// The next URL is to be asked before this is a result.
     pub is_part: bool,
     pub offset: Option<i64>,
-    /// A line of its own for a failure.
-    pub line: Option<String>,
-    /// What keepalived says of each failure where all are to be logged.
-    pub remark: Option<String>,
-    /// `exited with status 1`.
-    pub detail: Option<String>,
+    pub failure: Option<Failure>,
+    /// When a program was started, since 1970.
+    pub started: Option<Duration>,
+    /// How a program ended.
+    pub exit_code: Option<i32>,
+}
+
+impl Found {
+    pub fn failed(failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+}
+
+/// Why a check failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The connection was not made, or broke: what the kernel says, if it was the kernel.
+    Connection(Option<i32>),
+    NotConnected,
+    /// The connection broke.
+    Broken(Option<i32>),
+    Fault(Fault),
+    /// `exited with status 1`
+    Program(String),
+    ProgramTimedOut,
 }
 
 impl Checker {
@@ -62,6 +84,9 @@ impl Checker {
             Some(is_up) => Machine::resume(self.check.timing, is_up, Instant::now(), random),
             None => Machine::new(self.check.timing, self.is_alpha, Instant::now(), random),
         };
+        if matches!(self.check.kind, CheckKind::Smtp { .. }) {
+            machine.retry_first();
+        }
         let mut urls = probe::Urls::new(&self.check.kind);
         let secure = match Secure::new(&self.check, self.model.ssl.as_ref()) {
             Ok(secure) => secure,
@@ -99,19 +124,21 @@ impl Checker {
                 continue;
             }
             urls.restart(found.passed);
-            if !found.passed && self.check.timing.log_all_failures && machine.is_up() && has_run {
-                lines.extend(found.remark.clone());
-            }
+            let (is_open, retries) = (machine.is_open(), machine.retries());
             let verdict = machine.handle_result(Instant::now(), found.passed);
+            self.note(&machine, &found, offset);
+            let words = self.words();
+            if let (Some(failure), true, true) = (&found.failure, is_open, self.logs_all()) {
+                lines.extend(words.of_failure(failure, verdict == Verdict::Down, retries));
+            }
             let (is_up, reason) = match verdict {
                 Verdict::Up => {
-                    lines.extend(self.success_line());
-                    (Some(true), self.reason(true, &found))
+                    lines.extend(words.of_success());
+                    (Some(true), words.reason(true, None))
                 }
-                Verdict::Down { retries } => {
-                    lines.extend(found.line.clone());
-                    lines.extend(self.failure_line(retries, &found));
-                    (Some(false), self.reason(false, &found))
+                Verdict::Down => {
+                    lines.extend(words.of_end(found.failure.as_ref(), has_run));
+                    (Some(false), words.reason(false, found.failure.as_ref()))
                 }
                 Verdict::Retrying | Verdict::Same => (None, String::new()),
             };
@@ -146,87 +173,49 @@ impl Checker {
     async fn look(&self, urls: &mut probe::Urls, secure: Option<&Secure>) -> Found {
         match &self.check.kind {
             CheckKind::Misc { command, timeout, dynamic } => {
-                program::check(command, *timeout, *dynamic, self.weight).await
+                program::check(command, timeout.unwrap_or(self.check.timing.delay_loop), *dynamic, self.weight).await
             }
             CheckKind::Ping => ping::check(self.address.ip(), self.check.timing.connect_timeout).await,
-            CheckKind::File { file, weight } => {
-                let file = &self.model.track_files[file.index()];
-                probe::file(&file.path, i64::from(weight.weight), weight.reverse)
-            }
             CheckKind::Tcp
             | CheckKind::Http { .. }
             | CheckKind::Smtp { .. }
             | CheckKind::Dns { .. }
             | CheckKind::Udp { .. }
-            | CheckKind::Bfd { .. } => {
-                probe::check(self.address, &self.name, &self.check, urls, secure).await
-            }
-        }
-    }
-
-    /// What a mail says of a change.
-    fn reason(&self, is_up: bool, found: &Found) -> String {
-        let line = found.line.as_deref().and_then(|line| line.strip_prefix("SMTP_CHECK "));
-        match (&self.check.kind, is_up, line) {
-            (CheckKind::Tcp, true, _) => "=> TCP CHECK succeed on service <=",
-            (CheckKind::Tcp, false, _) => "=> TCP CHECK failed on service <=",
-            (CheckKind::Misc { .. }, true, _) => "=> MISC CHECK succeed on service <=",
-            (CheckKind::Misc { .. }, false, _) => "=> MISC CHECK failed on service <=",
-            (CheckKind::Http { .. }, false, _) => "=> CHECK failed on service : HTTP request failed <=",
-            (CheckKind::Smtp { .. }, false, Some(why)) => {
-                return format!("=> CHECK failed on service : {why} <=");
-            }
-            (_, true, _) => "=> CHECK succeed on service <=",
-            (_, false, _) => "=> CHECK failed on service <=",
-        }
-        .to_owned()
-    }
-
-    fn success_line(&self) -> Option<String> {
-        let name = &self.name;
-        match &self.check.kind {
-            CheckKind::Tcp => Some(format!("TCP connection to {name} success.")),
-            CheckKind::Http { .. } => Some(format!("Remote Web server {name} succeed on service.")),
-            CheckKind::Smtp { .. } => Some(format!("Remote SMTP server {name} succeed on service.")),
-            CheckKind::Ping => Some(format!("ICMP connection to {name} success.")),
-            CheckKind::Misc { command, .. } => {
-                let (pool, script) = (&self.pool_name, &command.words[0]);
-                Some(format!("Misc check for [{name} VS {pool}] by [{script}] succeeded."))
-            }
-            // keepalived says nothing of these.
-            CheckKind::Dns { .. }
-            | CheckKind::Udp { .. }
+            // These two are told of changes, and have no task.
             | CheckKind::File { .. }
-            | CheckKind::Bfd { .. } => None,
+            | CheckKind::Bfd { .. } => {
+                probe::check(self.address, &self.check, urls, secure).await
+            }
         }
     }
 
-    fn failure_line(&self, retries: u32, found: &Found) -> Option<String> {
-        let name = &self.name;
-        let word = match &self.check.kind {
-            CheckKind::Tcp => "TCP_CHECK",
-            CheckKind::Http { .. } => "HTTP_CHECK",
-            // Its line says why, and nothing follows it.
-            CheckKind::Smtp { .. } if found.line.is_some() => return None,
-            CheckKind::Smtp { .. } => "SMTP_CHECK",
-            CheckKind::Ping => "ICMP_CHECK",
-            CheckKind::Udp { .. } => "UDP_CHECK",
-            CheckKind::Misc { command, .. } => {
-                let (pool, script) = (&self.pool_name, &command.words[0]);
-                let after = match retries {
-                    0 => "with retry disabled".to_owned(),
-                    retries => format!("after {retries} retries"),
-                };
-                let detail = found.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-                let line = format!("Misc check for [{name} VS {pool}] by [{script}] failed {after}{detail}.");
-                return Some(line);
-            }
-            CheckKind::Dns { .. } => "DNS_CHECK",
-            CheckKind::File { .. } | CheckKind::Bfd { .. } => return None,
+    fn logs_all(&self) -> bool {
+        self.check.timing.log_all_failures || self.model.global.checker_log_all_failures
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words {
+            kind: &self.check.kind,
+            server: &self.name,
+            pool: &self.pool_name,
+            at: probe::target(self.address, &self.check),
+            retry: self.check.timing.retry,
+        }
+    }
+
+    /// For those who ask where it stands.
+    fn note(&self, machine: &Machine, found: &Found, offset: i64) {
+        let mut standing = self.standing.borrow_mut();
+        standing.has_run = machine.has_run();
+        standing.retries = machine.retries();
+        standing.offset = offset;
+        standing.started = found.started.unwrap_or(standing.started);
+        standing.exit_code = found.exit_code.unwrap_or(standing.exit_code);
+        // keepalived remembers it of this kind alone.
+        let is_udp = matches!(self.check.kind, CheckKind::Udp { .. });
+        standing.errno = match found.failure {
+            Some(Failure::Connection(errno) | Failure::Broken(errno)) if is_udp => errno,
+            _ => None,
         };
-        Some(match retries {
-            0 => format!("{word} on service {name} failed."),
-            retries => format!("{word} on service {name} failed after {retries} retries."),
-        })
     }
 }

@@ -8,23 +8,29 @@
 
 mod checker;
 mod command;
+mod draining;
 mod ping;
 mod probe;
 mod program;
 mod reload;
 mod secure;
+mod standing;
 pub mod status;
+mod tracked;
+mod words;
 
 pub use command::REFUSED;
+pub use probe::{HELO_NAME, target};
+pub use standing::{Checking, Standing};
 
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
 use crate::pool::{Action, Admin, Pool, Told};
 use crate::table::{Change, Table, difference};
-use checker::{Checker, Event, Found};
+use checker::{Checker, Event};
 use keepalived_config::model::{CheckKind, Model};
 use netlink::ipvs::Key;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -44,6 +50,18 @@ pub enum News<'a> {
     Line(&'a str),
     /// For pipes and mails.
     Told(&'a Told),
+    /// What [`Control::Tell`] asked for.
+    State(&'a State<'a>),
+}
+
+/// All that is known of the virtual servers now.
+#[derive(Debug)]
+pub struct State<'a> {
+    pub pools: &'a [Pool],
+    /// By place.
+    pub checks: Vec<Checking>,
+    /// The numbers in the configuration's files.
+    pub files: Vec<i64>,
 }
 
 /// Who hears what happens.
@@ -66,10 +84,19 @@ pub enum Control {
         server: usize,
         weight: Option<u32>,
     },
-    /// Another configuration; what is known of its real servers stays known.
-    Reload(Rc<Model>),
+    /// Another configuration with the numbers in its files; what is known of its real servers stays known.
+    Reload(Rc<Model>, Vec<i64>),
     /// The addresses that this host has now, for `ha_suspend`.
     Addresses(BTreeSet<IpAddr>),
+    /// A session of BFD.
+    Session {
+        name: String,
+        is_up: bool,
+    },
+    /// The numbers in the configuration's files, by their place.
+    Numbers(Vec<i64>),
+    /// The listener is to hear the state of everything.
+    Tell,
     Stop(Stop),
 }
 
@@ -94,6 +121,8 @@ pub struct Director {
     addresses: BTreeSet<IpAddr>,
     /// One to a pool: whether its checkers run.
     active: Vec<watch::Sender<bool>>,
+    /// Where its checkers stand, by place.
+    standings: Vec<((usize, usize, usize), standing::Shared)>,
     /// Of the configuration; results of an older one's checkers are nobody's.
     generation: u64,
     /// What the plane has, as far as we know.
@@ -102,11 +131,17 @@ pub struct Director {
     /// Services that the plane refused; tried again when they change.
     refused: BTreeSet<Key>,
     socket: Option<PathBuf>,
+    /// As far as we were told.
+    sessions: BTreeMap<String, bool>,
+    numbers: Vec<i64>,
+    /// When connections that are only remembered are looked for again.
+    next_look: Instant,
 }
 
 impl Director {
-    pub fn new(model: Rc<Model>, plane: Box<dyn Dataplane>, listener: Listener) -> Self {
-        let mut pools = pools(&model);
+    /// `numbers` are those in the model's files, by their place.
+    pub fn new(model: Rc<Model>, numbers: Vec<i64>, plane: Box<dyn Dataplane>, listener: Listener) -> Self {
+        let mut pools = pools(&model, &numbers);
         if model.global.real_server_init_notifies {
             pools.iter_mut().for_each(Pool::tell_all);
         }
@@ -118,10 +153,14 @@ impl Director {
             listener,
             addresses: BTreeSet::new(),
             active: Vec::new(),
+            standings: Vec::new(),
             generation: 0,
             believed: Table::default(),
             refused: BTreeSet::new(),
             socket: None,
+            sessions: BTreeMap::new(),
+            numbers,
+            next_look: Instant::now(),
         }
     }
 
@@ -156,9 +195,9 @@ impl Director {
                 asked = control.recv() => match asked {
                     Some(Control::Stop(stop)) => break stop,
                     None => break Stop::Release,
-                    Some(Control::Reload(model)) => {
+                    Some(Control::Reload(model, numbers)) => {
                         checkers.iter().for_each(JoinHandle::abort);
-                        let before = self.reload(model);
+                        let before = self.reload(model, numbers);
                         self.settle();
                         checkers = self.start_checkers(&sender, &before);
                     }
@@ -188,12 +227,19 @@ impl Director {
     fn start_checkers(&mut self, sender: &mpsc::Sender<Event>, before: &[Pool]) -> Vec<JoinHandle<()>> {
         self.active = self.pools.iter().map(|pool| watch::channel(self.is_active(pool)).0).collect();
         let mut tasks = Vec::new();
+        self.standings.clear();
         for (pool, server, check) in self.checks() {
             let one = &self.pools[pool];
             let virtual_server = one.virtual_server();
             let real = &virtual_server.real_servers[server];
             let checked = real.checks[check].clone();
             let known = before.iter().find(|old| old.name() == one.name());
+            let known = known.and_then(|old| one.known_result(old, server, check));
+            let standing = standing::Shared::new(Standing::new(&checked, known.is_some()).into());
+            self.standings.push(((pool, server, check), Rc::clone(&standing)));
+            if is_told(&checked.kind) {
+                continue;
+            }
             let checker = Checker {
                 generation: self.generation,
                 place: (pool, server, check),
@@ -201,8 +247,9 @@ impl Director {
                 pool_name: one.name().to_owned(),
                 address: real.address,
                 weight: i64::from(real.weight),
-                is_alpha: virtual_server.alpha || real.alpha || checked.timing.alpha,
-                known: known.and_then(|old| one.known_result(old, server, check)),
+                is_alpha: checked.timing.alpha,
+                known,
+                standing,
                 active: self.active[pool].subscribe(),
                 check: checked,
                 model: Rc::clone(&self.model),
@@ -211,6 +258,9 @@ impl Director {
             self.say_of_checker(verb, &checker.name, &checker.pool_name);
             tasks.push(tokio::task::spawn_local(checker.run(sender.clone())));
         }
+        self.say("Activating BFD healthchecker");
+        self.note_offsets();
+        self.apply_sessions();
         tasks
     }
 
@@ -245,7 +295,7 @@ impl Director {
             active.send_replace(is_active);
             let verb = if is_active { "Activating" } else { "Suspending" };
             for (server, real) in pool.virtual_server().real_servers.iter().enumerate() {
-                for _ in &real.checks {
+                for _ in real.checks.iter().filter(|check| !is_told(&check.kind)) {
                     self.say_of_checker(verb, &pool.server_name(server), pool.name());
                 }
             }
@@ -285,31 +335,21 @@ impl Director {
             Control::Weight { pool, server, weight } => self.pools[pool].set_weight(server, weight),
             Control::Addresses(addresses) => self.handle_addresses(addresses),
             // The loop's own.
-            Control::Reload(_) | Control::Stop(_) => {}
+            Control::Reload(..) | Control::Stop(_) => {}
+            Control::Session { name, is_up } => self.handle_session(name, is_up),
+            Control::Numbers(numbers) => self.handle_numbers(numbers),
+            Control::Tell => self.tell_state(),
         }
     }
 
-    /// Looks how many connections draining real servers have left.
-    fn count_connections(&mut self) {
-        let Ok(table) = self.plane.read() else { return };
-        let now = Instant::now();
-        for pool in self.pools.iter_mut().filter(|pool| pool.is_draining()) {
-            let keys = pool.keys().to_vec();
-            let addresses: Vec<_> =
-                pool.virtual_server().real_servers.iter().map(|real| real.address).collect();
-            let connections = |server: usize| {
-                let of_service = |key: &Key| {
-                    let servers = table.0.get(key).map(|entry| entry.servers.values());
-                    let of_server = servers.into_iter().flatten().filter(|one| {
-                        one.address == addresses[server].ip()
-                            && (one.port == addresses[server].port() || addresses[server].port() == 0)
-                    });
-                    of_server.map(|one| one.active + one.inactive).sum::<u32>()
-                };
-                keys.iter().map(of_service).sum()
-            };
-            pool.handle_timeout(now, connections);
-        }
+    fn tell_state(&self) {
+        let checks = self.standings.iter().map(|(place, standing)| Checking {
+            place: *place,
+            is_active: *self.active[place.0].borrow(),
+            standing: standing.borrow().clone(),
+        });
+        let state = State { pools: &self.pools, checks: checks.collect(), files: self.numbers.clone() };
+        (self.listener)(News::State(&state));
     }
 
     /// Says and runs what the pools want, and brings the plane to what they want.
@@ -382,9 +422,14 @@ pub fn state_word(pool: &Pool, server: usize) -> &'static str {
 }
 
 /// The virtual servers of a configuration as they are at the start.
-fn pools(model: &Model) -> Vec<Pool> {
+fn pools(model: &Model, numbers: &[i64]) -> Vec<Pool> {
     let groups = &model.virtual_server_groups;
-    model.virtual_servers.iter().map(|server| Pool::new(server.clone(), groups)).collect()
+    model.virtual_servers.iter().map(|server| Pool::new(server.clone(), groups, numbers)).collect()
+}
+
+/// Whether a check has no turn of its own: it is told of changes.
+fn is_told(kind: &CheckKind) -> bool {
+    matches!(kind, CheckKind::File { .. } | CheckKind::Bfd { .. })
 }
 
 /// Whether a check runs over datagrams.

@@ -1,6 +1,7 @@
 //! PING_CHECK: one echo request.
 
-use super::{Found, random_u32};
+use super::checker::{Failure, Found};
+use super::random_u32;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ pub(super) async fn check(address: IpAddr, timeout: Duration) -> Found {
     let tag = random_u32().to_be_bytes();
     let ended = tokio::task::spawn_blocking(move || sys::echo::echo(address, tag, timeout)).await;
     match ended {
-        Ok(Ok(passed)) => Found { passed, ..Found::default() },
-        Ok(Err(error)) => Found { line: Some(format!("ping of {address}: {error}")), ..Found::default() },
+        Ok(Ok(true)) => Found { passed: true, ..Found::default() },
+        Ok(Ok(false)) => Found::failed(Failure::NotConnected),
+        Ok(Err(error)) => Found::failed(Failure::Connection(error.raw_os_error())),
         Err(_) => Found::default(),
     }
 }

@@ -1,21 +1,22 @@
 //! Checks over sockets: connects as configured, carries an exchange out, closes.
 
+use super::checker::{Failure, Found};
 use super::secure::Secure;
-use super::{Found, is_datagram, random_u32};
+use super::{is_datagram, random_u32};
 use crate::check::{DnsExchange, Exchange, HttpExchange, Next, SmtpExchange, UdpExchange};
 use keepalived_config::model::{Check, CheckKind, ConnectOptions, HttpUrl};
 use pcre2::bytes::{Regex, RegexBuilder};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio_rustls::client::TlsStream;
 
 const READ_LENGTH: usize = 16 * 1024;
 const SMTP_PORT: u16 = 25;
-/// Bytes of a file with a number in it.
-const NUMBER_MAX: u64 = 64;
+/// How a mail server is greeted when the file says nothing.
+pub const HELO_NAME: &str = "smtpchecker.keepalived.org";
 
 /// Which URL of a check is next, and their patterns.
 pub(super) struct Urls {
@@ -63,7 +64,11 @@ impl Urls {
     pub fn passed_lines(&self, kind: &CheckKind, server: &str) -> Vec<String> {
         let CheckKind::Http { urls, .. } = kind else { return Vec::new() };
         let Some(url) = urls.get(self.asked) else { return Vec::new() };
-        let said = [(!url.status.is_empty(), "HTTP status code"), (url.digest.is_some(), "MD5 digest")];
+        let said = [
+            (!url.status.is_empty(), "HTTP status code"),
+            (url.digest.is_some(), "MD5 digest"),
+            (url.regex.is_some(), "Regex match"),
+        ];
         let said = said.iter().filter(|(is_said, _)| *is_said);
         said.map(|(_, what)| format!("{what} success to {server} url({})", url.path)).collect()
     }
@@ -86,7 +91,6 @@ fn pattern(url: &HttpUrl) -> Option<Regex> {
 /// Runs one check; of HTTP one URL.
 pub(super) async fn check(
     server: SocketAddr,
-    name: &str,
     check: &Check,
     urls: &mut Urls,
     secure: Option<&Secure>,
@@ -98,7 +102,7 @@ pub(super) async fn check(
             urls.asked = urls.next;
             let Some(url) = list.get(urls.next) else {
                 // No URL: being connected is all.
-                return carry_out(at, name, check, &mut Exchange::Tcp, secure).await;
+                return carry_out(at, check, &mut Exchange::Tcp, secure).await;
             };
             let pattern = urls.patterns.get(urls.next).and_then(Option::as_ref);
             if url.regex.is_some() && pattern.is_none() {
@@ -107,7 +111,7 @@ pub(super) async fn check(
             Exchange::Http(Box::new(HttpExchange::new(url, *protocol, &host, pattern)))
         }
         CheckKind::Smtp { helo_name } => {
-            Exchange::Smtp(SmtpExchange::new(helo_name.as_deref().unwrap_or("smtpchecker.keepalived.org")))
+            Exchange::Smtp(SmtpExchange::new(helo_name.as_deref().unwrap_or(HELO_NAME)))
         }
         CheckKind::Dns { question, name } => {
             Exchange::Dns(DnsExchange::new(*question, name, (random_u32() >> 16) as u16))
@@ -121,7 +125,7 @@ pub(super) async fn check(
         | CheckKind::File { .. }
         | CheckKind::Bfd { .. } => Exchange::Tcp,
     };
-    let mut found = carry_out(at, name, check, &mut exchange, secure).await;
+    let mut found = carry_out(at, check, &mut exchange, secure).await;
     if let CheckKind::Http { urls: list, .. } = &check.kind
         && found.passed
     {
@@ -131,7 +135,8 @@ pub(super) async fn check(
     found
 }
 
-fn target(server: SocketAddr, check: &Check) -> SocketAddr {
+/// Where a check of a real server connects to.
+pub fn target(server: SocketAddr, check: &Check) -> SocketAddr {
     let port = match (&check.kind, server.port()) {
         (CheckKind::Smtp { .. }, 0) => SMTP_PORT,
         (_, port) => port,
@@ -141,73 +146,60 @@ fn target(server: SocketAddr, check: &Check) -> SocketAddr {
 
 async fn carry_out(
     at: SocketAddr,
-    name: &str,
     check: &Check,
     exchange: &mut Exchange<'_>,
     secure: Option<&Secure>,
 ) -> Found {
-    let timeout = check.timing.connect_timeout;
-    let talk = async {
+    match talk(at, check, exchange, secure).await {
+        Ok(Next::Passed) => Found { passed: true, ..Found::default() },
+        Ok(Next::Failed(fault)) => Found::failed(Failure::Fault(fault)),
+        // Talks end with one of those two.
+        Ok(Next::Send(_) | Next::Wait) => Found::default(),
+        Err(failure) => Found::failed(failure),
+    }
+}
+
+/// The time for the connection is that for the talk after it too.
+async fn talk(
+    at: SocketAddr,
+    check: &Check,
+    exchange: &mut Exchange<'_>,
+    secure: Option<&Secure>,
+) -> Result<Next, Failure> {
+    let limit = check.timing.connect_timeout;
+    let broken = |error: io::Error| Failure::Broken(error.raw_os_error());
+    let connected = async {
         if is_datagram(&check.kind) {
-            return datagrams(at, &check.connect, exchange).await;
+            return Ok(None);
         }
         let stream = connect(at, &check.connect).await?;
-        match secure {
-            Some(secure) => converse(secure.connect(stream).await?, exchange).await,
-            None => converse(stream, exchange).await,
+        io::Result::Ok(Some(match secure {
+            Some(secure) => Way::Secure(Box::new(secure.connect(stream).await?)),
+            None => Way::Plain(stream),
+        }))
+    };
+    let way = match tokio::time::timeout(limit, connected).await {
+        Ok(Ok(way)) => way,
+        Ok(Err(error)) => return Err(Failure::Connection(error.raw_os_error())),
+        Err(_) => return Err(Failure::NotConnected),
+    };
+    let talked = async {
+        match way {
+            None => datagrams(at, &check.connect, exchange).await,
+            Some(Way::Plain(stream)) => converse(stream, exchange).await,
+            Some(Way::Secure(stream)) => converse(*stream, exchange).await,
         }
     };
-    let next = match tokio::time::timeout(timeout, talk).await {
-        Ok(Ok(next)) => next,
-        Ok(Err(error)) => {
-            let line = socket_line(&check.kind, at, &error);
-            let remark = line.clone().or_else(|| remark(&check.kind, name, "Connection failed"));
-            return Found { line, remark, ..Found::default() };
-        }
-        Err(_) => exchange.timed_out(),
-    };
-    let remark = match &next {
-        Next::Failed(Some(what)) => remark(&check.kind, name, what),
-        Next::Failed(None) => remark(&check.kind, name, "Timeout or closed connection with"),
-        Next::Passed | Next::Send(_) | Next::Wait => None,
-    };
-    Found { passed: next == Next::Passed, remark, ..Found::default() }
-}
-
-/// A failure in keepalived's words, for `log_all_failures`.
-fn remark(kind: &CheckKind, name: &str, what: &str) -> Option<String> {
-    match kind {
-        CheckKind::Http { .. } => Some(format!("{what} server {name}.")),
-        CheckKind::Tcp => Some(format!("TCP connection to {name} failed.")),
-        CheckKind::Smtp { .. } => Some(format!("SMTP_CHECK {what} server {name}")),
-        CheckKind::Dns { .. } => Some(format!("DNS_CHECK {what} server {name}")),
-        CheckKind::Udp { .. } => Some(format!("UDP_CHECK {what} server {name}")),
-        // They say it themselves.
-        CheckKind::Misc { .. } | CheckKind::Ping | CheckKind::File { .. } | CheckKind::Bfd { .. } => None,
+    match tokio::time::timeout(limit, talked).await {
+        Ok(result) => result.map_err(broken),
+        Err(_) => Ok(exchange.timed_out()),
     }
 }
 
-/// What keepalived says of a connection that failed, where it says something.
-fn socket_line(kind: &CheckKind, at: SocketAddr, error: &io::Error) -> Option<String> {
-    match kind {
-        CheckKind::Smtp { .. } => {
-            Some(format!("SMTP_CHECK Could not connect to server [{}]:{}", at.ip(), at.port()))
-        }
-        CheckKind::Dns { .. } => {
-            let (number, text) = (error.raw_os_error()?, crate::kernel::system_text(error.raw_os_error()?));
-            let (address, port) = (at.ip(), at.port());
-            let line =
-                format!("DNS_CHECK ([{address}]:udp:{port}) failed to read socket; errno {number} ({text})");
-            Some(line)
-        }
-        CheckKind::Tcp
-        | CheckKind::Http { .. }
-        | CheckKind::Misc { .. }
-        | CheckKind::Udp { .. }
-        | CheckKind::Ping
-        | CheckKind::File { .. }
-        | CheckKind::Bfd { .. } => None,
-    }
+/// What a talk goes over.
+enum Way {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
 }
 
 async fn connect(at: SocketAddr, options: &ConnectOptions) -> io::Result<TcpStream> {
@@ -283,18 +275,4 @@ fn socket(at: SocketAddr, kind: Type, protocol: Protocol, options: &ConnectOptio
         socket.bind(&SockAddr::from(SocketAddr::new(address, options.bind_port.unwrap_or(0))))?;
     }
     Ok(socket)
-}
-
-/// Reads the number in a file; what it adds to the weight.
-pub(super) fn file(path: &Path, weight: i64, reverse: bool) -> Found {
-    use std::io::Read;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(NUMBER_MAX).read_to_string(&mut text));
-    // A file that is not there, or holds no number, counts as zero.
-    let number: i64 = match read {
-        Ok(_) => text.trim().parse().unwrap_or(0),
-        Err(_) => 0,
-    };
-    let factor = if reverse { -weight } else { weight };
-    Found { passed: true, offset: Some(number.saturating_mul(factor)), ..Found::default() }
 }

@@ -1,6 +1,6 @@
 //! Programs: those that check, with a time limit, and those that are told of changes.
 
-use super::Found;
+use super::checker::{Failure, Found};
 use keepalived_config::model::Command;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::io;
@@ -57,28 +57,31 @@ pub(super) fn start(command: Command) {
 /// Runs a check. 0 is good; of a dynamic one 2 and more too, as the weight plus two.
 pub(super) async fn check(command: &Command, limit: Duration, is_dynamic: bool, weight: i64) -> Found {
     let command = command.clone();
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let started = Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0));
     let ended = tokio::task::spawn_blocking(move || spawn(&command).map(|child| wait(child, limit))).await;
-    match ended {
+    let found = match ended {
         Ok(Ok(Some(status))) => found(status, is_dynamic, weight),
-        Ok(Ok(None)) => Found { detail: Some("timed out".to_owned()), ..Found::default() },
-        Ok(Err(error)) => Found { detail: Some(error.to_string()), ..Found::default() },
+        Ok(Ok(None)) => Found::failed(Failure::ProgramTimedOut),
+        Ok(Err(error)) => Found::failed(Failure::Program(error.to_string())),
         Err(_) => Found::default(),
-    }
+    };
+    Found { started: Some(started), ..found }
 }
 
 fn found(status: ExitStatus, is_dynamic: bool, weight: i64) -> Found {
-    match status.code() {
+    let exit_code = status.code();
+    let found = match exit_code {
         Some(0) => Found { passed: true, offset: is_dynamic.then_some(0), ..Found::default() },
         Some(code) if is_dynamic && code >= 2 => {
             let offset = i64::from(code) - WEIGHT_SHIFT - weight;
             Found { passed: true, offset: Some(offset), ..Found::default() }
         }
-        Some(code) => Found { detail: Some(format!("exited with status {code}")), ..Found::default() },
-        None => {
-            let signal = status.signal().unwrap_or(0);
-            Found { detail: Some(format!("signalled with {signal}")), ..Found::default() }
-        }
-    }
+        Some(code) => Found::failed(Failure::Program(format!("exited with status {code}"))),
+        None => Found::failed(Failure::Program(format!("due to signal {}", status.signal().unwrap_or(0)))),
+    };
+    Found { exit_code, ..found }
 }
 
 #[cfg(test)]
@@ -98,7 +101,10 @@ mod tests {
     fn exit_statuses_are_results_and_weights() {
         assert!(run(&["true"], false).passed);
         let failed = run(&["sh", "-c", "exit 3"], false);
-        assert_eq!((failed.passed, failed.detail.as_deref()), (false, Some("exited with status 3")));
+        assert_eq!(
+            (failed.passed, failed.failure),
+            (false, Some(Failure::Program("exited with status 3".to_owned())))
+        );
         let weighed = run(&["sh", "-c", "exit 52"], true);
         assert_eq!((weighed.passed, weighed.offset), (true, Some(49)), "weight 50 in place of 1");
         assert!(!run(&["sh", "-c", "exit 1"], true).passed);
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn a_program_that_hangs_is_killed_with_its_children() {
         let hung = run(&["sh", "-c", "sleep 60 & wait"], false);
-        assert_eq!((hung.passed, hung.detail.as_deref()), (false, Some("timed out")));
+        assert_eq!((hung.passed, hung.failure), (false, Some(Failure::ProgramTimedOut)));
     }
 
     #[test]

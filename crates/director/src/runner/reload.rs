@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 impl Director {
     /// Builds the new pools on what the old ones know. Returns the old ones, for their checkers' results.
-    pub(super) fn reload(&mut self, model: Rc<Model>) -> Vec<Pool> {
+    pub(super) fn reload(&mut self, model: Rc<Model>, numbers: Vec<i64>) -> Vec<Pool> {
         self.generation += 1;
-        let mut before = std::mem::replace(&mut self.pools, pools(&model));
+        let mut before = std::mem::replace(&mut self.pools, pools(&model, &numbers));
         self.model = model;
+        self.numbers = numbers;
         for pool in &mut self.pools {
             if let Some(old) = before.iter().find(|old| old.name() == pool.name()) {
                 pool.carry_over(old);

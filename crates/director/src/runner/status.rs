@@ -241,7 +241,7 @@ mod tests {
         let loaded = keepalived_config::load(&LoadOptions::new(file.clone()), &SystemHost);
         std::fs::remove_file(&file).expect("removes");
         let model = loaded.model.expect("valid");
-        let mut pool = Pool::new(model.virtual_servers[0].clone(), &model.virtual_server_groups);
+        let mut pool = Pool::new(model.virtual_servers[0].clone(), &model.virtual_server_groups, &[]);
         pool.handle_verdict(1, 0, false, "it refuses");
         let mut table = Table::default();
         pool.wanted(&mut table);

@@ -26,57 +26,110 @@ pub struct Target {
     pub port: u16,
 }
 
-/// What is found on the way.
-struct Found<'a> {
-    rules: &'a Rules,
-    targets: &'a BTreeMap<u32, Target>,
+/// A list that is told piece by piece, so that nobody waits for a million flows. What changes meanwhile may be in it or not.
+pub struct Listing {
+    rules: Rules,
+    targets: BTreeMap<u32, Target>,
     now: u32,
+    /// The pieces of this one.
     lines: Vec<String>,
-    /// Clients and real servers of connections that came to be.
+    told: usize,
+    /// Clients, as far as their service tells them apart, and real servers of connections that came to be.
     assured: BTreeSet<(IpAddr, u32)>,
+    stage: Stage,
+    cursor: Cursor,
+    rounds: u32,
 }
 
-pub fn lines(
-    maps: &Maps,
-    rules: &Rules,
-    targets: &BTreeMap<u32, Target>,
-    now: u32,
-) -> io::Result<Vec<String>> {
-    let mut found = Found { rules, targets, now, lines: Vec::new(), assured: BTreeSet::new() };
-    each(maps, maps::FLOWS_4, |key, value| found.flow::<u32>(key, value))?;
-    each(maps, maps::FLOWS_6, |key, value| found.flow::<[u32; 4]>(key, value))?;
-    each(maps, maps::TEMPLATES, |key, value| found.template(key, value))?;
-    Ok(found.lines)
+/// Where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Flows4,
+    Flows6,
+    Templates,
+    End,
 }
 
-fn each(maps: &Maps, name: &'static str, mut take: impl FnMut(&[u8], &[u8])) -> io::Result<()> {
-    let map = maps.get(name);
-    let mut cursor = Cursor::default();
-    // Each round takes some; a table that grows meanwhile must not keep us here.
-    let rounds = 2 * map.entries_max() / ENTRIES_MAX + 2;
-    for _ in 0..rounds {
-        if !map.walk(&mut cursor, ENTRIES_MAX, &mut take)? {
-            break;
+impl Stage {
+    fn map(self) -> Option<&'static str> {
+        match self {
+            Stage::Flows4 => Some(maps::FLOWS_4),
+            Stage::Flows6 => Some(maps::FLOWS_6),
+            Stage::Templates => Some(maps::TEMPLATES),
+            Stage::End => None,
         }
     }
-    Ok(())
+
+    fn next(self) -> Self {
+        match self {
+            Stage::Flows4 => Stage::Flows6,
+            Stage::Flows6 => Stage::Templates,
+            Stage::Templates | Stage::End => Stage::End,
+        }
+    }
 }
 
-impl Found<'_> {
+impl Listing {
+    pub(super) fn new(rules: Rules, targets: BTreeMap<u32, Target>, now: u32) -> Self {
+        Self {
+            rules,
+            targets,
+            now,
+            lines: Vec::new(),
+            told: 0,
+            assured: BTreeSet::new(),
+            stage: Stage::Flows4,
+            cursor: Cursor::default(),
+            rounds: 0,
+        }
+    }
+
+    /// The next piece, which may be empty; `None` at the end.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub(super) fn next(&mut self, maps: &Maps) -> io::Result<Option<Vec<String>>> {
+        let Some(name) = self.stage.map() else { return Ok(None) };
+        let map = maps.get(name);
+        let mut cursor = std::mem::take(&mut self.cursor);
+        let stage = self.stage;
+        let is_more = map.walk(&mut cursor, ENTRIES_MAX, |key, value| match stage {
+            Stage::Flows4 => self.flow::<u32>(key, value),
+            Stage::Flows6 => self.flow::<[u32; 4]>(key, value),
+            Stage::Templates | Stage::End => self.template(key, value),
+        })?;
+        self.cursor = cursor;
+        self.rounds += 1;
+        // Each round takes some; a table that grows meanwhile must not keep us here.
+        if !is_more || self.rounds > 2 * map.entries_max() / ENTRIES_MAX + 2 {
+            (self.stage, self.cursor, self.rounds) = (stage.next(), Cursor::default(), 0);
+        }
+        Ok(Some(std::mem::take(&mut self.lines)))
+    }
+
+    fn push(&mut self, line: String) {
+        if self.told < LINES_MAX {
+            self.told += 1;
+            self.lines.push(line);
+        }
+    }
+
     fn flow<A: Address>(&mut self, key: &[u8], value: &[u8]) {
         let (Some(key), Some(flow)) = (FlowKey::<A>::read(key), Flow::<A>::read(value)) else { return };
         let Some(target) = self.targets.get(&flow.real) else { return };
-        if flow.direction != direction::REQUEST || self.lines.len() >= LINES_MAX {
+        if flow.direction != direction::REQUEST {
             return;
         }
         let (client, service) = (address::<A>(key.source), address::<A>(key.destination));
-        if flow.state != SYN_RECEIVED {
-            self.assured.insert((client, flow.real));
+        if flow.state != SYN_RECEIVED
+            && let Some((_, 1.., netmask)) = self.rules.reals.get(&flow.real)
+        {
+            self.assured.insert((masked(client, netmask), flow.real));
         }
         let port = u16::from_be(key.destination_port);
         let limit = self.rules.timeouts.get(usize::from(flow.state)).copied().unwrap_or(0);
         let state = state::NAMES.get(usize::from(flow.state)).copied().unwrap_or("NONE");
-        self.lines.push(line(
+        self.push(line(
             if key.protocol == TCP { "TCP" } else { "UDP" },
             (client, u16::from_be(key.source_port)),
             (service, port),
@@ -90,19 +143,15 @@ impl Found<'_> {
     fn template(&mut self, key: &[u8], value: &[u8]) {
         let (Some(key), Some(template)) = (TemplateKey::read(key), Template::read(value)) else { return };
         let Some(target) = self.targets.get(&template.real) else { return };
-        let Some((_, persistence, netmask)) = self.rules.reals.get(&template.real) else { return };
+        let Some((_, persistence, _)) = self.rules.reals.get(&template.real) else { return };
         let Key::Address { protocol, address: service, port } = target.key else { return };
-        if self.lines.len() >= LINES_MAX {
-            return;
-        }
         let client = match service {
             IpAddr::V4(_) => address::<u32>(key.address[0]),
             IpAddr::V6(_) => address::<[u32; 4]>(key.address),
         };
-        let is_of_client = |one: &(IpAddr, u32)| one.1 == template.real && masked(one.0, netmask) == client;
-        let state = if self.assured.iter().any(is_of_client) { "ASSURED" } else { "NONE" };
+        let state = if self.assured.contains(&(client, template.real)) { "ASSURED" } else { "NONE" };
         let left = ticks(*persistence).saturating_sub(elapsed(self.now, template.seen));
-        self.lines.push(line(
+        self.push(line(
             if u32::from(protocol) == TCP { "TCP" } else { "UDP" },
             (client, 0),
             (service, port),

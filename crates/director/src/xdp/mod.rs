@@ -22,6 +22,7 @@ pub use placement::placed;
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
 use crate::table::{Change, Entry, Table};
+use connections::Listing;
 use netlink::ipvs::{Destination, Forward, Key, Service, Statistics, Timeouts};
 use numbers::{Numbers, Range, Ranges};
 use object::Object;
@@ -209,12 +210,23 @@ impl Xdp {
         servers.filter(|server| server.forward != Forward::Masquerade).map(|server| server.address).collect()
     }
 
-    /// Every connection and every client of a persistent service, as lines of `/proc/net/ip_vs_conn`.
+    /// Every real server of every service.
+    pub fn servers(&self) -> impl Iterator<Item = &Destination> + Clone {
+        self.table.0.values().flat_map(|entry| entry.servers.values())
+    }
+
+    /// Every connection and every client of a persistent service, as lines of `/proc/net/ip_vs_conn`: a list that
+    /// [`Xdp::next_connections`] tells.
+    pub fn connections(&self) -> Listing {
+        Listing::new(self.rules(), self.targets(), now_in_ticks())
+    }
+
+    /// Some more of them, possibly none; `None` at the end.
     ///
     /// # Errors
     /// A map cannot be read.
-    pub fn connections(&self) -> Result<Vec<String>, Refusal> {
-        Ok(connections::lines(&self.object.maps, &self.rules(), &self.targets(), now_in_ticks())?)
+    pub fn next_connections(&self, listing: &mut Listing) -> Result<Option<Vec<String>>, Refusal> {
+        Ok(listing.next(&self.object.maps)?)
     }
 
     /// Real servers by their numbers, those that have left included.

@@ -19,7 +19,7 @@ pub fn placed(
     destination: SocketAddr,
 ) -> Option<SocketAddr> {
     let mut table = Table::default();
-    Pool::new(server.clone(), groups).wanted(&mut table);
+    Pool::new(server.clone(), groups, &[]).wanted(&mut table);
     let of_port = |port: u16| {
         let key = netlink::ipvs::Key::Address { protocol, address: destination.ip(), port };
         table.0.get(&key)

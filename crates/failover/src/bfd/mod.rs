@@ -147,7 +147,7 @@ impl Speaker {
 
     fn wait(&self) {
         let mut deadline = self.sessions.iter().filter_map(|live| live.session.poll_timeout()).min();
-        let untold = self.sessions.iter().any(|live| live.untold.is_some());
+        let untold = self.sessions.iter().any(|live| live.untold.is_some() || live.unheard.is_some());
         if untold || self.ears.values().any(Option::is_none) {
             let again = Instant::now() + AGAIN;
             deadline = Some(deadline.map_or(again, |deadline| deadline.min(again)));
@@ -272,6 +272,12 @@ impl Speaker {
                 let order = Order::Track { generation: self.generation, tracker: live.plan.tracker, status };
                 if !live.plan.model.for_vrrp || self.engine.send(order) {
                     live.untold = None;
+                }
+            }
+            if let Some(is_up) = live.unheard {
+                let notice = Notice::Session { name: live.name().to_owned(), is_up };
+                if !live.plan.model.for_checkers || self.notices.send(notice) {
+                    live.unheard = None;
                 }
             }
         }

@@ -25,6 +25,8 @@ pub(super) struct Live {
     pub session: Session,
     /// The engine was not told yet whether it is up.
     pub untold: Option<bool>,
+    /// The checkers were not told yet.
+    pub unheard: Option<bool>,
     pub ear_failed: bool,
     mouth: Option<DatagramSocket>,
     send_failed: bool,
@@ -43,7 +45,15 @@ fn config(model: &BfdSession) -> Config {
 impl Live {
     pub fn new(now: Instant, plan: BfdPlan, discriminator: u32, seed: u64) -> Self {
         let session = Session::new(now, config(&plan.model), discriminator, seed);
-        Self { plan, session, untold: Some(false), ear_failed: false, mouth: None, send_failed: false }
+        Self {
+            plan,
+            session,
+            untold: Some(false),
+            unheard: Some(false),
+            ear_failed: false,
+            mouth: None,
+            send_failed: false,
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -72,6 +82,8 @@ impl Live {
         self.plan = plan;
         // The engine has another plan.
         self.untold = Some(is_up(self.session.state()));
+        // They may have another check of it.
+        self.unheard = self.untold;
     }
 
     /// Whether a packet belongs to this session: from its neighbour, over no more hops than it may.
@@ -128,6 +140,7 @@ impl Live {
 
     fn tell(&mut self, is_up: bool, lines: &mut Vec<String>) {
         self.untold = Some(is_up);
+        self.unheard = Some(is_up);
         let (name, state) = (self.name(), if is_up { "Up" } else { "Down" });
         if self.plan.model.for_vrrp && !self.plan.watchers.is_empty() {
             lines.push(format!("Received BFD event: instance {name} is in state {state}"));

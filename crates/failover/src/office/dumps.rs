@@ -67,7 +67,7 @@ pub fn write(
     let result = replace(&path, &text).map_err(|error| (path.clone(), error));
     if let (Dump::Data, Ok(())) = (dump, &result) {
         let parent = directory.join("keepalived_parent.data");
-        if let Err(error) = replace(&parent, &data::global_definitions(view, false)) {
+        if let Err(error) = replace(&parent, &global_definitions(view.model, view.host_name, false)) {
             return (word, Err((parent, error)));
         }
     }
@@ -82,13 +82,22 @@ pub fn write_bfd(view: &View<'_>, sessions: &str, directory: &Path) -> Result<()
     let path = directory.join("keepalived_bfd.data");
     let text = format!(
         "{}------< BFD Data >------\n------< BFD Topology >------\n{sessions}",
-        data::global_definitions(view, false)
+        global_definitions(view.model, view.host_name, false)
     );
     replace(&path, &text).map_err(|error| (path, error))
 }
 
+/// What the whole daemon is set to: the first part of each dump. `of_vrrp`: as keepalived's VRRP process writes it; the
+/// others do not say all.
+pub fn global_definitions(model: &Model, host_name: &str, of_vrrp: bool) -> String {
+    data::global_definitions(model, host_name, of_vrrp)
+}
+
 /// A new file in the place of what is there: a link that somebody put into /tmp is not followed.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+///
+/// # Errors
+/// What the file system says.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

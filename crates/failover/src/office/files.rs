@@ -54,6 +54,11 @@ impl Files {
         self.files.get(index).map_or(0, |(_, value)| *value)
     }
 
+    /// The numbers of all files, by place.
+    pub fn values(&self) -> Vec<i64> {
+        self.files.iter().map(|(_, value)| *value).collect()
+    }
+
     /// Takes what inotify told. The places of the files whose number changed.
     pub fn changes(&mut self) -> Vec<usize> {
         let mut buffer = [MaybeUninit::uninit(); 4096];

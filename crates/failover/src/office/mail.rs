@@ -108,7 +108,7 @@ pub fn letter(smtp: &Smtp, relay: Relay, date: &str, subject: &str, text: &str) 
     let to = smtp.to.join(", ");
     let message = format!(
         "Date: {date}\r\nFrom: {from}\r\nSubject: {subject}\r\nX-Mailer: Keepalived\r\nTo: {to}\r\n\r\n\
-         {text}\r\n\r\n"
+         {text}\r\n"
     );
     Mail { relay, from, to: smtp.to.clone(), message }
 }

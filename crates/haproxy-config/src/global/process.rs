@@ -3,9 +3,9 @@
 use super::{GlobalDraft, cpu_map};
 use crate::bind;
 use crate::keywords::Status::{Idle, NoEffect, ParsedOnly, Refused, Works};
-use crate::keywords::{Keyword, assign, read, row};
+use crate::keywords::{Keyword, assign, read, row, unknown};
 use crate::log;
-use crate::model::{ProcessValue, StatsSocket};
+use crate::model::{ProcessValue, Profiling, StatsSocket};
 use crate::parse::{Arguments, Context, Outcome, Prefix, fail};
 use crate::scope;
 use crate::users;
@@ -122,7 +122,7 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
     row("prealloc-fd", NoEffect, words, "grow the descriptor table at the start"),
     row("presetenv", Works, environment_pair, "set an environment variable that is not set"),
     row("profiling.memory", NoEffect, words, "profiling"),
-    row("profiling.tasks", NoEffect, words, "profiling"),
+    row("profiling.tasks", Works, profiling, "time tasks"),
     row("quiet", Works, assign!(global.quiet = true), "no messages at the start"),
     row("resetenv", Works, words, "drop all environment variables but these"),
     row("server-state-base", Works, server_state_base, "directory of server state files"),
@@ -155,6 +155,17 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
 ];
 
 type Words<'a, 'l> = &'a mut Arguments<'l>;
+
+fn profiling(draft: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let word = arguments.expect("`on`, `off` or `auto`")?;
+    draft.global.profiling_tasks = match word.value.as_str() {
+        "on" => Profiling::On,
+        "off" => Profiling::Off,
+        "auto" => Profiling::Auto,
+        _ => return Err(unknown("state", word, "of profiling", ["on", "off", "auto"])),
+    };
+    Ok(())
+}
 
 /// Takes whatever follows: the keyword changes nothing here.
 fn words(_: &mut GlobalDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {

@@ -58,7 +58,12 @@ pub(super) static KEYWORDS: &[Keyword<GlobalDraft>] = &[
         count,
         "entries of the pattern cache",
     ),
-    row("tune.peers.max-updates-at-once", Idle, words, "peers"),
+    row(
+        "tune.peers.max-updates-at-once",
+        Works,
+        read!(global.tune.peers_updates_max = positive),
+        "updates told to a peer in a row",
+    ),
     row("tune.pipesize", NoEffect, words, "size of pipes for splicing"),
     row(
         "tune.pool-high-fd-ratio",

@@ -5,6 +5,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// `profiling.tasks`. `auto` measures nothing here: what would turn it on is a measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Profiling {
+    #[default]
+    Off,
+    Auto,
+    On,
+}
+
 #[derive(Debug, Default)]
 pub struct Global {
     pub daemon: bool,
@@ -37,6 +46,7 @@ pub struct Global {
     pub stats_timeout: Option<Duration>,
     pub stats_maxconn: Option<u32>,
     pub node: Option<String>,
+    pub profiling_tasks: Profiling,
     pub description: Option<String>,
     pub localpeer: Option<String>,
     /// Percent, 0..=50.
@@ -87,6 +97,8 @@ pub struct Tune {
     pub rcvbuf_server: Option<u32>,
     pub sndbuf_client: Option<u32>,
     pub sndbuf_server: Option<u32>,
+    /// Updates told to a peer in a row.
+    pub peers_updates_max: u32,
     /// Percent of the descriptors beyond which no connection to a server is kept idle.
     pub pool_high_fd_ratio: u32,
     pub comp_maxlevel: u32,
@@ -144,6 +156,7 @@ impl Default for Tune {
             rcvbuf_server: None,
             sndbuf_client: None,
             sndbuf_server: None,
+            peers_updates_max: 200,
             pool_high_fd_ratio: 25,
             comp_maxlevel: 1,
             http2: Http2Side::default(),

@@ -13,7 +13,7 @@ pub use address::{Address, Network};
 pub use bind::*;
 pub use global::{
     CpuMap, Global, Http2Override, Http2Side, Level, LogFormatKind, LogTarget, LogTargetAddress,
-    ProcessValue, StatsSocket, Tune,
+    ProcessValue, Profiling, StatsSocket, Tune,
 };
 pub use proxy::*;
 pub use sections::*;
@@ -32,6 +32,8 @@ pub struct Model {
     pub userlists: Vec<Userlist>,
     /// Every list of patterns and every map that rules use.
     pub patterns: rules::PatternStore,
+    /// What its expressions need.
+    pub uses: rules::Uses,
     pub resolvers: Vec<Resolvers>,
     pub peers: Vec<Peers>,
     pub mailers: Vec<Mailers>,

@@ -571,6 +571,7 @@ pub struct Stats {
     pub refresh: Option<Duration>,
     pub hide_version: bool,
     pub show_legends: bool,
+    pub show_modules: bool,
     pub show_node: Option<String>,
     pub show_description: Option<String>,
     /// Proxies listed; empty: all. `.` is already resolved.

@@ -1,6 +1,6 @@
 //! The sections beside `global` and the proxies.
 
-use super::{Address, Bind, ErrorReply, LogFormatKind, Server};
+use super::{Address, Bind, BindTls, ErrorReply, LogFormatKind, Server, ServerTls};
 use diag::Span;
 use rules::{ProxyId, StickTableConfig};
 use std::path::PathBuf;
@@ -97,13 +97,17 @@ pub struct Peers {
     pub peers: Vec<Peer>,
     /// `bind` lines: where the local peer listens.
     pub binds: Vec<Bind>,
+    /// `default-bind … ssl`: what listeners speak whose lines say nothing of it.
+    pub default_tls: Option<Box<BindTls>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     pub name: String,
     /// `None`: the local peer, which listens where `bind` says.
     pub address: Option<Address>,
+    /// What connections to it speak.
+    pub tls: Option<Box<ServerTls>>,
 }
 
 /// `mailers NAME`.

@@ -60,6 +60,18 @@ pub struct Server {
     pub tls: Option<Box<ServerTls>>,
     /// `check-ssl` without `ssl`: requests go in the clear.
     pub tls_checks_only: bool,
+    /// Of a ring's server: how messages are framed.
+    pub log_protocol: LogProtocol,
+}
+
+/// `log-proto`: how messages are told apart on a stream (RFC 6587).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogProtocol {
+    /// A newline behind each.
+    #[default]
+    Legacy,
+    /// The number of bytes before each.
+    OctetCount,
 }
 
 /// How the server's port is found.

@@ -61,9 +61,7 @@ pub(crate) static SWITCHES: &[Switch] = &[
     // Nothing is ever held back for a fuller packet.
     switch("http-no-delay", Both, true, NoEffect, |o| &mut o.http_no_delay),
     switch("http-pretend-keepalive", Backend, true, Works, |o| &mut o.http_pretend_keepalive),
-    switch("http-use-proxy-header", Frontend, true, ParsedOnly("`Proxy-Connection` is not looked at"), |o| {
-        &mut o.http_use_proxy_header
-    }),
+    switch("http-use-proxy-header", Frontend, true, Works, |o| &mut o.http_use_proxy_header),
     switch("idle-close-on-response", Frontend, true, Works, |o| &mut o.idle_close_on_response),
     switch("independant-streams", Both, false, Old("`option independent-streams`"), |o| {
         &mut o.independent_streams

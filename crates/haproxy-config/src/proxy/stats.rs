@@ -40,6 +40,7 @@ fn new_stats() -> Stats {
         refresh: None,
         hide_version: false,
         show_legends: false,
+        show_modules: false,
         show_node: None,
         show_description: None,
         scope: Vec::new(),
@@ -89,10 +90,7 @@ fn stats(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context
         "hide-version" => stats.hide_version = true,
         "show-version" => stats.hide_version = false,
         "show-legends" => stats.show_legends = true,
-        "show-modules" => {
-            context
-                .warn(arguments.last().span, "`show-modules` has no effect: the page shows no such columns");
-        }
+        "show-modules" => stats.show_modules = true,
         "show-node" => {
             let node = rest_of_line(arguments);
             if node.contains(' ') {

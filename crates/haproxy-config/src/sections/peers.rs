@@ -4,25 +4,23 @@ use crate::address::{self, Wanted};
 use crate::keywords::Status::{ParsedOnly, Works};
 use crate::keywords::{Keyword, assign, row};
 use crate::language::Section;
-use crate::model::{Peer, Peers, Table};
+use crate::model::{Address, Bind, Peer, Peers, Table};
 use crate::parse::{Arguments, Context, Outcome, fail};
+use crate::server::{self, ServerDraft};
+use rules::ProxyId;
 
-pub(super) static KEYWORDS: &[Keyword<Peers>] = &[
+pub(crate) struct Draft {
+    peers: Peers,
+    default_server: ServerDraft,
+    default_bind: Bind,
+}
+
+pub(super) static KEYWORDS: &[Keyword<Draft>] = &[
     row("bind", Works, bind, "where the local peer listens"),
-    row(
-        "default-bind",
-        ParsedOnly("the listener is plain TCP"),
-        rest,
-        "settings of the local peer's listener",
-    ),
-    row(
-        "default-server",
-        ParsedOnly("connections to peers are plain TCP"),
-        rest,
-        "settings of connections to peers",
-    ),
-    row("disabled", Works, assign!(disabled = true), "do not connect to peers"),
-    row("enabled", Works, assign!(disabled = false), "undo `disabled`"),
+    row("default-bind", Works, default_bind, "settings of the local peer's listener"),
+    row("default-server", Works, default_server, "settings of connections to peers"),
+    row("disabled", Works, assign!(peers.disabled = true), "do not connect to peers"),
+    row("enabled", Works, assign!(peers.disabled = false), "undo `disabled`"),
     row("log", ParsedOnly("nothing is logged about peers"), rest, "logs about peers"),
     row("peer", Works, peer, "an instance with its address"),
     row("server", Works, peer, "an instance; the local one may go without an address"),
@@ -35,9 +33,18 @@ const ADDRESS: Wanted =
 
 pub(super) fn read(section: &Section, context: &mut Context<'_>) -> Peers {
     let name = super::name(section, context);
-    let mut peers =
-        Peers { name, span: section.header.span, disabled: false, peers: Vec::new(), binds: Vec::new() };
-    super::read_lines(KEYWORDS, section, &mut peers, context);
+    let span = section.header.span;
+    let peers =
+        Peers { name, span, disabled: false, peers: Vec::new(), binds: Vec::new(), default_tls: None };
+    let nowhere = Address::Inet { ip: std::net::Ipv4Addr::UNSPECIFIED.into(), port: 0 };
+    let mut draft = Draft {
+        peers,
+        default_server: ServerDraft::new(span, ProxyId(0)),
+        default_bind: Bind::new(nowhere, span),
+    };
+    super::read_lines(KEYWORDS, section, &mut draft, context);
+    let mut peers = draft.peers;
+    peers.default_tls = draft.default_bind.tls.filter(|tls| tls.enabled);
     let local = context.environment.get("HAPROXY_LOCALPEER").unwrap_or_default().to_owned();
     if !peers.disabled && !peers.peers.iter().any(|peer| peer.name == local) {
         let message =
@@ -47,35 +54,27 @@ pub(super) fn read(section: &Section, context: &mut Context<'_>) -> Peers {
     peers
 }
 
-fn rest(_: &mut Peers, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
+fn rest(_: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -> Outcome {
     arguments.rest();
     Ok(())
 }
 
-/// Settings of the connection, as on server lines: what would change its bytes is refused, the rest has no effect.
-fn connection_settings(arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
-    while let Some(word) = arguments.peek() {
-        let (value, span) = (word.value.clone(), word.span);
-        arguments.expect("a setting")?;
-        match value.as_str() {
-            "ssl" | "send-proxy" | "send-proxy-v2" | "socks4" | "proto" => {
-                return fail(span, format!("`{value}` is not implemented for peers"));
-            }
-            "id" => drop(arguments.expect("a number")?),
-            _ => context.warn(span, format!("`{value}` has no effect on a peer")),
-        }
-    }
+fn bind(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+    draft.peers.binds.extend(crate::bind::parse(arguments, context)?);
     Ok(())
 }
 
-fn bind(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
-    draft.binds.extend(crate::bind::parse(arguments, context)?);
-    Ok(())
+fn default_bind(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+    crate::bind::parse_default(&mut draft.default_bind, arguments, context)
 }
 
-fn peer(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+fn default_server(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+    server::parse_default(&mut draft.default_server, arguments, context)
+}
+
+fn peer(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
     let name = arguments.expect("a name")?;
-    if draft.peers.iter().any(|peer| peer.name == name.value) {
+    if draft.peers.peers.iter().any(|peer| peer.name == name.value) {
         context.warn(name.span, format!("peer `{}` is there already", name.value));
     }
     let address = match arguments.peek() {
@@ -85,14 +84,22 @@ fn peer(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<
                 .address,
         ),
     };
-    connection_settings(arguments, context)?;
-    draft.peers.push(Peer { name: name.value.clone(), address });
+    let settings = server::parse_settings(&draft.default_server, arguments, context)?;
+    let span = arguments.span();
+    for (is_set, word) in
+        [(settings.send_proxy.is_some(), "send-proxy"), (settings.socks4.is_some(), "socks4")]
+    {
+        if is_set {
+            return fail(span, format!("`{word}` is not implemented for peers"));
+        }
+    }
+    draft.peers.peers.push(Peer { name: name.value.clone(), address, tls: settings.tls });
     Ok(())
 }
 
-fn table(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
+fn table(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
     let name = arguments.expect("a name")?;
-    let full_name = format!("{}/{}", draft.name, name.value);
+    let full_name = format!("{}/{}", draft.peers.name, name.value);
     let Some(id) = context.names.table(&full_name) else {
         return fail(name.span, "this table has no name");
     };
@@ -100,7 +107,7 @@ fn table(draft: &mut Peers, arguments: &mut Arguments<'_>, context: &mut Context
         return fail(name.span, format!("table `{full_name}` is there already"));
     }
     let mut config = crate::proxy::parse_table(arguments, context)?;
-    config.peers = Some(draft.name.clone());
+    config.peers = Some(draft.peers.name.clone());
     context.tables.push((id, Table { name: full_name, proxy: None, config, span: arguments.span() }));
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) static KEYWORDS: &[Keyword<Draft>] = &[
     row("description", Works, description, "a text"),
     row("format", Works, format, "how messages are written"),
     row("maxlen", Works, maxlen, "bytes of a message"),
-    row("server", ParsedOnly("messages are not sent on"), server, "where messages are sent"),
+    row("server", Works, server, "where messages are sent"),
     row("size", Works, size, "bytes of the ring"),
     row("timeout", Works, timeout, "waits: connect, server"),
 ];
@@ -87,6 +87,9 @@ fn size(draft: &mut Draft, arguments: &mut Arguments<'_>, _: &mut Context<'_>) -
 
 fn server(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome {
     let parsed = server::parse_server(&draft.default_server, arguments, context)?;
+    if parsed.server.tls.is_some() {
+        return fail(arguments.span(), "`ssl` is not implemented for servers of rings");
+    }
     draft.ring.servers.push(parsed.server);
     Ok(())
 }

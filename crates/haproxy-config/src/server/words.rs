@@ -6,7 +6,8 @@ use crate::keywords::Status::{NoEffect, ParsedOnly, Refused, Works};
 use crate::keywords::{Keyword, assign, flag, read, row};
 use crate::language::Word;
 use crate::model::{
-    Address, InitAddress, Observe, OnError, ProxyProtocol, ProxyTlvs, Source, TlsOptions, WebSocketProtocol,
+    Address, InitAddress, LogProtocol, Observe, OnError, ProxyProtocol, ProxyTlvs, Source, TlsOptions,
+    WebSocketProtocol,
 };
 use crate::parse::{Arguments, Context, Outcome, fail};
 use crate::{scope, tls};
@@ -62,12 +63,7 @@ pub(crate) static KEYWORDS: &[Keyword<ServerDraft>] = &[
     row("id", Works, id, "number of the server in statistics and on the hash ring"),
     row("init-addr", Works, init_addr, "how the address is found at the start"),
     row("inter", Works, read!(check.inter = interval), "time between two health checks"),
-    row(
-        "log-proto",
-        ParsedOnly("logs are not sent to servers of rings"),
-        log_proto,
-        "framing of log messages: legacy or octet-count",
-    ),
+    row("log-proto", Works, log_proto, "framing of log messages: legacy or octet-count"),
     row("max-reuse", Works, max_reuse, "requests over one connection"),
     row("maxconn", Works, read!(server.maxconn = count), "most concurrent requests"),
     row("maxqueue", Works, read!(server.maxqueue = count), "most requests in the server's queue"),
@@ -348,8 +344,10 @@ fn socks4(draft: &mut ServerDraft, arguments: Words<'_, '_>, context: &mut Conte
     }
 }
 
-fn log_proto(_: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
-    arguments.choice(&[("legacy", ()), ("octet-count", ())])
+fn log_proto(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {
+    let kinds = [("legacy", LogProtocol::Legacy), ("octet-count", LogProtocol::OctetCount)];
+    draft.server.log_protocol = arguments.choice(&kinds)?;
+    Ok(())
 }
 
 fn tcp_user_timeout(draft: &mut ServerDraft, arguments: Words<'_, '_>, _: &mut Context<'_>) -> Outcome {

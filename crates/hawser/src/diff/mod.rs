@@ -4,7 +4,7 @@
 mod keys;
 mod settings;
 
-use haproxy_config::model::{Address, Model, Proxy};
+use haproxy_config::model::{Address, Global, Model, Proxy};
 use haproxy_config::{LoadOptions, Loaded};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -232,12 +232,15 @@ fn global(old: &Model, new: &Model, changes: &mut Vec<Change>) {
     let count = changes_of(&old.global.nbthread);
     push("nbthread", count, changes_of(&new.global.nbthread), "threads are started anew");
     push("maxconn", changes_of(&old.global.maxconn), changes_of(&new.global.maxconn), "");
-    push(
-        "user, group and chroot",
-        format!("{:?} {:?} {:?}", old.global.uid, old.global.gid, old.global.chroot),
-        format!("{:?} {:?} {:?}", new.global.uid, new.global.gid, new.global.chroot),
-        "takes a restart: rights that were dropped do not come back",
-    );
+    // Words of people who wrote a file: a number for a user, a path, or that nothing is said.
+    fn said(value: &Option<impl std::fmt::Display>) -> String {
+        value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
+    }
+    const DROPPED: &str = "takes a restart: rights that were dropped do not come back";
+    push("user", said(&old.global.uid), said(&new.global.uid), DROPPED);
+    push("group", said(&old.global.gid), said(&new.global.gid), DROPPED);
+    let root = |global: &Global| said(&global.chroot.as_ref().map(|path| path.display()));
+    push("chroot", root(&old.global), root(&new.global), DROPPED);
     if bare(old) != bare(new) && changes.iter().all(|change| !change.what.starts_with("global ")) {
         changes.push(Change {
             kind: Kind::Changed,

@@ -19,19 +19,30 @@ pub fn ipvs(machine: &Machine, role: Role) -> Vec<Finding> {
         return Vec::new();
     }
     let finding = |verdict| Finding::new("kernel", "IPVS", verdict);
-    if machine.exists("/proc/net/ip_vs") {
+    if is_used(machine) {
         return vec![finding(Verdict::Good).measured("in use")];
     }
-    let release = machine.text("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let folder = format!("/lib/modules/{release}");
-    let names = |file: &str| machine.text(&format!("{folder}/{file}")).unwrap_or_default();
-    if names("modules.builtin").contains("/ip_vs.ko") || names("modules.dep").contains("/ip_vs.ko") {
+    if has_ipvs(machine) {
         let reason = "the module is there and not loaded: ipvsadm and the director load it";
         return vec![finding(Verdict::Good).measured("can be loaded").because(reason).mend("modprobe ip_vs")];
     }
     let reason =
         "this kernel was built without it (\"Protocol not available\"): the XDP data plane is used instead";
     vec![finding(Verdict::Info).measured("not in this kernel").because(reason)]
+}
+
+fn is_used(machine: &Machine) -> bool {
+    machine.exists("/proc/net/ip_vs")
+}
+
+/// Loaded, or to be loaded.
+pub fn has_ipvs(machine: &Machine) -> bool {
+    let release = machine.text("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let folder = format!("/lib/modules/{release}");
+    let names = |file: &str| machine.text(&format!("{folder}/{file}")).unwrap_or_default();
+    is_used(machine)
+        || names("modules.builtin").contains("/ip_vs.ko")
+        || names("modules.dep").contains("/ip_vs.ko")
 }
 
 /// `clock`: `None` when the kernel refuses to say.

@@ -12,6 +12,7 @@ mod limits;
 mod listeners;
 pub(crate) mod machine;
 mod masquerade;
+mod offload;
 mod programs;
 mod real_server;
 mod role;
@@ -91,6 +92,7 @@ fn findings(machine: &Machine, arguments: &Arguments) -> Vec<Finding> {
     found.push(kernel::selinux(machine));
     found.extend(kernel::ipvs(machine, role));
     found.extend(masquerade::findings(machine, role));
+    found.extend(offload::findings(machine, role));
     if role == Role::RealServer {
         let forwarding = match arguments.director {
             Some(director) => Forwarding::Translated { director },

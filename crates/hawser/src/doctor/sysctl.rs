@@ -496,6 +496,71 @@ mod tests {
         found.iter().find(|finding| finding.subject == name).expect("on the list").verdict
     }
 
+    // row: 9-40
+    #[test]
+    fn every_setting_of_the_tutorial_is_judged_and_says_why() {
+        use Verdict::{Bad, Good, Info, Warning};
+        // Its name, a value that is well and one that is not with its verdict, and a word of the reason.
+        for (name, well, ill, verdict, word) in [
+            ("net.ipv4.conf.default.rp_filter", "1", "2", Info, "arrives on another interface"),
+            ("net.ipv4.ip_nonlocal_bind", "1", "0", Info, "virtual address on the standby node"),
+            ("net.ipv4.conf.default.accept_source_route", "0", "1", Warning, "around a firewall"),
+            ("kernel.sysrq", "0", "1", Info, "does not concern a load balancer"),
+            ("kernel.msgmnb", "65536", "1", Info, "no part of a load balancer uses them"),
+            ("kernel.msgmax", "65536", "1", Info, "no part of a load balancer uses them"),
+            ("kernel.shmmax", "68719476736", "1", Info, "in bytes: no part of a load balancer uses it"),
+            ("kernel.shmall", "4294967296", "1", Info, "in pages: no part of a load balancer uses it"),
+            ("net.ipv4.tcp_mem", "1 2 1048576", "1 2 1048577", Warning, "pages (not bytes)"),
+            ("net.ipv4.tcp_rmem", "4096 87380 4194304", "many", Warning, "receive buffer"),
+            ("net.ipv4.tcp_wmem", "4096 16384 4194304", "many", Warning, "send buffer"),
+            ("net.ipv4.tcp_window_scaling", "1", "0", Bad, "64 KB"),
+            ("net.ipv4.tcp_sack", "1", "0", Warning, "repeat everything after it"),
+            ("net.core.wmem_default", "212992", "8388608", Warning, "held per socket"),
+            ("net.core.rmem_default", "212992", "8388608", Warning, "held per socket"),
+            ("net.core.rmem_max", "16777216", "212992", Info, "QUIC"),
+            ("net.core.wmem_max", "16777216", "212992", Info, "largest buffer"),
+            ("net.core.netdev_max_backlog", "262144", "100", Warning, "wait for a CPU"),
+            ("net.core.somaxconn", "20480", "128", Warning, "caps every listen backlog"),
+            ("net.core.optmem_max", "81920", "1024", Info, "control messages"),
+            ("net.ipv4.tcp_max_syn_backlog", "262144", "128", Info, "half-open"),
+            ("net.ipv4.tcp_syn_retries", "3", "1", Info, "`timeout connect` ends the attempt before that"),
+            ("net.ipv4.tcp_retries1", "3", "x", Warning, "another route"),
+            ("net.ipv4.tcp_retries2", "15", "3", Warning, "15 minutes"),
+            ("net.ipv4.tcp_timestamps", "1", "0", Bad, "outdated"),
+            ("net.ipv4.tcp_fin_timeout", "60", "1", Warning, "a FIN that was lost"),
+            ("net.ipv4.tcp_max_tw_buckets", "262144", "20000", Warning, "a sixtieth of this per second"),
+            ("net.ipv4.tcp_max_orphans", "65536", "3276800", Warning, "up to 64 KB"),
+            ("net.ipv4.tcp_synack_retries", "1", "0", Warning, "handshake"),
+            ("net.ipv4.tcp_syncookies", "1", "0", Bad, "flood of SYN"),
+            ("net.ipv4.tcp_keepalive_time", "300", "x", Warning, "`option clitcpka` and `srvtcpka`"),
+            ("net.ipv4.tcp_keepalive_intvl", "30", "x", Warning, "between probes"),
+            ("net.ipv4.tcp_keepalive_probes", "3", "x", Warning, "given up"),
+            ("net.ipv4.ip_local_port_range", "10001 65000", "60000 65000", Warning, "to each server"),
+            ("vm.overcommit_memory", "0", "2", Warning, "would never be used"),
+            ("vm.swappiness", "10", "60", Warning, "swapped out"),
+        ] {
+            let found = |value: &str| {
+                let laboratory = Laboratory::new();
+                laboratory.sysctl(name, value);
+                laboratory.write("/proc/meminfo", "MemTotal:       4194304 kB\n");
+                let all = findings(&laboratory.machine(&[]), Role::Proxy);
+                all.into_iter().find(|finding| finding.subject == name).expect("on the list")
+            };
+            let (good, bad) = (found(well), found(ill));
+            assert!(matches!(good.verdict, Good | Info), "{name} = {well}: {:?}", good.verdict);
+            assert_eq!((bad.verdict, bad.measured.as_str()), (verdict, ill), "{name} = {ill}");
+            assert!(bad.reason.contains(word), "{name}: {}", bad.reason);
+            let is_wanted = verdict > Info && ill.starts_with(|first: char| first.is_ascii_digit());
+            assert!(!is_wanted || !bad.wanted.is_empty(), "{name}: what it should be");
+        }
+        // How many connections to one server its ports are enough for.
+        let laboratory = Laboratory::new();
+        laboratory.sysctl("net.ipv4.ip_local_port_range", "60000 65000");
+        let all = findings(&laboratory.machine(&[]), Role::Proxy);
+        let ports = all.iter().find(|finding| finding.subject.ends_with("port_range")).expect("listed");
+        assert_eq!(ports.wanted, "20000 ports or more, this has 5001");
+    }
+
     // row: 9, 10, 11, 12
     #[test]
     fn routing_settings_matter_by_role() {

@@ -85,6 +85,23 @@ fn explain_tells_keep_alive_from_persistence() {
     assert!(said.contains("it does not tie a client to a server: that is persistence"), "{said}");
 }
 
+// row: 177, 178
+#[test]
+fn explain_points_at_algorithms_and_words_that_compress_badly() {
+    let folder = Folder::new();
+    let lines = "frontend f\n    compression algo gzip deflate\n    compression type text/plain compression type text/css\n";
+    folder.file("a.cfg", lines);
+    let said = text(&hawser(&folder, &["explain", "a.cfg"]));
+    assert!(said.contains("many clients misread `deflate`, and all of them read `gzip`"), "{said}");
+    assert!(
+        said.contains("`compression` is no MIME type") && said.contains("`type` is no MIME type"),
+        "{said}"
+    );
+    folder.file("a.cfg", "frontend f\n    compression algo gzip\n    compression type text/plain text/css\n");
+    let said = text(&hawser(&folder, &["explain", "a.cfg"]));
+    assert!(!said.contains("misread") && !said.contains("no MIME type"), "{said}");
+}
+
 // row: 135
 #[test]
 fn explain_says_whether_balancing_is_static_or_dynamic() {

@@ -3,6 +3,7 @@
 use super::program::*;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 fn serving(program: Program, folder: &Folder, arguments: &[&str]) -> (Running, u16) {
     let port = free_port();
@@ -110,6 +111,42 @@ fn the_word_daemon_in_the_file_is_the_same_and_db_wins_over_it() {
         );
         assert!(running.0.try_wait().expect("waits").is_none(), "{program:?} stays in the foreground");
     }
+}
+
+// row: 2, 4, 67
+#[test]
+fn limits_are_raised_kept_and_set_as_by_haproxy() {
+    // Soft and hard limit of descriptors, soft and hard limit of cores, what the file says.
+    let cases = [
+        ("200:5000", "0:unlimited", ""),
+        ("200:5000", "4096:8192", "  maxconn 1000"),
+        ("200:20000", "0:0", ""),
+        ("200:5000", "unlimited:unlimited", "  ulimit-n 4999"),
+        ("200:5000", "0:4096", "  ulimit-n 3000\n  maxconn 700"),
+        ("200:5000", "0:4096", "  fd-hard-limit 3500"),
+    ];
+    let seen = BOTH.map(|program| {
+        cases.map(|(files, cores, lines)| {
+            let folder = Folder::new();
+            let port = free_port();
+            let global = format!("  nbthread 2\n  nosplice\n{lines}");
+            folder.file("l.cfg", &configuration(&global, &format!("127.0.0.1:{port}"), greeter("hello")));
+            let inner = program.command();
+            let mut command = Command::new("prlimit");
+            command.arg(format!("--nofile={files}")).arg(format!("--core={cores}")).arg(inner.get_program());
+            command.args(inner.get_args()).args(["-db", "-f", "l.cfg"]).current_dir(folder.path());
+            let running = Running::start(command);
+            eventually("it serves", || ask(port).as_deref() == Some("hello"));
+            let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.pid())).expect("limits");
+            let of = |name: &str| {
+                let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit");
+                line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+            };
+            (lines, of("Max open files"), of("Max core file size"))
+        })
+    });
+    assert_eq!(seen[1], seen[0], "hawser on the left, haproxy on the right");
+    assert_eq!((seen[0][0].1.as_str(), seen[0][1].2.as_str()), ("4999 5000", "4096 8192"));
 }
 
 // row: 57

@@ -4,6 +4,7 @@ mod confinement;
 mod dashboard;
 mod demo;
 mod exit_codes;
+mod guides;
 mod inspect;
 mod life;
 mod listeners;

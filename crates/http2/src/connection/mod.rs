@@ -24,8 +24,12 @@ const REMEMBERED_RESETS_MAX: usize = 256;
 /// Streams that break the protocol before the connection is closed (CVE-2019-9514, CVE-2025-8671).
 const BROKEN_STREAMS_MAX: u32 = 512;
 
-/// Frames that wait for the transport: beyond it streams are told to wait, and nothing more is read.
+/// Bytes that wait for the transport: beyond it streams are told to wait.
 const OUTPUT_MAX: usize = 128 * 1024;
+
+/// What may wait beyond that: answers to what the peer says, which is read all the while. Two ends that read nothing
+/// until they have written would wait for each other.
+const ANSWERS_MAX: usize = 128 * 1024;
 
 /// What a connection without streams keeps of its output buffer.
 const OUTPUT_KEPT: usize = 4 * 1024;
@@ -223,10 +227,13 @@ impl Connection {
         }
     }
 
-    /// Whether the transport takes frames as fast as they come. Where it does not, nothing should be read either: each
-    /// frame may have to be answered.
-    pub fn has_room(&self) -> bool {
-        self.output.len() - self.sent < OUTPUT_MAX
+    /// Whether more should be read: not from a peer that asks for answers and does not read them.
+    pub fn takes_input(&self) -> bool {
+        self.output().len() < OUTPUT_MAX + ANSWERS_MAX
+    }
+
+    fn has_room(&self) -> bool {
+        self.output().len() < OUTPUT_MAX
     }
 
     fn wake_waiting(&mut self) {
@@ -399,7 +406,7 @@ impl Connection {
         }
     }
 
-    /// Whether END_STREAM and flags of the kind fit the frame just sent.
+    /// END_STREAM, where nothing follows.
     fn end_flag(ends: bool) -> u8 {
         if ends { flag::END_STREAM } else { 0 }
     }

@@ -65,8 +65,6 @@ pub(crate) enum KindDraft {
     },
 }
 
-const NO_BFD: Status =
-    Status::Refused("sessions of BFD are for VRRP; TCP_CHECK or ICMP_CHECK can watch the server");
 /// Until the next try, for most checkers.
 const USUAL: TimingDefaults = TimingDefaults { retry: 1, delay_before_retry: Some(Duration::from_secs(1)) };
 
@@ -90,7 +88,7 @@ pub(crate) static CHECKERS: &[Keyword<RealServerDraft>] = &[
     block("UDP_CHECK", Works, udp, "datagram"),
     block("PING_CHECK", Works, ping, "ICMP echo"),
     block("FILE_CHECK", Works, file, "number in a file"),
-    block("BFD_CHECK", NO_BFD, bfd, "BFD session"),
+    block("BFD_CHECK", Works, bfd, "BFD session"),
 ];
 
 pub(crate) fn listed() -> impl Iterator<Item = Listed> {
@@ -321,7 +319,7 @@ static DNS: &[Keyword<DnsDraft>] = &[
 ];
 
 fn dns(server: &mut RealServerDraft, arguments: Args<'_, '_>, context: &mut Context<'_>) -> Outcome {
-    let mut own = DnsDraft { question: DnsType::Soa, name: ".".to_owned() };
+    let mut own = DnsDraft { question: DnsType::Soa, name: String::new() };
     let (mut connect, mut timing) = (ConnectOptions::default(), TimingDraft::default());
     let draft = Common { own: &mut own, connect: &mut connect, timing: &mut timing };
     read(arguments.block(), DNS, "DNS_CHECK", true, draft, context);

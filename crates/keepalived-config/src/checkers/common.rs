@@ -4,7 +4,7 @@ use crate::arguments::{Arguments, TIMER_MAX, address};
 use crate::context::{Context, Outcome, fail};
 use crate::keywords::Status::Works;
 use crate::keywords::{Keyword, line};
-use crate::model::{CheckTiming, ConnectOptions};
+use crate::model::{CheckDefaults, CheckTiming, ConnectOptions};
 use std::time::Duration;
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
@@ -48,7 +48,7 @@ impl TimingDraft {
         }
     }
 
-    pub fn finish(&self, defaults: &TimingDefaults, log_all_failures: bool) -> CheckTiming {
+    pub fn finish(&self, defaults: &TimingDefaults) -> CheckTiming {
         let delay_loop = self.delay_loop.unwrap_or(DELAY_LOOP);
         CheckTiming {
             delay_loop,
@@ -59,7 +59,20 @@ impl TimingDraft {
                 .unwrap_or(defaults.delay_before_retry.unwrap_or(delay_loop)),
             warmup: self.warmup.unwrap_or(delay_loop),
             alpha: self.alpha.unwrap_or(false),
-            log_all_failures: self.log_all_failures.unwrap_or(log_all_failures),
+            log_all_failures: self.log_all_failures.unwrap_or(false),
+        }
+    }
+
+    /// What a server says for the checks below it.
+    pub fn for_checks(&self, virtual_host: Option<String>, inhibit_on_failure: bool) -> CheckDefaults {
+        CheckDefaults {
+            delay_loop: self.delay_loop.unwrap_or(DELAY_LOOP),
+            connect_timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            retry: self.retry,
+            delay_before_retry: self.delay_before_retry,
+            warmup: self.warmup,
+            virtual_host,
+            inhibit_on_failure,
         }
     }
 }

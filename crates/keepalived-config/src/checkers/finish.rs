@@ -104,6 +104,7 @@ fn virtual_server(
         quorum_down: draft.quorum_down,
         smtp_alert: draft.smtp_alert.or(smtp.alert_checker).or(smtp.alert).unwrap_or(false),
         snmp_name: draft.snmp_name,
+        check_defaults: draft.timing.for_checks(draft.virtual_host, draft.inhibit),
         sorry_server,
         real_servers,
     })
@@ -253,15 +254,15 @@ fn real_server(
 ) -> RealServer {
     let timing = draft.timing.or(&server.timing);
     let smtp = &model.global.smtp;
-    let virtual_host = draft.virtual_host.or_else(|| server.virtual_host.clone());
+    let virtual_host = draft.virtual_host.clone().or_else(|| server.virtual_host.clone());
     let checks = draft
         .checks
         .into_iter()
         .filter_map(|check| {
             let timing = check.timing.or(&timing);
-            let defaults = timing.finish(&check.defaults, model.global.checker_log_all_failures);
+            let defaults = timing.finish(&check.defaults);
             let CheckDraft { span, kind, connect, .. } = check;
-            let kind = check_kind(kind, virtual_host.as_deref(), defaults.delay_loop, model, context)?;
+            let kind = check_kind(kind, virtual_host.as_deref(), model, context)?;
             if let Some(bind) = connect.bind_address {
                 let target = connect.address.unwrap_or(address.ip());
                 if bind.is_ipv4() != target.is_ipv4() {
@@ -288,6 +289,7 @@ fn real_server(
         smtp_alert: draft.smtp_alert.or(smtp.alert_checker).or(smtp.alert).unwrap_or(true),
         alpha: timing.alpha.unwrap_or(false),
         snmp_name: draft.snmp_name,
+        check_defaults: timing.for_checks(draft.virtual_host, draft.inhibit.unwrap_or(server.inhibit)),
         checks,
     }
 }
@@ -295,7 +297,6 @@ fn real_server(
 fn check_kind(
     kind: KindDraft,
     virtual_host: Option<&str>,
-    delay_loop: std::time::Duration,
     model: &Model,
     context: &mut Context<'_>,
 ) -> Option<CheckKind> {
@@ -303,21 +304,22 @@ fn check_kind(
         KindDraft::Tcp => CheckKind::Tcp,
         KindDraft::Ping => CheckKind::Ping,
         KindDraft::Http { tls, sni, sni_name, protocol, fast_recovery, virtual_host: own, urls } => {
-            let default = own.or_else(|| virtual_host.map(str::to_owned));
+            let default = own.clone().or_else(|| virtual_host.map(str::to_owned));
             let urls = urls
                 .into_iter()
                 .map(|url| HttpUrl {
+                    is_virtual_host_inherited: url.virtual_host.is_none(),
                     virtual_host: url.virtual_host.clone().or_else(|| default.clone()),
                     ..url
                 })
                 .collect();
-            CheckKind::Http { tls, sni, sni_name, protocol, fast_recovery, urls }
+            CheckKind::Http { tls, sni, sni_name, protocol, fast_recovery, virtual_host: own, urls }
         }
         KindDraft::Smtp { helo_name } => CheckKind::Smtp { helo_name },
         KindDraft::Dns { question, name } => CheckKind::Dns { question, name },
         KindDraft::Misc { words, span, run_as, timeout, dynamic } => {
             let command = inspected(Command { words, run_as }, span, context)?;
-            CheckKind::Misc { command, timeout: timeout.unwrap_or(delay_loop), dynamic }
+            CheckKind::Misc { command, timeout, dynamic }
         }
         KindDraft::Udp { payload, require_reply, reply_length } => {
             CheckKind::Udp { payload, require_reply, reply_length }

@@ -137,6 +137,7 @@ fn url(draft: &mut HttpDraft, arguments: Args<'_, '_>, context: &mut Context<'_>
         digest: None,
         status: Vec::new(),
         virtual_host: None,
+        is_virtual_host_inherited: false,
         regex: None,
         regex_options: Vec::new(),
         regex_no_match: false,

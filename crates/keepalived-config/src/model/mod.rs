@@ -29,9 +29,9 @@ pub use track::{
     BfdSession, ParameterMatch, ProxyTrack, Script, TrackFile, TrackGroup, TrackProcess, Tracked, Tracking,
 };
 pub use virtual_server::{
-    Check, CheckKind, CheckTiming, ConnectOptions, DnsType, FileWeight, Forwarding, HttpProtocol, HttpUrl,
-    PortRange, RealServer, Scheduler, SchedulerFlags, SorryServer, SslMaterial, TransportProtocol,
-    TunnelChecksum, TunnelKind, VirtualAddress, VirtualServer, VirtualServerGroup,
+    Check, CheckDefaults, CheckKind, CheckTiming, ConnectOptions, DnsType, FileWeight, Forwarding,
+    HttpProtocol, HttpUrl, PortRange, RealServer, Scheduler, SchedulerFlags, SorryServer, SslMaterial,
+    TransportProtocol, TunnelChecksum, TunnelKind, VirtualAddress, VirtualServer, VirtualServerGroup,
 };
 
 macro_rules! id {

@@ -128,7 +128,35 @@ pub struct CheckTiming {
     pub warmup: Duration,
     /// Starts as failed.
     pub alpha: bool,
+    /// Of this check; `checker_log_all_failures` is for all of them.
     pub log_all_failures: bool,
+}
+
+/// What a virtual or a real server says for the checks below it; `None`: each kind of check has its own default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckDefaults {
+    pub delay_loop: Duration,
+    pub connect_timeout: Duration,
+    pub retry: Option<u32>,
+    pub delay_before_retry: Option<Duration>,
+    pub warmup: Option<Duration>,
+    pub virtual_host: Option<String>,
+    pub inhibit_on_failure: bool,
+}
+
+impl Default for CheckDefaults {
+    /// Of a file that says nothing.
+    fn default() -> Self {
+        Self {
+            delay_loop: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            retry: None,
+            delay_before_retry: None,
+            warmup: None,
+            virtual_host: None,
+            inhibit_on_failure: false,
+        }
+    }
 }
 
 /// Where a check connects.
@@ -162,6 +190,8 @@ pub struct HttpUrl {
     pub status: Vec<(u16, u16)>,
     /// Inherited values are applied.
     pub virtual_host: Option<String>,
+    /// Of the check or a server above it.
+    pub is_virtual_host_inherited: bool,
     pub regex: Option<String>,
     pub regex_options: Vec<String>,
     pub regex_no_match: bool,
@@ -200,6 +230,8 @@ pub enum CheckKind {
         sni_name: Option<String>,
         protocol: HttpProtocol,
         fast_recovery: bool,
+        /// The check's own; its URLs have it already.
+        virtual_host: Option<String>,
         urls: Vec<HttpUrl>,
     },
     Smtp {
@@ -211,7 +243,8 @@ pub enum CheckKind {
     },
     Misc {
         command: Command,
-        timeout: Duration,
+        /// `None`: the time between checks.
+        timeout: Option<Duration>,
         dynamic: bool,
     },
     /// Hex digits; `None` in the reply: any value of these four bits.
@@ -255,6 +288,7 @@ pub struct RealServer {
     pub smtp_alert: bool,
     pub alpha: bool,
     pub snmp_name: Option<String>,
+    pub check_defaults: CheckDefaults,
     pub checks: Vec<Check>,
 }
 
@@ -290,6 +324,7 @@ pub struct VirtualServer {
     pub quorum_down: Option<Command>,
     pub smtp_alert: bool,
     pub snmp_name: Option<String>,
+    pub check_defaults: CheckDefaults,
     pub sorry_server: Option<SorryServer>,
     pub real_servers: Vec<RealServer>,
 }

@@ -111,6 +111,7 @@ fn begin(control: &Control) -> watch::Sender<Stage> {
     let (stage, _) = watch::channel(*control.stage.borrow());
     tokio::task::spawn_local(crate::health::run(Arc::clone(&control.shared), stage.subscribe()));
     tokio::task::spawn_local(crate::resolve::run(Arc::clone(&control.shared), stage.subscribe()));
+    tokio::task::spawn_local(crate::rings::run(Arc::clone(&control.shared), stage.subscribe()));
     stage
 }
 

@@ -91,8 +91,7 @@ impl Link {
             self.take(ahead.bytes(), &mut opened);
         }
         for _ in 0..READS_MAX {
-            // Each frame may have to be answered: while the transport is full, none is read.
-            if self.is_hung_up() || !self.connection.borrow().has_room() {
+            if self.is_hung_up() || !self.connection.borrow().takes_input() {
                 return self.poll_flush(context);
             }
             // The scratch buffer is the thread's, and nothing below keeps it.

@@ -1,6 +1,6 @@
 //! Who is at the other end: greetings and answers on a socket.
 
-use crate::net::Stream;
+use crate::net::{Stream, TlsStream};
 use peers::{Greeting, GreetingError, Status};
 use std::future::poll_fn;
 use std::io;
@@ -24,6 +24,17 @@ pub async fn write(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
         bytes = &bytes[sent..];
     }
     Ok(())
+}
+
+/// Speaks TLS over the stream from here on.
+///
+/// # Errors
+/// The socket's, or that of a handshake that failed.
+pub async fn encrypt(stream: Stream, session: tls::Session) -> io::Result<Stream> {
+    let mut secured = TlsStream::new(stream);
+    secured.begin(session, &[]);
+    poll_fn(|context| secured.poll_handshake(context)).await?;
+    Ok(Stream::Tls(Box::new(secured)))
 }
 
 /// Greets, and gives the answer with the bytes that came behind it.

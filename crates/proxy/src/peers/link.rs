@@ -2,7 +2,7 @@
 
 use super::section::{Peer, Section};
 use crate::net::Stream;
-use peers::{Session, SessionError};
+use peers::{Limit, Session, SessionError};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -86,7 +86,8 @@ async fn exchange(
                 buffers.output.clear();
                 buffers.sent = 0;
                 let up_to_date = section.resync.borrow().is_done();
-                session.produce(&mut buffers.output, OUTPUT_LEN_MAX, up_to_date, now);
+                let limit = Limit { bytes: OUTPUT_LEN_MAX, updates: section.updates_max };
+                session.produce(&mut buffers.output, limit, up_to_date, now);
                 peer.counters.heartbeats_sent.set(session.counters.heartbeats_sent);
             }
             session.poll_timeout()

@@ -29,6 +29,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tls::Tls;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Questions of the runtime API that wait at most.
@@ -73,6 +74,7 @@ impl Access {
 struct Surroundings {
     model: Arc<Model>,
     tables: Box<[Arc<rules::StickTable>]>,
+    tls: Arc<Tls>,
     clock: Arc<Clock>,
     zone: Zone,
 }
@@ -83,6 +85,7 @@ impl Surroundings {
         Surroundings {
             model: Arc::clone(&state.model),
             tables: state.tables.clone(),
+            tls: Arc::clone(&shared.tls),
             clock: Arc::clone(&state.clock),
             zone: shared.logs.zone.clone(),
         }
@@ -92,10 +95,11 @@ impl Surroundings {
 /// Whether two configurations exchange different tables, or with others: the thread of the peers goes on as it began.
 pub fn differ(one: &Model, other: &Model) -> bool {
     let sections = |model: &Model| -> Vec<String> {
-        let bind = |bind: &Bind| listen::display(&bind.address);
+        let bind = |bind: &Bind| format!("{} {:?}", listen::display(&bind.address), bind.tls);
         let section = |section: &haproxy_config::model::Peers| {
             let binds: Vec<_> = section.binds.iter().map(bind).collect();
-            format!("{} {} {:?} {binds:?}", section.name, section.disabled, section.peers)
+            let (peers, tls) = (&section.peers, &section.default_tls);
+            format!("{} {} {peers:?} {tls:?} {binds:?}", section.name, section.disabled)
         };
         model.peers.iter().map(section).collect()
     };
@@ -111,7 +115,8 @@ pub struct OpenSection {
     /// Its position in the model.
     index: usize,
     local: String,
-    listeners: Vec<OpenListener>,
+    /// With the place of its TLS: a `bind` line, or what is said for all.
+    listeners: Vec<(OpenListener, Option<usize>)>,
     /// By the position in the section; `None`: has no address.
     targets: Vec<Option<Target>>,
 }
@@ -158,7 +163,8 @@ pub fn open(
             binds.push(Bind::new(address.clone(), section.span));
         }
         let mut listeners = Vec::new();
-        for bind in &binds {
+        for (place, bind) in binds.iter().enumerate() {
+            let place = (place < section.binds.len()).then_some(place);
             let name = listen::display(&bind.address);
             let adopted =
                 inherited.extract_if(.., |(address, _)| *address == name).map(|(_, socket)| socket).collect();
@@ -166,7 +172,7 @@ pub fn open(
             match listen::open(bind, adopted, options, namespaces) {
                 Ok(sockets) => {
                     sockets.iter().for_each(|socket| handover.keep(Place::Peers(index), bind, socket));
-                    listeners.extend(sockets);
+                    listeners.extend(sockets.into_iter().map(|socket| (socket, place)));
                 }
                 Err(error) => complain(error),
             }
@@ -225,10 +231,11 @@ async fn serve(
     for open in open {
         let section = Rc::new(Section::new(&around, &open, replaces));
         section::start(&section, stage.clone());
-        for listener in open.listeners {
+        for (listener, place) in open.listeners {
+            let tls = around.tls.peer_listener(open.index, place);
             match listener.register() {
                 Ok(listener) => {
-                    let task = accept(Rc::clone(&section), listener, stage.clone());
+                    let task = accept(Rc::clone(&section), listener, tls, stage.clone());
                     accepting.push(tokio::task::spawn_local(task));
                 }
                 Err(error) => eprintln!("[ALERT] cannot watch the listener of peers: {error}"),
@@ -275,11 +282,17 @@ async fn stopped(stage: &mut watch::Receiver<Stage>) {
     let _ = stage.wait_for(|stage| *stage == Stage::Stopped).await;
 }
 
-async fn accept(section: Rc<Section>, listener: Listener, stage: watch::Receiver<Stage>) {
+async fn accept(
+    section: Rc<Section>,
+    listener: Listener,
+    tls: Option<Arc<tls::Listener>>,
+    stage: watch::Receiver<Stage>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
-                tokio::task::spawn_local(section::welcome(Rc::clone(&section), stream, from, stage.clone()));
+                let (section, tls) = (Rc::clone(&section), tls.clone());
+                tokio::task::spawn_local(section::welcome(section, stream, tls, from, stage.clone()));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }

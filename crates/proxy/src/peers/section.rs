@@ -7,9 +7,11 @@ use crate::run::Stage;
 use crate::state::Target;
 use peers::{Greeting, Lesson, RECONNECT_AFTER, Resync, Session, SharedTable, Source, Status};
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tls::Connector;
 use tokio::sync::{Notify, watch};
 
 /// What a handshake may take.
@@ -24,6 +26,8 @@ pub struct Peer {
     pub name: String,
     pub is_local: bool,
     pub target: Option<Target>,
+    /// What connections to it speak.
+    pub tls: Option<Arc<Connector>>,
     pub session: RefCell<Option<Active>>,
     pub lessons: RefCell<Vec<Lesson>>,
     pub last_status: Cell<&'static str>,
@@ -68,6 +72,8 @@ pub struct Section {
     pub table_names: Vec<String>,
     pub resync: RefCell<Resync>,
     pub peers: Vec<Rc<Peer>>,
+    /// `tune.peers.max-updates-at-once`.
+    pub updates_max: usize,
     /// Told of changes in tables.
     changed: watch::Sender<()>,
     next_session: Cell<u64>,
@@ -83,11 +89,12 @@ impl Section {
             let noticed = Arc::clone(&noticed);
             shared.table.on_change(move || noticed.notify_one());
         }
-        let peers = settings.peers.iter().zip(&open.targets).map(|(peer, target)| {
+        let peers = settings.peers.iter().zip(&open.targets).enumerate().map(|(place, (peer, target))| {
             Rc::new(Peer {
                 name: peer.name.clone(),
                 is_local: peer.name == open.local,
                 target: target.clone(),
+                tls: around.tls.peer_connector(open.index, place),
                 session: RefCell::default(),
                 lessons: RefCell::default(),
                 last_status: Cell::new("NONE"),
@@ -111,6 +118,7 @@ impl Section {
             tables,
             resync: RefCell::new(Resync::new(replaces, Instant::now())),
             peers: peers.collect(),
+            updates_max: around.model.global.tune.peers_updates_max as usize,
             changed: watch::channel(()).0,
             next_session: Cell::new(1),
             noticed,
@@ -242,6 +250,11 @@ async fn keep_connected(section: Rc<Section>, peer: Rc<Peer>, mut stage: watch::
 /// Connects and greets; `None`: it cannot be had now.
 async fn reach(section: &Section, peer: &Peer, name: &str) -> Option<(Stream, Vec<u8>)> {
     let mut stream = connect(peer.target.as_ref()?, ConnectOptions::default()).await.ok()?;
+    if let Some(connector) = &peer.tls {
+        // Nobody agrees on a protocol here.
+        let session = connector.connect(None, Some(&[])).ok()?;
+        stream = handshake::encrypt(stream, session).await.ok()?;
+    }
     peer.last_status.set("HSHK");
     let greeting = Greeting { to: name.to_owned(), from: section.local.clone(), process: std::process::id() };
     let (status, received) = handshake::greet(&mut stream, &greeting).await.ok()?;
@@ -259,12 +272,25 @@ async fn reach(section: &Section, peer: &Peer, name: &str) -> Option<(Stream, Ve
 /// Somebody connected.
 pub async fn welcome(
     section: Rc<Section>,
-    mut stream: Stream,
+    stream: Stream,
+    tls: Option<Arc<tls::Listener>>,
     from: rules::Peer,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake::be_greeted(&mut stream)).await;
-    let Ok(Ok((greeting, received))) = greeted else { return };
+    let greeted = async {
+        let mut stream = match tls {
+            Some(listener) => {
+                let config = listener.any().ok_or(io::ErrorKind::NotConnected)?;
+                let session = tls::Session::server(config).map_err(io::Error::other)?;
+                handshake::encrypt(stream, session).await?
+            }
+            None => stream,
+        };
+        let (greeting, received) = handshake::be_greeted(&mut stream).await?;
+        io::Result::Ok((stream, greeting, received))
+    };
+    let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, greeted).await;
+    let Ok(Ok((mut stream, greeting, received))) = greeted else { return };
     let known = section.peers.iter().find(|peer| peer.name == greeting.from);
     let status = match known {
         _ if greeting.to != section.local => Status::LocalMismatch,

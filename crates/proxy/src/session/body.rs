@@ -81,11 +81,15 @@ pub fn decode(client: &Client, transaction: &mut Transaction) {
         return;
     }
     transaction.decoded.clear();
-    let bytes = client.input.bytes();
+    unchunk(client.input.bytes(), &mut transaction.decoded);
+}
+
+/// Appends the data of the chunks at the front of `bytes`, as far as they are whole or have begun.
+pub fn unchunk(bytes: &[u8], out: &mut Vec<u8>) {
     let mut decoder = ChunkDecoder::new();
     let mut at = 0;
     while let Ok(Step::Data { skip, len }) = decoder.next(&bytes[at..]) {
-        transaction.decoded.extend_from_slice(&bytes[at + skip..at + skip + len]);
+        out.extend_from_slice(&bytes[at + skip..at + skip + len]);
         at += skip + len;
     }
 }

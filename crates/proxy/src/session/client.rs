@@ -275,7 +275,8 @@ pub async fn serve(mut client: Client) {
                     return Box::pin(http2::serve(client)).await;
                 }
             }
-            Mode::Tcp | Mode::Health => {
+            Mode::Health => answer_health(&mut client).await,
+            Mode::Tcp => {
                 if tcp::serve(&mut client).await == tcp::Served::Http {
                     client.upgraded = true;
                     if http1::serve(&mut client).await == http1::Served::Http2 {
@@ -286,6 +287,15 @@ pub async fn serve(mut client: Client) {
         }
     }
     end(client);
+}
+
+/// `mode health` (HAProxy 1.8 manual, 4.2 `mode`): a word to whoever connects, before he says any. Nothing is logged.
+async fn answer_health(client: &mut Client) {
+    let is_http = client.worker.plan().settings(client.frontend).check.kind == checks::RecipeKind::Http;
+    let word: &[u8] = if is_http { b"HTTP/1.0 200 OK\r\n\r\n" } else { b"OK\n" };
+    super::reply::write_all(client, word).await;
+    // What he did say is read, so that the end is no reset that overtakes the word.
+    client.stream.shutdown_write();
 }
 
 /// The connection is over.

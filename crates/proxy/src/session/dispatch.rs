@@ -12,6 +12,7 @@ use crate::net::clock;
 use crate::net::{ConnectOptions, SocketTuning, connect};
 use crate::state::{BackendState, Grant, ServerState, Target};
 use crate::upstream::{IdlePool, ServerConnection};
+use balance::Algorithm;
 use haproxy_config::model::{self, HttpReuse, ServerPort};
 use rules::{Peer, ProxyId};
 use std::future::{Future, poll_fn};
@@ -275,6 +276,7 @@ async fn assign(
     };
     let started = clock::now();
     let mut wanted = wanted;
+    let mut is_counted = false;
     loop {
         let queue_at = match wanted.and_then(|index| live.server(index)) {
             Some(server) if server.is_usable() || settings.options.persist => {
@@ -291,6 +293,10 @@ async fn assign(
             }
             Some(_) | None => {
                 let key = super::balancing::key(client, transaction, settings);
+                if key.is_none() && matches!(settings.balance.algorithm, Algorithm::Hash(_)) && !is_counted {
+                    is_counted = true;
+                    live.keyless.fetch_add(1, Relaxed);
+                }
                 match live.pick(key, avoid) {
                     Some(server) => {
                         if live.take_slot(server) {

@@ -9,9 +9,10 @@ use super::http1::After;
 use super::log;
 use super::persist;
 use super::reply;
+use super::response_body::{Arriving, body_here};
 use super::rules::Outcome;
 use super::spelling;
-use super::transaction::Transaction;
+use super::transaction::{RequestBody, Transaction};
 use super::tunnel::{self, HalfClosed};
 use crate::http2::{HeadError, SendError};
 use crate::net::buffers;
@@ -134,7 +135,7 @@ pub async fn exchange(
         }
     }
     let head_length = up.pending.len();
-    transaction.body_taken = true;
+    transaction.body = RequestBody::Taken;
     if transaction.retained_body.is_empty() {
         take_buffered_body(client, &mut up).map_err(|error| request_failed(error, b'H', false))?;
         transaction.retained_chunked = up.is_chunked();
@@ -183,7 +184,9 @@ pub async fn exchange(
         }
         let status = transaction.response.status();
         if (100..200).contains(&status) && status != 101 {
-            forward_interim(client, transaction).await;
+            let interim = std::mem::take(&mut transaction.response);
+            reply::send_interim(client, transaction, &interim).await;
+            transaction.response = interim;
             continue;
         }
         transaction.facts.times.response_done = Some(now);
@@ -202,6 +205,7 @@ pub async fn exchange(
         return Err(Failure::Abort(Stage::Junk.abort()));
     }
     super::tracking::count_status(client, transaction, status);
+    log::count_answer(client, server, status);
     transaction.facts.status = status;
     transaction.facts.response_version = Some(transaction.response.version());
     let head_counted = super::counted_head(&transaction.response);
@@ -228,12 +232,16 @@ pub async fn exchange(
         && transaction.client_keeps_alive
         && !transaction.response.must_close()
         && !worker.state().is_closing();
-    match super::response::process(client, transaction, settings, server) {
+    if up.is_done() {
+        transaction.body = RequestBody::Sent;
+    }
+    let arriving = Arriving { connection: &mut connection, up: &mut up, framing };
+    match super::response::process(client, transaction, settings, server, arriving).await {
         Outcome::Next => {}
         outcome @ (Outcome::Answer(_) | Outcome::Error(_)) => {
             // What the server sent counts too, and its response time does not.
             if transaction.facts.termination.cause != b'S' {
-                transaction.facts.bytes_out += head_counted + connection.input.len() as u64;
+                transaction.facts.bytes_out += head_counted + body_here(framing, connection.input.bytes());
             }
             if matches!(outcome, Outcome::Answer(_)) && transaction.facts.termination.cause == b'L' {
                 transaction.facts.termination.phase = b'H';
@@ -245,7 +253,14 @@ pub async fn exchange(
                 Outcome::Next | Outcome::Close => After::Close,
             });
         }
-        Outcome::Close => return Ok(After::Close),
+        Outcome::Close => {
+            // Unless rules of TCP refused it, the server's answer counts as if it had gone out.
+            if transaction.facts.status != 0 {
+                log::count_response(client, transaction, status);
+                transaction.facts.bytes_out += head_counted + body_here(framing, connection.input.bytes());
+            }
+            return Ok(After::Close);
+        }
     }
     // Rules may have changed it: lines tell what the client got.
     transaction.facts.status = transaction.response.status();
@@ -561,34 +576,6 @@ async fn response_head(
     .await
 }
 
-/// Sends a 1xx head to the client; best effort, the final response follows.
-async fn forward_interim(client: &mut Client, transaction: &mut Transaction) {
-    if transaction.request.version() == Version::Http10 {
-        return;
-    }
-    if let Some(stream) = client.stream.as_http2() {
-        // A client that is gone is noticed with the final response.
-        let _ = stream.send_interim(&transaction.response);
-        return;
-    }
-    let mut bytes = buffers::take();
-    transaction.response.write_http1(false, &mut bytes);
-    let mut sent = 0;
-    poll_fn(|context| {
-        while sent < bytes.len() {
-            match client.stream.poll_write(context, &bytes[sent..]) {
-                Poll::Ready(Ok(count)) if count > 0 => sent += count,
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return client.deadline.poll(context),
-            }
-        }
-        Poll::Ready(())
-    })
-    .await;
-    transaction.facts.bytes_out += sent as u64;
-    buffers::give(bytes);
-}
-
 /// How the transfer of the bodies ended before its time.
 #[derive(Debug)]
 pub enum Broken {
@@ -608,11 +595,11 @@ impl Broken {
     pub fn letters(&self) -> (u8, u8) {
         match self {
             Broken::ClientGone => (b'C', b'D'),
-            Broken::ServerGone => (b'S', b'D'),
+            Broken::ServerGone | Broken::BadResponseBody => (b'S', b'D'),
             Broken::ClientTimeout => (b'c', b'D'),
             Broken::ServerTimeout => (b's', b'D'),
             Broken::Compressor => (b'I', b'D'),
-            Broken::BadRequestBody | Broken::BadResponseBody | Broken::Refused => (b'P', b'D'),
+            Broken::BadRequestBody | Broken::Refused => (b'P', b'D'),
         }
     }
 }

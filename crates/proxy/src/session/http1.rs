@@ -214,6 +214,10 @@ pub(super) fn arrived(client: &mut Client, transaction: &mut Transaction) {
     transaction.client_keeps_alive = transaction.request.keeps_alive();
     transaction.facts.bytes_in += super::counted_head(&transaction.request);
     transaction.facts.id = state.process.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+    if worker.plan().settings(client.frontend).options.http_use_proxy_header {
+        let starts = transaction.request.uri().first();
+        transaction.facts.via_proxy = !matches!(starts, None | Some(b'/' | b'*'));
+    }
     let now_ms = worker.millis(done);
     let front = &state.proxy(client.frontend).frontend;
     let counters = worker.frontend_counters(client.frontend);
@@ -238,7 +242,6 @@ pub fn session_begins(client: &mut Client, now_ms: u64) {
     let state = client.worker.state();
     client.worker.frontend_counters(client.frontend).sessions.add(1);
     state.proxy(client.frontend).frontend.sessions_rate.add(now_ms);
-    state.process.sessions_rate.add(now_ms);
     log::connection(client);
 }
 

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::transaction::Transaction;
 use crate::net::clock;
+use crate::state::ServerState;
 use crate::state::counters::response_class;
 use haproxy_config::model::{Mode, Proxy};
 use rules::Direction;
@@ -43,9 +44,11 @@ pub fn count_response(client: &Client, transaction: &Transaction, status: u16) {
     if let Some(backend) = backend {
         worker.backend_counters(backend).responses[class].add(1);
     }
-    if let Some(server) = transaction.facts.server {
-        worker.server_counters(worker.state().server(server).slot).responses[class].add(1);
-    }
+}
+
+/// Counts what a server answered, whatever rules make of it.
+pub fn count_answer(client: &Client, server: &ServerState, status: u16) {
+    client.worker.server_counters(server.slot).responses[response_class(status)].add(1);
 }
 
 /// Notes the connection counts of the log line while this stream is still among them.

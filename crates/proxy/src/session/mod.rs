@@ -29,6 +29,7 @@ mod persist;
 mod proxy_header;
 mod reply;
 mod response;
+mod response_body;
 mod route;
 mod rules;
 mod runner;

@@ -4,11 +4,12 @@ use super::body;
 use super::client::Client;
 use super::compress;
 use super::http1::After;
-use super::transaction::Transaction;
+use super::transaction::{RequestBody, Transaction};
+use crate::net::buffers;
 use crate::net::clock;
 use crate::plan::ProxyPlan;
 use haproxy_config::model::{ErrorContent, HttpConnection};
-use http::{Framing, Limits, Parsed, Version};
+use http::{Framing, Head, Limits, Parsed, Version};
 use rules::Direction;
 use rules::action::Written;
 use std::future::poll_fn;
@@ -24,11 +25,16 @@ pub struct Answer {
     pub head_length: usize,
     /// What the head counts for, where rules have changed it since it came from its source.
     pub counted_head: Option<u64>,
+    /// It closes the connection whatever else is said, and what says so counts.
+    pub counts_close: bool,
 }
 
 /// Bytes and fields that the head of an answer of ours may have.
 const ANSWER_HEAD_MAX: usize = 1 << 20;
 const ANSWER_FIELDS_MAX: usize = 1000;
+
+/// Bytes of `connection` and `close`.
+const CLOSE_LENGTH: u64 = 15;
 
 /// Where the body begins; error files may end their lines with LF alone.
 fn head_length(bytes: &[u8]) -> usize {
@@ -53,7 +59,7 @@ impl Answer {
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| digits.parse().ok())
             .unwrap_or(0);
-        Answer { bytes, status, head_length, counted_head: None }
+        Answer { bytes, status, head_length, counted_head: None, counts_close: false }
     }
 }
 
@@ -113,8 +119,11 @@ fn lives_on(client: &Client, transaction: &Transaction) -> bool {
 fn unsent_body(client: &Client, transaction: &Transaction) -> Option<usize> {
     match transaction.request.request_framing() {
         Framing::None | Framing::Length(0) => Some(0),
-        Framing::Length(_) | Framing::Chunked | Framing::UntilClose if transaction.body_taken => None,
-        framing => body::whole_length(framing, client.input.bytes()),
+        framing => match transaction.body {
+            RequestBody::Here => body::whole_length(framing, client.input.bytes()),
+            RequestBody::Taken => None,
+            RequestBody::Sent => Some(0),
+        },
     }
 }
 
@@ -157,6 +166,12 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
         return false;
     }
     transaction.variables.begin_response();
+    transaction.inspected.clear();
+    if plan.model.uses.response_body {
+        let body = &answer.bytes[answer.head_length..];
+        let seen = body.len().min(plan.model.global.tune.bufsize);
+        transaction.inspected.extend_from_slice(&body[..seen]);
+    }
     let front = plan.settings(client.frontend);
     let back = transaction.facts.backend.filter(|backend| *backend != client.frontend);
     for settings in back.map(|backend| plan.settings(backend)).into_iter().chain([front]) {
@@ -167,6 +182,9 @@ fn after_response(client: &mut Client, transaction: &mut Transaction, answer: &m
     transaction.response.strip_connection_tokens();
     transaction.counted_head =
         answer.counted_head.unwrap_or_else(|| super::counted_head(&transaction.response));
+    if answer.counts_close {
+        transaction.counted_head += CLOSE_LENGTH;
+    }
     transaction.response.set_response_connection(keep, transaction.request.version());
     let body = &answer.bytes[answer.head_length..];
     let compressor = if transaction.facts.applet.is_some() {
@@ -208,12 +226,33 @@ pub async fn send_raw_error(client: &mut Client, transaction: &mut Transaction, 
 pub async fn send_continue(client: &mut Client) {
     match client.stream.as_http2() {
         Some(stream) => {
-            let mut head = http::Head::new();
+            let mut head = Head::new();
             head.start_response(100, None, Version::Http2);
             // A client that is gone meanwhile is noticed when its body does not come.
             let _ = stream.send_interim(&head);
         }
         None => _ = write_all(client, b"HTTP/1.1 100 Continue\r\n\r\n").await,
+    }
+}
+
+/// Sends a head of 1xx, where the client knows such; best effort, the final response follows.
+pub async fn send_interim(client: &mut Client, transaction: &mut Transaction, head: &Head) {
+    if transaction.request.version() == Version::Http10 {
+        return;
+    }
+    let sent = match client.stream.as_http2() {
+        Some(stream) => stream.send_interim(head).is_ok(),
+        None => {
+            let mut bytes = buffers::take();
+            head.write_http1(false, &mut bytes);
+            let sent = write_all(client, &bytes).await == bytes.len();
+            buffers::give(bytes);
+            sent
+        }
+    };
+    // A client that is gone is noticed with the final response.
+    if sent {
+        transaction.facts.bytes_out += super::counted_head(head);
     }
 }
 
@@ -273,7 +312,7 @@ fn builtin(status: u16, raw: bool) -> Vec<u8> {
     if raw {
         page.write_raw(&mut bytes);
     } else {
-        let mut head = http::Head::new();
+        let mut head = Head::new();
         page.start(&mut head);
         head.write_to(&mut bytes);
         page.write_body(&mut bytes);

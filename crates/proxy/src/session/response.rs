@@ -1,7 +1,8 @@
 //! What is done to a response's head before it goes to the client: captures, rules, persistence cookies.
 
 use super::client::Client;
-use super::rules::{self as ruleset, Outcome};
+use super::response_body::Arriving;
+use super::rules::{self as ruleset, Outcome, ResponseRules, Step};
 use super::transaction::Transaction;
 use super::{content, persist, route, stick};
 use crate::state::ServerState;
@@ -11,16 +12,18 @@ use std::rc::Rc;
 use std::task::Poll;
 
 /// Applies everything that changes the head, or finds another answer for the client.
-pub fn process(
+pub async fn process(
     client: &mut Client,
     transaction: &mut Transaction,
     back: &Proxy,
     server: &ServerState,
+    mut arriving: Arriving<'_>,
 ) -> Outcome {
     let worker = Rc::clone(&client.worker);
     let front = worker.plan().settings(client.frontend);
     transaction.variables.begin_response();
     capture(transaction, front);
+    arriving.show(client, transaction);
     let sections = [back, front];
     let sections = if back.id == front.id { &sections[..1] } else { &sections[..] };
     if !back.tcp_response_content.is_empty()
@@ -43,9 +46,19 @@ pub fn process(
         if settings.http_response.is_empty() {
             continue;
         }
-        match ruleset::http_response(client, transaction, &settings.http_response) {
-            Outcome::Next => {}
-            other @ (Outcome::Answer(_) | Outcome::Error(_) | Outcome::Close) => return other,
+        let mut rules = ResponseRules::new(&settings.http_response);
+        loop {
+            match rules.run(client, transaction) {
+                Step::Over(Outcome::Next) => break,
+                Step::Over(other) => return other,
+                Step::WaitForBody { time, at_least } => {
+                    // Boxed so that exchanges that wait for nothing stay small.
+                    let lost = Box::pin(arriving.wait(client, transaction, time, at_least)).await;
+                    if let Some(outcome) = lost {
+                        return outcome;
+                    }
+                }
+            }
         }
     }
     let leaks = back.options.checkcache && persist::leaks_cookie(transaction);
@@ -70,12 +83,15 @@ pub fn process(
 
 /// `capture response header` and `capture cookie`.
 pub fn capture(transaction: &mut Transaction, front: &Proxy) {
-    transaction.facts.response_captures.resize(front.response_captures.len(), None);
+    let captures = &transaction.facts.response_captures;
+    captures.resize(front.response_captures.len());
     for (index, capture) in front.response_captures.iter().enumerate() {
         let name = capture.name.as_bytes();
-        let value = if name.is_empty() { None } else { transaction.response.nth_line(name, -1) };
-        let kept = value.map(|value| value[..value.len().min(capture.length)].to_vec());
-        transaction.facts.response_captures[index] = kept;
+        // Rules fill the slots that are only declared.
+        if !name.is_empty() {
+            let value = transaction.response.nth_line(name, -1);
+            captures.set(index, value.map(|value| value[..value.len().min(capture.length)].to_vec()));
+        }
     }
     if let Some(wanted) = &front.cookie_capture {
         let found = transaction

@@ -210,7 +210,7 @@ async fn monitor(client: &mut Client, transaction: &mut Transaction, front: &Pro
 
 /// `capture request header` and `capture cookie`; the places for what responses bring are empty from now on.
 fn capture_request(transaction: &mut Transaction, front: &Proxy) {
-    transaction.facts.response_captures.resize(front.response_captures.len(), None);
+    transaction.facts.response_captures.resize(front.response_captures.len());
     if front.request_captures.is_empty() && front.cookie_capture.is_none() {
         return;
     }

@@ -9,6 +9,7 @@ use super::transaction::Transaction;
 use super::{bandwidth, body};
 use crate::net::clock;
 use haproxy_config::model::Proxy;
+use http::Framing;
 use rules::action::{
     AddressPart, Capture, CaptureSlot, CounterChange, Edit, EditError, HttpAction, HttpRule, ListChange,
     ListOperation, Redirect, Reply, Resolve, Service, StreamAction, TagValue, TimeoutValue, TimeoutWhich,
@@ -67,7 +68,7 @@ pub async fn http_request(
                 return reply(client, transaction, answer, Direction::Request);
             }
             HttpAction::Redirect(redirect) => {
-                if let Some(answer) = redirected(client, transaction, redirect) {
+                if let Some(answer) = redirected(client, transaction, redirect, Direction::Request) {
                     local(transaction);
                     client.worker.frontend_counters(client.frontend).intercepted.add(1);
                     return Outcome::Answer(answer);
@@ -90,14 +91,13 @@ pub async fn http_request(
                 }
             }
             HttpAction::EarlyHint { name, value } => {
-                let mut hint = b"HTTP/1.1 103 Early Hints\r\n".to_vec();
-                hint.extend_from_slice(name);
-                hint.extend_from_slice(b": ");
-                let start = hint.len();
-                client.write_text(transaction, Direction::Request, value, &mut hint);
-                if http::is_field_value(&hint[start..]) {
-                    hint.extend_from_slice(b"\r\n\r\n");
-                    reply::write_all(client, &hint).await;
+                let mut text = Vec::new();
+                client.write_text(transaction, Direction::Request, value, &mut text);
+                if http::is_field_value(&text) {
+                    let mut hint = http::Head::new();
+                    hint.start_response(103, None, http::Version::Http11);
+                    hint.add(name, &text);
+                    reply::send_interim(client, transaction, &hint).await;
                 }
             }
             HttpAction::WaitForBody { time, at_least } => {
@@ -135,59 +135,111 @@ pub async fn http_request(
     Outcome::Next
 }
 
-/// Runs `http-response` or `http-after-response` rules of a section. `Outcome::Close` does not happen.
+/// What a run of `http-response` rules has come to.
+#[derive(Debug)]
+pub enum Step {
+    Over(Outcome),
+    /// A rule wants more of the body: run the rest when it is here.
+    WaitForBody {
+        time: Duration,
+        at_least: Option<u64>,
+    },
+}
+
+/// `http-response` or `http-after-response` rules of a section, on their way through a response.
+pub struct ResponseRules<'r> {
+    rest: &'r [HttpRule],
+    strict: bool,
+}
+
+impl<'r> ResponseRules<'r> {
+    pub fn new(list: &'r [HttpRule]) -> ResponseRules<'r> {
+        ResponseRules { rest: list, strict: true }
+    }
+
+    /// Runs until there is an outcome, or until something must be waited for.
+    pub fn run(&mut self, client: &mut Client, transaction: &mut Transaction) -> Step {
+        while let Some(rule) = next_rule(client, transaction, &mut self.rest, Direction::Response) {
+            if let HttpAction::WaitForBody { time, at_least } = &rule.action {
+                return Step::WaitForBody { time: *time, at_least: *at_least };
+            }
+            if let Some(outcome) = response_rule(client, transaction, &rule.action, &mut self.strict) {
+                return Step::Over(outcome);
+            }
+        }
+        Step::Over(Outcome::Next)
+    }
+}
+
+/// Runs the rules over a response whose body is all here.
 pub fn http_response(client: &mut Client, transaction: &mut Transaction, list: &[HttpRule]) -> Outcome {
-    let mut strict = true;
-    let mut rest = list;
-    while let Some(rule) = next_rule(client, transaction, &mut rest, Direction::Response) {
-        match &rule.action {
-            HttpAction::Allow => return Outcome::Next,
-            HttpAction::Deny(answer) => {
-                let worker = &client.worker;
-                worker.frontend_counters(client.frontend).denied_responses.add(1);
-                client.count_at_listener(|counters| &counters.denied_responses, 1);
-                if let Some(backend) = transaction.facts.backend {
-                    worker.backend_counters(backend).denied_responses.add(1);
-                }
-                if let Some(server) = transaction.facts.server {
-                    worker.server_counters(worker.state().server(server).slot).denied_responses.add(1);
-                }
-                transaction.facts.termination.cause = b'P';
-                transaction.facts.termination.phase = b'H';
-                return reply(client, transaction, answer, Direction::Response);
-            }
-            HttpAction::Return(answer) => {
-                local(transaction);
-                return reply(client, transaction, answer, Direction::Response);
-            }
-            HttpAction::Redirect(redirect) => {
-                if let Some(answer) = redirected(client, transaction, redirect) {
-                    local(transaction);
-                    return Outcome::Answer(answer);
-                }
-            }
-            HttpAction::Edit(change) => {
-                if edit(client, transaction, change, Direction::Response, strict).is_some() {
-                    return Outcome::Error(500);
-                }
-            }
-            HttpAction::StrictMode(on) => strict = *on,
-            HttpAction::Stream(action) => {
-                stream(client, transaction, action, Direction::Response, Holder::Stream);
-            }
-            HttpAction::CacheStore(name) => caching::store(client, transaction, name),
-            // Not in the table of responses, or without a meaning there.
-            HttpAction::Tarpit(_)
-            | HttpAction::Auth { .. }
-            | HttpAction::Reject
-            | HttpAction::EarlyHint { .. }
-            | HttpAction::WaitForBody { .. }
-            | HttpAction::WaitForHandshake
-            | HttpAction::DisableL7Retry
-            | HttpAction::CacheUse(_) => {}
+    let mut rules = ResponseRules::new(list);
+    loop {
+        if let Step::Over(outcome) = rules.run(client, transaction) {
+            return outcome;
         }
     }
-    Outcome::Next
+}
+
+/// Carries out one action; an outcome ends the set.
+fn response_rule(
+    client: &mut Client,
+    transaction: &mut Transaction,
+    action: &HttpAction,
+    strict: &mut bool,
+) -> Option<Outcome> {
+    match action {
+        HttpAction::Allow => return Some(Outcome::Next),
+        HttpAction::Deny(answer) => {
+            let worker = &client.worker;
+            worker.frontend_counters(client.frontend).denied_responses.add(1);
+            client.count_at_listener(|counters| &counters.denied_responses, 1);
+            if let Some(backend) = transaction.facts.backend {
+                worker.backend_counters(backend).denied_responses.add(1);
+            }
+            if let Some(server) = transaction.facts.server {
+                worker.server_counters(worker.state().server(server).slot).denied_responses.add(1);
+            }
+            transaction.facts.termination.cause = b'P';
+            transaction.facts.termination.phase = b'H';
+            return Some(reply(client, transaction, answer, Direction::Response));
+        }
+        HttpAction::Return(answer) => {
+            local(transaction);
+            return Some(reply(client, transaction, answer, Direction::Response));
+        }
+        HttpAction::Redirect(redirect) => {
+            if let Some(answer) = redirected(client, transaction, redirect, Direction::Response) {
+                local(transaction);
+                return Some(Outcome::Answer(answer));
+            }
+        }
+        HttpAction::Edit(change) => {
+            if edit(client, transaction, change, Direction::Response, *strict).is_some() {
+                return Some(Outcome::Error(500));
+            }
+        }
+        HttpAction::StrictMode(on) => *strict = *on,
+        HttpAction::Stream(action) => {
+            let ended = stream(client, transaction, action, Direction::Response, Holder::Stream);
+            if ended == Ended::SilentDrop {
+                transaction.facts.termination.cause = b'P';
+                transaction.facts.termination.phase = b'R';
+                return Some(Outcome::Close);
+            }
+        }
+        HttpAction::CacheStore(name) => caching::store(client, transaction, name),
+        // Whoever runs the rules waits; the others are not in the table of responses, or without a meaning there.
+        HttpAction::Tarpit(_)
+        | HttpAction::Auth { .. }
+        | HttpAction::Reject
+        | HttpAction::EarlyHint { .. }
+        | HttpAction::WaitForBody { .. }
+        | HttpAction::WaitForHandshake
+        | HttpAction::DisableL7Retry
+        | HttpAction::CacheUse(_) => {}
+    }
+    None
 }
 
 /// The first rule of `rest` that applies; `rest` is then what follows it. Conditions change nothing, so that all up to the
@@ -254,16 +306,25 @@ fn reply(client: &Client, transaction: &Transaction, answer: &Reply, direction: 
 }
 
 /// `None`: the rule says to go on.
-fn redirected(client: &Client, transaction: &Transaction, redirect: &Redirect) -> Option<Answer> {
+fn redirected(
+    client: &Client,
+    transaction: &Transaction,
+    redirect: &Redirect,
+    direction: Direction,
+) -> Option<Answer> {
     let scope = client.scope(transaction, Direction::Request);
     let mut bytes = Vec::with_capacity(256);
     let mut context = client.worker.log_context.borrow_mut();
-    let connection = reply::connection_field(client, transaction);
-    redirect.write(&scope, &mut context, connection, &mut bytes).then(|| Answer::new(bytes))
+    // HAProxy sends a client that has a body to send away with a close.
+    let has_body = !matches!(transaction.request.request_framing(), Framing::None | Framing::Length(0));
+    let closes = has_body && direction == Direction::Request;
+    let connection = if closes { Some(&b"close"[..]) } else { reply::connection_field(client, transaction) };
+    let is_written = redirect.write(&scope, &mut context, connection, &mut bytes);
+    is_written.then(|| Answer { counts_close: closes, ..Answer::new(bytes) })
 }
 
 fn unauthorized(client: &Client, transaction: &Transaction, realm: &[u8]) -> Answer {
-    let via_proxy = transaction.request.authority().is_some();
+    let via_proxy = transaction.facts.via_proxy;
     let status = if via_proxy { 407 } else { 401 };
     let message = reply::error_answer(client, transaction, status, false);
     let mut bytes = Vec::with_capacity(512);
@@ -481,8 +542,8 @@ fn capture(client: &mut Client, transaction: &mut Transaction, wanted: &Capture,
     let Some(text) = wanted.sample.eval_text(&scope).map(std::borrow::Cow::into_owned) else { return };
     let settings = client.worker.plan().settings(client.frontend);
     let (declared, slots) = match direction {
-        Direction::Request => (&settings.request_captures, &mut transaction.facts.request_captures),
-        Direction::Response => (&settings.response_captures, &mut transaction.facts.response_captures),
+        Direction::Request => (&settings.request_captures, &transaction.facts.request_captures),
+        Direction::Response => (&settings.response_captures, &transaction.facts.response_captures),
     };
     let (index, length) = match wanted.slot {
         CaptureSlot::Own { length, index } => (index as usize, length as usize),
@@ -490,10 +551,7 @@ fn capture(client: &mut Client, transaction: &mut Transaction, wanted: &Capture,
             (index as usize, declared.get(index as usize).map_or(0, |capture| capture.length))
         }
     };
-    if slots.len() <= index {
-        slots.resize(index + 1, None);
-    }
-    slots[index] = Some(text[..text.len().min(length)].to_vec());
+    slots.set(index, Some(text[..text.len().min(length)].to_vec()));
 }
 
 fn counter(client: &mut Client, transaction: &mut Transaction, change: &CounterChange, direction: Direction) {

@@ -6,9 +6,11 @@ use super::http1::{arrived, run};
 use super::http2::Session;
 use super::transaction::Transaction;
 use crate::net::Deadline;
+use crate::profile;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// Runners that a thread keeps while they have nothing to do; each holds the memory of one transaction's state.
@@ -43,7 +45,13 @@ pub fn start(job: Job) {
         }
         None => {
             let runner = Rc::new(Runner { job: RefCell::new(Some(job)), waker: RefCell::default() });
-            tokio::task::spawn_local(work(runner));
+            let worker = Rc::clone(&runner.job.borrow().as_ref().expect("set above").client.worker);
+            if worker.plan().model.uses.task_cost {
+                let process = Arc::clone(&worker.shared.state.process);
+                tokio::task::spawn_local(profile::counted(work(runner), move || process.profiles_tasks()));
+            } else {
+                tokio::task::spawn_local(work(runner));
+            }
         }
     }
 }

@@ -74,7 +74,6 @@ pub async fn accept(client: &mut Client, settings: &Proxy, listener: &Arc<Listen
                 counters.tls_sessions.add(1)
             }
             worker.counters.tls_connections.add(1);
-            process.tls_rate.add(worker.millis(now));
             if !facts.is_resumed {
                 process.tls_keys_rate.add(worker.millis(now));
             }

@@ -46,6 +46,17 @@ impl ChangedTimeouts {
     }
 }
 
+/// Where the body of the request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestBody {
+    /// At the front of the client's bytes, as far as it has come.
+    Here,
+    /// What came of it was taken for a server; more may come.
+    Taken,
+    /// A server has all of it.
+    Sent,
+}
+
 pub struct Transaction {
     pub facts: StreamFacts,
     pub request: Head,
@@ -82,8 +93,7 @@ pub struct Transaction {
     pub timeouts: ChangedTimeouts,
     /// Bytes of the head of the answer that is going out, as they are counted.
     pub counted_head: u64,
-    /// What came of the request's body was taken from the client's bytes, for a server.
-    pub body_taken: bool,
+    pub body: RequestBody,
     /// What has come of a chunked body, without its framing.
     pub decoded: Vec<u8>,
     /// Bytes that the counters have already (`option contstats`).
@@ -151,7 +161,7 @@ impl Transaction {
                 log_level: None,
                 timeouts: ChangedTimeouts::default(),
                 counted_head: 0,
-                body_taken: false,
+                body: RequestBody::Here,
                 decoded: Vec::new(),
                 logged: false,
                 counted: Counted::default(),
@@ -193,7 +203,7 @@ impl Transaction {
         self.stick_stores.clear();
         self.log_level = None;
         self.timeouts = ChangedTimeouts::default();
-        self.body_taken = false;
+        self.body = RequestBody::Here;
         self.decoded.clear();
         self.logged = false;
         self.counted = Counted::default();
@@ -215,6 +225,7 @@ fn facts(origin: Origin) -> StreamFacts {
         proxy_header: origin.proxy_header,
         client_tls: origin.tls,
         client_error: origin.error,
+        task_before: crate::profile::before_this_call(),
         ..StreamFacts::new(
             origin.frontend,
             Times {

@@ -47,6 +47,8 @@ pub struct BackendLive {
     pub last_change_ms: AtomicU64,
     pub down_seconds: AtomicU64,
     pub down_transitions: AtomicU64,
+    /// Requests without the key that a hash wants: servers took turns instead.
+    pub keyless: AtomicU64,
     /// Whether it has a usable server, as last reported.
     pub up: AtomicBool,
     /// Configurations with this backend, as long as one has connections; `crowded` when there are several.
@@ -112,6 +114,7 @@ impl BackendState {
             average.reset_max();
         }
         if all {
+            self.keyless.store(0, Relaxed);
             self.down_transitions.store(0, Relaxed);
         }
         self.servers().for_each(|server| server.clear_counters(all));

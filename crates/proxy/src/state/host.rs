@@ -3,8 +3,8 @@
 use super::{ServerState, State, WEIGHT_SCALE};
 use haproxy_config::model::{Password, User};
 use rules::{
-    BackendNumber, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber, StickTable,
-    StreamFacts, StreamTimeout, TableId, UserlistId,
+    BackendNumber, Direction, FrontendNumber, Host, ProcessNumber, ProxyId, ServerId, ServerNumber,
+    StickTable, StreamFacts, StreamTimeout, TableId, UserlistId,
 };
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, UdpSocket};
@@ -88,6 +88,19 @@ impl Host for State {
     fn listener_connections(&self, frontend: ProxyId, index: u32) -> u32 {
         let listener = self.proxy(frontend).frontend.listeners.get(index as usize);
         listener.map_or(0, |listener| listener.current.get())
+    }
+
+    fn capture_length(&self, frontend: ProxyId, direction: Direction, slot: usize) -> Option<usize> {
+        let settings = &self.model.proxies[frontend.index()];
+        let slots = match direction {
+            Direction::Request => &settings.request_captures,
+            Direction::Response => &settings.response_captures,
+        };
+        slots.get(slot).map(|capture| capture.length)
+    }
+
+    fn task_cost(&self) -> rules::TaskCost {
+        crate::profile::current()
     }
 
     fn default_backend(&self, frontend: ProxyId) -> Option<ProxyId> {

@@ -23,7 +23,7 @@ pub use server::{CheckView, ServerState, Target, WEIGHT_SCALE};
 
 use counters::{BackendTotals, FrontendTotals, Gauge, ListenerTotals, Rate, ServerTotals, WorkerCounters};
 use haproxy_config::Model;
-use haproxy_config::model::{BackendTarget, Proxy};
+use haproxy_config::model::{BackendTarget, Profiling, Proxy};
 use rules::{ProxyId, ServerId};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -154,6 +154,8 @@ pub struct ProcessState {
     pub stopping: AtomicBool,
     /// No new connections; those that exist finish. Later than `stopping` by `grace`.
     pub closing: AtomicBool,
+    /// `profiling.tasks`: whether tasks are timed.
+    profiling: AtomicU8,
     pub next_stream: AtomicU64,
     pub next_session: AtomicU64,
     pub dropped_logs: AtomicU64,
@@ -200,6 +202,7 @@ impl ProcessState {
             max_compression_rate: AtomicU32::new(0),
             stopping: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            profiling: AtomicU8::new(0),
             next_stream: AtomicU64::new(0),
             next_session: AtomicU64::new(0),
             dropped_logs: AtomicU64::new(0),
@@ -211,6 +214,23 @@ impl ProcessState {
         process
     }
 
+    /// Whether tasks are timed.
+    pub fn profiling(&self) -> Profiling {
+        match self.profiling.load(Relaxed) {
+            0 => Profiling::Off,
+            1 => Profiling::Auto,
+            _ => Profiling::On,
+        }
+    }
+
+    pub fn set_profiling(&self, profiling: Profiling) {
+        self.profiling.store(profiling as u8, Relaxed);
+    }
+
+    pub fn profiles_tasks(&self) -> bool {
+        self.profiling() == Profiling::On
+    }
+
     /// Sets what the configuration says.
     fn configure(&self, model: &Model, maxconn: u32) {
         let global = &model.global;
@@ -219,6 +239,7 @@ impl ProcessState {
         self.max_connection_rate.store(global.maxconnrate.unwrap_or(0), Relaxed);
         self.max_session_rate.store(global.maxsessrate.unwrap_or(0), Relaxed);
         self.max_tls_connections.store(global.tls.maxsslconn.unwrap_or(0), Relaxed);
+        self.set_profiling(global.profiling_tasks);
         self.max_compression_rate.store(global.max_compression_rate.unwrap_or(0), Relaxed);
         self.limit_idle(model);
     }

@@ -9,10 +9,12 @@
 
 mod frame;
 mod outlet;
+mod ring;
 mod sample;
 mod targets;
 
 pub use outlet::{Outlets, OutletsBuilder, Scratch};
+pub use ring::{Receiver, Ring};
 pub use targets::{Identity, Targets};
 
 use std::io;
@@ -32,8 +34,8 @@ pub enum OpenError {
         target: String,
         source: io::Error,
     },
-    /// `log ring@NAME`.
-    RingNotSupported {
+    /// `log ring@NAME` without such a section.
+    NoSuchRing {
         name: String,
     },
     /// More outlets than [`outlet::OUTLETS_MAX`].
@@ -49,8 +51,8 @@ impl std::fmt::Display for OpenError {
             OpenError::Socket { target, source } => {
                 write!(formatter, "cannot open log target '{target}': {source}")
             }
-            OpenError::RingNotSupported { name } => {
-                write!(formatter, "log to ring '{name}': rings are not supported yet")
+            OpenError::NoSuchRing { name } => {
+                write!(formatter, "log to ring '{name}': there is no such ring")
             }
             OpenError::TooManyOutlets => {
                 write!(formatter, "more than {} different log targets", outlet::OUTLETS_MAX)

@@ -6,7 +6,8 @@
 
 use super::OpenError;
 use super::frame::{DateCache, Segments};
-use haproxy_config::model::{Address, LogTargetAddress};
+use super::ring::Ring;
+use haproxy_config::model::{self, Address, LogTargetAddress};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,6 +31,7 @@ pub(super) enum OutletId {
     Udp(usize),
     Unix(usize),
     Descriptor(usize),
+    Ring(usize),
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub struct Outlets {
     udp: Vec<SocketAddr>,
     unix: Vec<Arc<UnixOutlet>>,
     descriptors: Vec<Descriptor>,
+    rings: Vec<Arc<Ring>>,
     dropped: AtomicU64,
     reconnect: Option<SyncSender<Arc<UnixOutlet>>>,
 }
@@ -75,13 +78,24 @@ pub struct OutletsBuilder {
     udp: Vec<SocketAddr>,
     unix: Vec<(UnixKey, Arc<UnixOutlet>)>,
     descriptors: Vec<(i32, Descriptor)>,
+    rings: Vec<Arc<Ring>>,
 }
 
 type UnixKey = Address;
 
 impl OutletsBuilder {
-    pub fn new() -> OutletsBuilder {
-        OutletsBuilder::default()
+    /// `rings`: what `log ring@NAME` may name.
+    pub fn new(rings: &[model::Ring]) -> OutletsBuilder {
+        let rings = rings.iter().map(|ring| Arc::new(Ring::new(ring))).collect();
+        OutletsBuilder { rings, ..OutletsBuilder::default() }
+    }
+
+    /// The ring that an outlet is: it has a format and a length of its own.
+    pub(super) fn ring(&self, outlet: OutletId) -> Option<&Ring> {
+        match outlet {
+            OutletId::Ring(index) => self.rings.get(index).map(Arc::as_ref),
+            OutletId::Udp(_) | OutletId::Unix(_) | OutletId::Descriptor(_) => None,
+        }
     }
 
     /// Opens what `target` names, or finds it among those already open.
@@ -94,7 +108,10 @@ impl OutletsBuilder {
             LogTargetAddress::Stdout => self.open_descriptor(1, "stdout"),
             LogTargetAddress::Stderr => self.open_descriptor(2, "stderr"),
             LogTargetAddress::Fd(number) => self.open_descriptor(*number, &format!("fd@{number}")),
-            LogTargetAddress::Ring(name) => Err(OpenError::RingNotSupported { name: name.clone() }),
+            LogTargetAddress::Ring(name) => {
+                let place = self.rings.iter().position(|ring| ring.name == *name);
+                place.map(OutletId::Ring).ok_or_else(|| OpenError::NoSuchRing { name: name.clone() })
+            }
         }
     }
 
@@ -171,6 +188,7 @@ impl OutletsBuilder {
             udp: self.udp,
             unix: self.unix.into_iter().map(|(_, outlet)| outlet).collect(),
             descriptors: self.descriptors.into_iter().map(|(_, descriptor)| descriptor).collect(),
+            rings: self.rings,
             dropped: AtomicU64::new(0),
             reconnect,
         }))
@@ -215,6 +233,10 @@ impl UnixOutlet {
 }
 
 impl Outlets {
+    pub fn rings(&self) -> &[Arc<Ring>] {
+        &self.rings
+    }
+
     /// Messages that were not sent, since start.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -268,6 +290,7 @@ pub(super) fn send(
         OutletId::Udp(index) => send_udp(&udp[index], &outlets.udp[index], message),
         OutletId::Unix(index) => send_unix(outlets, reconnected, &outlets.unix[index], message),
         OutletId::Descriptor(index) => write(&outlets.descriptors[index], message),
+        OutletId::Ring(index) => outlets.rings[index].push(message),
     };
     if !sent {
         outlets.dropped.fetch_add(1, Ordering::Relaxed);

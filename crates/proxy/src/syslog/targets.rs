@@ -44,17 +44,20 @@ impl Targets {
         outlets: &mut OutletsBuilder,
     ) -> Result<Targets, OpenError> {
         let open_line = |target: &LogTarget| {
+            let outlet = outlets.open(&target.address)?;
+            let ring = outlets.ring(outlet);
+            let length_max = target.max_length.min(MESSAGE_LENGTH_MAX);
             Ok(Line {
-                outlet: outlets.open(&target.address)?,
+                outlet,
                 framing: Framing::new(
-                    target.format,
+                    ring.map_or(target.format, |ring| ring.format),
                     target.facility,
                     identity.tag,
                     identity.hostname,
                     identity.pid,
                 ),
                 sampler: target.sample.as_ref().map(|(ranges, size)| Sampler::new(ranges, *size)),
-                length_max: target.max_length.min(MESSAGE_LENGTH_MAX),
+                length_max: ring.map_or(length_max, |ring| ring.max_length.min(length_max)),
                 max_level: target.max_level,
                 min_level: target.min_level,
             })

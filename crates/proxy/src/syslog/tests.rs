@@ -1,5 +1,5 @@
 use super::*;
-use haproxy_config::model::{Address, LogFormatKind, LogTarget, LogTargetAddress};
+use haproxy_config::model::{self, Address, LogFormatKind, LogTarget, LogTargetAddress};
 use rules::WallTime;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
@@ -27,7 +27,7 @@ fn received(sink: &UdpSocket) -> String {
 }
 
 fn open(lines: &[LogTarget], hostname: Option<&str>, chroot: bool) -> (Targets, Scratch) {
-    let mut outlets = OutletsBuilder::new();
+    let mut outlets = OutletsBuilder::new(&[]);
     let identity = Identity { tag: "haproxy", hostname, pid: 20354 };
     let targets = Targets::open(lines, &identity, &mut outlets).expect("opens");
     let scratch = outlets.finish(chroot).expect("finishes").scratch().expect("sockets");
@@ -174,10 +174,57 @@ fn a_full_pipe_drops_and_counts_instead_of_waiting() {
     drop(reader);
 }
 
+fn ring(size: usize, format: LogFormatKind) -> model::Ring {
+    model::Ring {
+        name: "r1".to_owned(),
+        description: None,
+        size,
+        max_length: 40,
+        format,
+        backing_file: None,
+        servers: Vec::new(),
+        timeout_connect: None,
+        timeout_server: None,
+    }
+}
+
 #[test]
-fn a_ring_is_refused_by_name() {
+fn a_ring_keeps_the_last_messages_in_its_own_format_and_length() {
     let lines = [line(LogTargetAddress::Ring("r1".to_owned()), LogFormatKind::Raw)];
     let identity = Identity { tag: "haproxy", hostname: None, pid: 1 };
-    let error = Targets::open(&lines, &identity, &mut OutletsBuilder::new()).expect_err("not supported");
-    assert!(error.to_string().contains("'r1'"));
+    // Three messages of 40 bytes, and what describes them.
+    let mut outlets = OutletsBuilder::new(&[ring(3 * 48, LogFormatKind::Short)]);
+    let targets = Targets::open(&lines, &identity, &mut outlets).expect("a ring");
+    let outlets = outlets.finish(false).expect("outlets");
+    let mut scratch = outlets.scratch().expect("sockets");
+    let ring = &outlets.rings()[0];
+    let watch = ring.watch();
+    let read = |from: u64| {
+        let mut texts = Vec::new();
+        let next = ring.read(from, |message| {
+            texts.push(String::from_utf8_lossy(message).into_owned());
+            true
+        });
+        (texts, next)
+    };
+    for number in 0..5 {
+        let message = format!("{number}{}", "x".repeat(60));
+        targets.send(6, message.as_bytes(), WallTime::default(), &mut scratch);
+    }
+    let (texts, next) = read(0);
+    assert_eq!((texts.len(), next), (3, 5));
+    assert_eq!(texts[0], format!("<6>2{}", "x".repeat(36)));
+    assert!(watch.has_changed().expect("the ring is there"));
+    assert_eq!(read(4).0.len(), 1);
+    assert_eq!(read(5), (Vec::new(), 5));
+    assert_eq!(outlets.dropped(), 0);
+}
+
+#[test]
+fn a_ring_that_is_not_there_is_an_error_with_its_name() {
+    let lines = [line(LogTargetAddress::Ring("r2".to_owned()), LogFormatKind::Raw)];
+    let identity = Identity { tag: "haproxy", hostname: None, pid: 1 };
+    let rings = [ring(16_384, LogFormatKind::Raw)];
+    let error = Targets::open(&lines, &identity, &mut OutletsBuilder::new(&rings)).expect_err("no ring");
+    assert!(error.to_string().contains("'r2'"));
 }

@@ -1,6 +1,7 @@
 //! The table of converters: one row a keyword, one small function each.
 //! Owns how one value becomes another; reads the scope only for variables and tables, and changes only variables.
 
+mod capture;
 mod cipher;
 pub(crate) mod codec;
 mod date;
@@ -79,6 +80,7 @@ pub fn all() -> impl Iterator<Item = &'static Converter> {
         text::ROWS,
         number::ROWS,
         hash::ROWS,
+        capture::ROWS,
         cipher::ROWS,
         codec::ROWS,
         map::ROWS,

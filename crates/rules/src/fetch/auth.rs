@@ -1,4 +1,4 @@
-//! Credentials of the `Authorization` header: Basic against user lists, Bearer tokens.
+//! Credentials of the `Authorization` header, or of `Proxy-Authorization` in a request to a proxy: Basic against user lists, Bearer tokens.
 
 use super::start_line::request;
 use super::{Fetch, Fetched, REQUEST};
@@ -36,7 +36,8 @@ fn credentials(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn authorization<'a>(scope: &Scope<'a>) -> Result<(&'a [u8], &'a [u8]), Fetched<'a>> {
-    let line = request(scope)?.get(b"authorization").ok_or(Fetched::Missing)?;
+    let name: &[u8] = if scope.stream.via_proxy { b"proxy-authorization" } else { b"authorization" };
+    let line = request(scope)?.get(name).ok_or(Fetched::Missing)?;
     credentials(line).ok_or(Fetched::Missing)
 }
 

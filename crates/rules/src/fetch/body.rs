@@ -7,7 +7,7 @@ use crate::args::{Arg, Arguments, Param};
 use crate::cast::leading_int;
 use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
-use http::Head;
+use http::{Framing, Head, Method};
 
 pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("req.body", ValueType::Bin, REQUEST, req_body, "The request's body, as far as it is here.")
@@ -25,9 +25,14 @@ pub(super) const ROWS: &[Fetch] = &[
     .each(each_req_body_param)
     .http(),
     Fetch::new("res.body", ValueType::Bin, RESPONSE, res_body, "The response's body, as far as it is here.")
+        .response_body()
         .http(),
-    Fetch::new("res.body_len", ValueType::Int, RESPONSE, res_body_len, "Its length so far.").http(),
-    Fetch::new("res.body_size", ValueType::Int, RESPONSE, res_body_size, "Its announced length.").http(),
+    Fetch::new("res.body_len", ValueType::Int, RESPONSE, res_body_len, "Its length so far.")
+        .response_body()
+        .http(),
+    Fetch::new("res.body_size", ValueType::Int, RESPONSE, res_body_size, "Its announced length.")
+        .response_body()
+        .http(),
 ];
 
 /// The buffered body of the message of that side; in rules of the other direction there is none.
@@ -47,14 +52,20 @@ fn length<'a>(scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
     body(scope, side).map_or_else(|nothing| nothing, |(_, bytes)| Fetched::int(bytes.len() as i64))
 }
 
-/// `Content-Length` if there is one, else what is buffered.
+/// `Content-Length` if there is one, else what is buffered. A response that cannot have a body announces none.
 fn size<'a>(scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
     match body(scope, side) {
+        Ok((head, _)) if side == Direction::Response && has_no_body(scope, head) => Fetched::int(0),
         Ok((head, bytes)) => {
             Fetched::int(head.get(b"content-length").map_or(bytes.len() as i64, leading_int))
         }
         Err(nothing) => nothing,
     }
+}
+
+fn has_no_body(scope: &Scope<'_>, response: &Head) -> bool {
+    let method = scope.request.map_or(Method::Get, Head::method_kind);
+    response.response_framing(method) == Framing::None
 }
 
 fn req_body<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

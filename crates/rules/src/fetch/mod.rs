@@ -16,15 +16,17 @@ mod payload;
 mod quality;
 mod start_line;
 mod state;
+mod task;
 mod tls;
 mod tls_suites;
 mod url;
 
 pub use certificate::{key_words, one_line, words};
 pub(crate) use constant::parse_hex;
+pub use payload::internal_length;
 
 use crate::args::{Arg, ArgList, Param};
-use crate::context::ParseContext;
+use crate::context::{ParseContext, Uses};
 use crate::place::{Place, PlaceSet};
 use crate::scope::Scope;
 use crate::value::{Value, ValueType};
@@ -102,6 +104,8 @@ pub struct Fetch {
     pub places: PlaceSet,
     /// Reads a parsed HTTP message.
     pub is_http: bool,
+    /// What must be there for it.
+    pub uses: Uses,
     /// One line for the generated documentation.
     pub doc: &'static str,
     pub(crate) check: Option<Check>,
@@ -125,6 +129,7 @@ impl Fetch {
             output,
             places,
             is_http: false,
+            uses: Uses::NOTHING,
             doc,
             check: None,
             eval,
@@ -145,6 +150,16 @@ impl Fetch {
 
     const fn http(mut self) -> Fetch {
         self.is_http = true;
+        self
+    }
+
+    const fn response_body(mut self) -> Fetch {
+        self.uses.response_body = true;
+        self
+    }
+
+    const fn task_cost(mut self) -> Fetch {
+        self.uses.task_cost = true;
         self
     }
 
@@ -189,6 +204,7 @@ pub fn all() -> impl Iterator<Item = &'static Fetch> {
         constant::ROWS,
         connection::ROWS,
         state::ROWS,
+        task::ROWS,
         start_line::ROWS,
         header::ROWS,
         cookie::ROWS,

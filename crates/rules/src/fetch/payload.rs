@@ -31,7 +31,7 @@ const fn counted(name: &'static str, places: PlaceSet, eval: super::Eval) -> Fet
 pub(super) const ROWS: &[Fetch] = &[
     Fetch::new("req.len", ValueType::Int, REQUEST, req_len, "Bytes of the request so far.")
         .also(&["req_len"]),
-    Fetch::new("res.len", ValueType::Int, RESPONSE, res_len, "Bytes of the response so far."),
+    Fetch::new("res.len", ValueType::Int, RESPONSE, res_len, "Bytes of the response so far.").response_body(),
     slice("req.payload", REQUEST, req_payload),
     slice("res.payload", RESPONSE, res_payload),
     slice("payload", MESSAGE, payload),
@@ -82,7 +82,7 @@ fn length<'a>(scope: &Scope<'a>, side: Direction) -> Fetched<'a> {
 
 /// What HAProxy counts of a head: the bytes of its internal form. A start line has a header of 20 bytes before its three
 /// parts, a field is name and value, the end of the head one byte. Rules that people wrote compare with such numbers.
-fn internal_length(head: &http::Head, side: Direction) -> usize {
+pub fn internal_length(head: &http::Head, side: Direction) -> usize {
     const START_LINE: usize = 20;
     const END_OF_HEAD: usize = 1;
     let line = match side {

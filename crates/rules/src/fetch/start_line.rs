@@ -1,6 +1,7 @@
 //! Start lines: method, URI parts, versions, status; and what is kept of them.
 
 use super::{Fetch, Fetched, KEPT, REQUEST, RESPONSE, SERVER_CONNECTION};
+use crate::Captures;
 use crate::args::{Arg, Arguments, Param};
 use crate::scope::{Direction, Scope};
 use crate::value::{Value, ValueType};
@@ -178,10 +179,9 @@ fn bc_http_major<'a>(_: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {
     }
 }
 
-fn slot<'a>(slots: &'a [Option<Vec<u8>>], args: &'a [Arg]) -> Fetched<'a> {
+fn slot<'a>(slots: &Captures, args: &'a [Arg]) -> Fetched<'a> {
     let index = args.int(0).and_then(|index| usize::try_from(index).ok());
-    let bytes = index.and_then(|index| slots.get(index)).and_then(|slot| slot.as_deref());
-    Fetched::of(bytes.map(Value::str))
+    Fetched::of(index.and_then(|index| slots.get(index)).map(Value::string))
 }
 
 fn captured_request<'a>(args: &'a [Arg], scope: &Scope<'a>) -> Fetched<'a> {

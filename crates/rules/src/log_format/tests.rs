@@ -136,10 +136,10 @@ impl Raw<'_> {
         stream.cookie_capture_response = owned(reached_server.then_some("SID=xyz"));
         (stream.request_captures, stream.response_captures) = match is_bad {
             // A connection that never became a stream has no captures at all.
-            true => (Vec::new(), Vec::new()),
+            true => Default::default(),
             false => (
-                vec![owned(captures[0]), owned(captures[1]), None],
-                vec![owned(reached_server.then_some("s\"1]"))],
+                vec![owned(captures[0]), owned(captures[1]), None].into(),
+                vec![owned(reached_server.then_some("s\"1]"))].into(),
             ),
         };
         stream.unique_id = (!is_bad).then(|| format!("7F000001-{:04X}", stream.id).into_bytes());
@@ -323,7 +323,7 @@ fn a_line_of_httplog_costs_less_than_a_microsecond() {
     const ROUNDS: u32 = 200_000;
     let mut world = World::new();
     world.stream.captured_uri = b"GET /some/path/index.html?query=1 HTTP/1.1".to_vec();
-    world.stream.request_captures = vec![Some(b"Mozilla/5.0 (X11; Linux x86_64)".to_vec()), None];
+    world.stream.request_captures = vec![Some(b"Mozilla/5.0 (X11; Linux x86_64)".to_vec()), None].into();
     world.stream.status = 200;
     let accept = world.stream.times.accept;
     let times = &mut world.stream.times;

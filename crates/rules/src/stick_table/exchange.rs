@@ -93,6 +93,14 @@ impl StickTable {
         self.lock(shard).changes.last
     }
 
+    /// Whoever is shown all entries of a shard from now on knows all changes up to the number that this returns. What changes
+    /// again from here on is a new change, even if nobody was told of the one before.
+    pub fn begin_lesson(&self, shard: usize) -> u64 {
+        let mut shard = self.lock(shard);
+        shard.changes.told = shard.changes.last;
+        shard.changes.last
+    }
+
     /// Shows up to `most` entries of one shard that changed here after change number `after`, in that order, until `each`
     /// says `false`: that one was not taken. Returns the number up to which the caller now knows all.
     pub fn changes(

@@ -53,7 +53,19 @@ fn process_questions() -> Vec<Question> {
         "fe_name",
         "fe_defbe",
         "ssl_fc",
+        "path,capture-req(2)",
+        "capture.req.hdr(2),length",
+        "str(),capture-req(1)",
+        "capture.req.hdr(1),length",
+        "path,capture-req(7)",
+        "path,capture-res(0)",
+        // Tasks are not timed unless somebody asks for it.
+        "cpu_ns_avg",
+        "cpu_ns_tot",
+        "lat_ns_avg",
+        "lat_ns_tot",
     ]);
+    all.extend(compared(Equal::Presence, ["cpu_calls"]));
     all.extend(compared(
         Equal::Digits,
         [
@@ -104,6 +116,12 @@ fn cache_questions() -> Vec<Question> {
         "status",
         "srv_name",
         "be_name",
+        "status,capture-res(1)",
+        "capture.res.hdr(1),length",
+        "str(longer than the slot),capture-res(0)",
+        "capture.res.hdr(0),length",
+        "status,capture-res(9)",
+        "status,capture-req(0)",
     ])
 }
 

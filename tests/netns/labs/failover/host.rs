@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const VIP: &str = "10.9.0.100";
 
-// row: 232, 233, 234, 258, 260
+// row: 232, 233, 234
 #[test]
 fn addresses_carry_label_scope_broadcast_and_device_as_keepalived_sets_them() {
     lab("failover::host::addresses_carry_label_scope_broadcast_and_device_as_keepalived_sets_them", || {

@@ -134,7 +134,7 @@ fn scripts_hear_each_change_in_order_with_keepalived_s_words() {
     });
 }
 
-// row: 252, 253, 254
+// row: 252, 253
 #[test]
 fn a_script_that_fails_lowers_the_priority_or_is_a_fault() {
     lab("failover::life::a_script_that_fails_lowers_the_priority_or_is_a_fault", || {
@@ -182,7 +182,6 @@ fn files_and_processes_are_tracked() {
     });
 }
 
-// row: 226
 #[test]
 fn a_link_that_goes_is_a_fault_and_one_that_comes_ends_it() {
     lab("failover::life::a_link_that_goes_is_a_fault_and_one_that_comes_ends_it", || {
@@ -262,6 +261,14 @@ fn a_split_brain_is_told_and_healed() {
         let has = |net: &Net, host: u8| asked(net).contains(&format!("02:00:00:00:00:0{host}"));
         let a = net.start(Vrrp::Hawser, "a", &configuration(200, VIP, FAST));
         a.wait_for("(VI_1) Entering MASTER STATE");
+        // One file system for all hosts of the lab: the second daemon would take the name over.
+        let socket = "/run/hawser/first.sock";
+        std::fs::rename("/run/hawser/vrrp.sock", socket).expect("it is there");
+        let metric = |name: &str, value: u8| {
+            let line = format!("hawser_vrrp_{name}{{instance=\"VI_1\",vrid=\"51\"}} {value}\n");
+            ask(socket, "metrics").contains(&line)
+        };
+        assert!(metric("split_brain", 0) && metric("split_brain_total", 0));
         let b = net.start(Vrrp::Hawser, "b", &configuration(100, VIP, FAST));
         b.wait_for("(VI_1) Entering BACKUP STATE (init)");
         // It knows of the better one.
@@ -294,6 +301,10 @@ fn a_split_brain_is_told_and_healed() {
         });
         wait_until(Duration::from_secs(3), "the client to follow", || has(&net, 1));
         a.wait_for("split brain ended");
+        wait_until(Duration::from_secs(5), "the metrics to say so", || metric("split_brain", 0));
+        let counted = ask(socket, "metrics");
+        let counted = counted.lines().find(|line| line.starts_with("hawser_vrrp_split_brain_total{"));
+        assert!(counted.is_some_and(|line| line.ends_with("} 1")), "{counted:?}");
         assert_eq!(a.log().matches("Entering BACKUP").count(), 1, "{}", a.log());
     });
 }
@@ -504,7 +515,7 @@ fn scripts_run_around_the_daemon_and_pipes_hear_the_states_after_a_reload() {
     });
 }
 
-// row: 259
+// row: 258, 259
 #[test]
 fn the_pair_of_the_case_has_one_master_that_stays() {
     lab("failover::life::the_pair_of_the_case_has_one_master_that_stays", || {

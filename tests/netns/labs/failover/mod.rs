@@ -11,6 +11,7 @@ mod life;
 mod outage;
 mod points;
 mod scale;
+mod settings;
 mod snmp;
 
 use netns::hosts::Vrrp;

@@ -196,3 +196,85 @@ fn the_dashboard_shows_a_director_of_programs_beside_proxy_and_router() {
         }
     });
 }
+
+/// Every question that the board for Grafana asks, its variables filled in.
+fn questions() -> Vec<String> {
+    let board: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../packaging/grafana/hawser.json")).expect("JSON");
+    let panels = board["panels"].as_array().expect("panels").iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let asked = targets.map(|target| target["expr"].as_str().expect("an expression").to_owned());
+    let variables = board["templating"]["list"].as_array().expect("variables").iter();
+    // `label_values(METRIC, LABEL)` is Grafana's: it looks at the series of the metric.
+    let listed = variables.filter_map(|variable| {
+        let query = variable["query"]["query"].as_str()?;
+        let inner = query.strip_prefix("label_values(")?.strip_suffix(')')?;
+        let (metric, label) = inner.split_once(", ")?;
+        Some(format!("count by ({label}) ({metric})"))
+    });
+    let annotations = board["annotations"]["list"].as_array().expect("annotations").iter();
+    // What is marked is rare; that it can be asked for is what counts.
+    let marked = annotations.map(|one| one["expr"].as_str().expect("an expression").replace(" > 0", ""));
+    let filled = |text: String| {
+        let text = text.replace("$instance", ".*").replace("$proxy", ".*").replace("$__rate_interval", "8s");
+        assert!(!text.contains('$'), "a variable that nobody fills in: {text}");
+        text
+    };
+    asked.chain(listed).chain(marked).map(filled).collect()
+}
+
+#[test]
+fn every_panel_of_the_board_has_series_in_prometheus() {
+    lab("system::board::every_panel_of_the_board_has_series_in_prometheus", || {
+        let _servers = hosts();
+        let _plane = Daemon::start(&["--no-pin"]);
+        let _run = Run::start();
+        wait_until(PATIENCE, "the virtual address", || {
+            run_quietly("ip addr show dev own | grep -q 10.1.0.200/")
+        });
+        wait_until(PATIENCE, "both real servers", || {
+            [11, 12].iter().all(|last| metric(&of_server("server_up", *last)) == Some(1))
+        });
+        let configuration = format!(
+            "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: hawser\n    authorization:\n      \
+             credentials: {TOKEN}\n    static_configs:\n      - targets: [\"{PAGE}\"]\n"
+        );
+        std::fs::write("/tmp/prometheus.yml", configuration).expect("written");
+        let log = std::fs::File::create("/tmp/prometheus.log").expect("a file");
+        let mut prometheus = Command::new("prometheus")
+            .args(["--config.file=/tmp/prometheus.yml", "--storage.tsdb.path=/tmp/series"])
+            .args(["--web.listen-address=127.0.0.1:9090"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("prometheus is installed");
+        // `None`: it does not answer yet. Otherwise how many series the answer has.
+        let series = |question: &str| {
+            let output = Command::new("curl")
+                .args(["-s", "-m", "5", "-G", "--data-urlencode", &format!("query={question}")])
+                .arg("http://127.0.0.1:9090/api/v1/query")
+                .output()
+                .expect("curl is there");
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+            assert_eq!(answer["status"], "success", "{question}: {answer}");
+            answer["data"]["result"].as_array().map(Vec::len)
+        };
+        wait_until(PATIENCE, "a scrape", || {
+            ask(VIP, 2);
+            ask("10.1.0.200", 2);
+            series("up == 1") == Some(1)
+        });
+        let questions = questions();
+        assert!(questions.len() > 20, "{questions:?}");
+        for question in &questions {
+            // A rate needs two scrapes.
+            wait_until(PATIENCE, question, || {
+                ask("10.1.0.200", 1);
+                series(question).is_some_and(|count| count > 0)
+            });
+        }
+        println!("{} questions of the board, each with series", questions.len());
+        prometheus.kill().expect("it is ours");
+        prometheus.wait().expect("it is ours");
+    });
+}

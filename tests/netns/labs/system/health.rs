@@ -9,6 +9,15 @@ fn vrrp(site: &Site, host: &str) -> String {
     netns::run(&format!("{} vrrp -S {} status", netns::hosts::hawser().display(), socket.display()))
 }
 
+/// Page faults of children that a process has waited for: none means that it has had no child.
+fn faults_of_children(pid: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let behind_name = stat.rsplit_once(") ").expect("a name").1;
+    // proc(5): `cminflt` is field 11, the state behind the name field 3.
+    behind_name.split(' ').nth(11 - 3).and_then(|field| field.parse().ok()).expect("a number")
+}
+
+// row: 254
 #[test]
 fn a_node_that_cannot_reach_its_servers_gives_the_address_away_and_gets_it_back() {
     lab(
@@ -34,6 +43,18 @@ fn a_node_that_cannot_reach_its_servers_gives_the_address_away_and_gets_it_back(
                 "ip route del unreachable 192.168.1.111/32 && ip route del unreachable 192.168.1.112/32",
             );
             site.wait_for_owner(MASTERS[0]);
+            // All of it without a program that was started to look.
+            let strands = netns::run(&format!("pgrep -P {}", site.pid(MASTERS[0]).trim()));
+            let mut processes: Vec<String> = strands.lines().map(str::to_owned).collect();
+            assert!(processes.len() >= 2, "{processes:?}");
+            for strand in strands.lines() {
+                let children = netns::run(&format!("pgrep -P {strand} || true"));
+                processes.extend(children.lines().map(str::to_owned));
+            }
+            for pid in processes {
+                let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                assert_eq!(faults_of_children(&pid), 0, "{pid}: {}", command.replace('\0', " "));
+            }
         },
     );
 }

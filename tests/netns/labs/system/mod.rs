@@ -5,3 +5,4 @@ mod files;
 mod health;
 mod mixed;
 mod pair;
+mod walk;

@@ -77,7 +77,7 @@ fn address_line(address: &Address, interface: Option<String>, is_set: bool) -> S
 
 /// The whole file.
 pub fn data(view: &View<'_>) -> String {
-    let mut text = global_definitions(view, true);
+    let mut text = global_definitions(view.model, view.host_name, true);
     beside::garp_groups(&mut text, view);
     beside::statics(&mut text, view);
     text.push_str("------< VRRP Topology >------\n");

@@ -97,6 +97,11 @@ pub enum Say {
         instance: String,
         is_master: bool,
     },
+    /// A session of BFD has gone up or down, or begins.
+    Session {
+        name: String,
+        is_up: bool,
+    },
     Stopping,
     /// All has been given up.
     Stopped,
@@ -401,6 +406,7 @@ impl Office {
                 }
                 Notice::Told(told) => self.told(&told, now),
                 Notice::Refused(refused) => self.tell_refused(&refused, now),
+                Notice::Session { name, is_up } => (self.options.say)(Say::Session { name, is_up }),
                 Notice::Runs(thread) => self.engine_thread = Some(thread),
                 Notice::Late(late) => self.raise_priority(late),
                 Notice::Snapshot(snapshot) => self.show(&snapshot),

@@ -61,9 +61,10 @@ impl Office {
     pub(super) fn script_ended(&mut self, index: usize, how: Ended) {
         let Some(course) = self.courses.get_mut(index) else { return };
         let name = course.script.name.clone();
-        let before = course.last;
+        // Before its first run a script is taken to have returned 0, as in keepalived.
+        let before = course.last.unwrap_or(Ended::Exited(0));
         let change = course.ended(how);
-        if let (Some(Ended::Exited(was)), Ended::Exited(code)) = (before, how)
+        if let (Ended::Exited(was), Ended::Exited(code)) = (before, how)
             && was != code
         {
             self.log.line(Level::Info, &format!("Script `{name}` now returning {code}"));

@@ -1,17 +1,20 @@
 //! The checkers' child: runs the director on the virtual servers, and tells pipes, people and programs what it finds.
 
+mod dump;
 mod notices;
 mod plane;
 mod watch;
 
 use super::child::{Child, Word, enter};
+use super::news::{Session, monotonic};
 use super::{Load, Settings};
+use crate::numbers::{self, Numbers};
 use director::plane::Tended;
 use director::runner::{Control, Director, News, Stop};
 use failover::log::{Level, Log};
 use failover::office::signal;
 use keepalived_config::Model;
-use keepalived_config::model::{LvsFlush, ProcessTuning};
+use keepalived_config::model::{CheckKind, LvsFlush, ProcessTuning};
 use notices::Notices;
 use plane::Services;
 use std::cell::RefCell;
@@ -41,6 +44,10 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     if let Err(error) = crate::run::confine::failover(&model, false) {
         log.borrow_mut().line(Level::Warning, &format!("not confined as it should be: {error}"));
     }
+    if runs_insecurely(&model) {
+        let line = "SECURITY VIOLATION - check scripts are being executed but script_security not enabled.";
+        log.borrow_mut().line(Level::Info, line);
+    }
     let mut services = match Services::open(&model) {
         Ok(services) => services,
         Err(error) => {
@@ -51,6 +58,9 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(PERMANENT));
         }
     };
+    if services.own().is_none() {
+        log.borrow_mut().line(Level::Debug, "Initializing ipvs");
+    }
     services.start(&model, was_restarted, &mut log.borrow_mut());
     let model = Rc::new(model);
     let notices = Rc::new(RefCell::new(Notices::start(settings, Rc::clone(&model), Rc::clone(&log))?));
@@ -59,9 +69,10 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     let listener = Rc::new(move |news: News<'_>| match news {
         News::Line(line) => written.borrow_mut().line(Level::Info, line),
         News::Told(told) => heard.borrow_mut().tell(told),
+        News::State(state) => heard.borrow().dump(state),
     });
     let plane = services.plane().map_err(io::Error::other)?;
-    let mut director = Director::new(Rc::clone(&model), plane, listener);
+    let mut director = Director::new(Rc::clone(&model), numbers::read(&model)?, plane, listener);
     director.set_socket(crate::director::status_socket());
     let tended_log = Rc::clone(&log);
     let mut loop_ = Loop { load, log, notices, services, channel, model };
@@ -109,12 +120,16 @@ impl Loop {
     ) -> io::Result<()> {
         let (happens, mut happened) = mpsc::channel(EVENTS_MAX);
         watch::signals(signals, happens.clone())?;
+        watch::parent(self.channel.ear()?, happens.clone())?;
         let mut watches_addresses = false;
         if needs_addresses(&self.model) {
             director.set_addresses(watch::addresses(happens.clone())?);
             watches_addresses = true;
         }
         let (sender, receiver) = mpsc::channel(CONTROLS_MAX);
+        let mut numbers = Numbers::watch(&self.model)?;
+        // What has changed since they were read.
+        ask(&sender, Control::Numbers(numbers.all())).await;
         let mut running = tokio::task::spawn_local(director.run(receiver));
         self.channel.say(Word::Ready);
         loop {
@@ -124,9 +139,14 @@ impl Loop {
                     return ended.map_err(|refusal| io::Error::other(refusal.to_string()));
                 }
                 Some(event) = happened.recv() => event,
+                changed = numbers.changed() => {
+                    ask(&sender, Control::Numbers(changed)).await;
+                    continue;
+                }
             };
             match event {
                 Event::Addresses(addresses) => ask(&sender, Control::Addresses(addresses)).await,
+                Event::Session(session) => self.hear_of(session, &sender).await,
                 Event::Failed(what) => return Err(io::Error::other(what)),
                 Event::Signal(signal::RELOAD) => {
                     let Some(model) = self.reload() else { continue };
@@ -135,13 +155,15 @@ impl Loop {
                         ask(&sender, Control::Addresses(addresses)).await;
                         watches_addresses = true;
                     }
-                    ask(&sender, Control::Reload(model)).await;
+                    numbers = Numbers::watch(&model)?;
+                    ask(&sender, Control::Reload(model, numbers.all())).await;
                     self.channel.say(Word::Ready);
                 }
                 Event::Signal(signal::INTERRUPT | signal::STOP) => {
                     ask(&sender, Control::Stop(self.how_to_stop(settings))).await;
                 }
-                // Dumps are of VRRP alone.
+                Event::Signal(signal::DATA) => ask(&sender, Control::Tell).await,
+                // keepalived's checkers have no other dumps.
                 Event::Signal(_) => {}
             }
         }
@@ -149,6 +171,31 @@ impl Loop {
 
     fn say(&self, level: Level, line: &str) {
         self.log.borrow_mut().line(level, line);
+    }
+
+    /// A session of BFD has gone up or down.
+    async fn hear_of(&self, session: Session, sender: &mpsc::Sender<Control>) {
+        let Session { name, is_up, at } = session;
+        if self.has_check_of(&name) {
+            let (state, late) =
+                (if is_up { "Up" } else { "Down" }, monotonic().saturating_sub(at).as_micros());
+            self.say(
+                Level::Info,
+                &format!(
+                    "Received BFD event: instance {name} is in state {state} (delivered in {late} usec)"
+                ),
+            );
+        }
+        ask(sender, Control::Session { name, is_up }).await;
+    }
+
+    fn has_check_of(&self, name: &str) -> bool {
+        let servers = self.model.virtual_servers.iter().flat_map(|server| &server.real_servers);
+        let mut kinds = servers.flat_map(|real| &real.checks).map(|check| &check.kind);
+        kinds.any(|kind| match kind {
+            CheckKind::Bfd { session } => self.model.bfd_sessions[session.index()].name == name,
+            _ => false,
+        })
     }
 
     fn how_to_stop(&self, settings: &Settings) -> Stop {
@@ -182,6 +229,13 @@ impl Loop {
 /// A director that has ended hears nothing, and its end is seen.
 async fn ask(sender: &mpsc::Sender<Control>, control: Control) {
     let _ = sender.send(control).await;
+}
+
+/// Whether programs of others than root may be run as root.
+fn runs_insecurely(model: &Model) -> bool {
+    let servers = model.virtual_servers.iter().flat_map(|server| &server.real_servers);
+    let mut checks = servers.flat_map(|real| &real.checks);
+    !model.global.script_security && checks.any(|check| matches!(check.kind, CheckKind::Misc { .. }))
 }
 
 /// Only `ha_suspend` wants to know which addresses are here.

@@ -1,5 +1,7 @@
 //! What both children do first: signals, the channel to the parent, the configuration, the namespace, the pid file.
 
+use super::news::Session;
+pub(super) use super::news::Word;
 use super::{Load, Settings, write_pid_file};
 use failover::office::signal;
 use keepalived_config::Model;
@@ -22,30 +24,25 @@ pub(super) struct Child {
     pub pid_file: PathBuf,
 }
 
-/// What a child tells its parent, one byte each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Word {
-    Ready = b'R',
-    Reloading = b'L',
-    /// The configuration stays as it was.
-    Refused = b'F',
-    Stopping = b'S',
-    /// Somebody asked for a reload over the runtime socket: the others are to follow.
-    WantsReload = b'W',
-}
-
-impl Word {
-    pub const ALL: [Word; 5] =
-        [Word::Ready, Word::Reloading, Word::Refused, Word::Stopping, Word::WantsReload];
-}
-
 pub(super) struct Channel(UnixStream);
 
 impl Channel {
     pub fn say(&mut self, word: Word) {
         // A parent that is gone hears nothing.
         let _ = self.0.write_all(&[word as u8]);
+    }
+
+    /// For the checkers' child.
+    pub fn tell(&mut self, session: &Session) {
+        let _ = self.0.write_all(&session.write());
+    }
+
+    /// What the parent says.
+    ///
+    /// # Errors
+    /// There is no descriptor to be had.
+    pub fn ear(&self) -> io::Result<UnixStream> {
+        self.0.try_clone()
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod checkers;
 mod child;
+mod news;
 mod parent;
 mod sync;
 mod vrrp;

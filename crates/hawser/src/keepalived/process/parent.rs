@@ -1,6 +1,6 @@
 //! The parent: starts the children, passes signals on, starts a child again when it dies, tells systemd.
 
-use super::child::Word;
+use super::news::{Hearing, News, Session, Word};
 use super::{CHECKERS, Load, RESTARTED, Settings, VRRP, again, version_text, write_pid_file};
 use failover::log::{Level, Log};
 use failover::office::programs::{Ended, Programs};
@@ -9,7 +9,8 @@ use keepalived_config::Model;
 use keepalived_config::model::Command;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{self, Read};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -62,7 +63,9 @@ impl Kind {
                 let has_work = !model.instances.is_empty()
                     || !model.static_addresses.is_empty()
                     || !model.static_routes.is_empty()
-                    || !model.static_rules.is_empty();
+                    || !model.static_rules.is_empty()
+                    // The thread of BFD is its own.
+                    || !model.bfd_sessions.is_empty();
                 // Without anything at all there is a daemon all the same, which a reload gives something to do.
                 let is_only = !settings.parts.checkers || model.virtual_servers.is_empty();
                 settings.parts.vrrp && (settings.parts.idle_ones || has_work || is_only)
@@ -90,6 +93,7 @@ struct Running {
     process: Child,
     started: Instant,
     channel: UnixStream,
+    hearing: Hearing,
     is_starting: bool,
     is_reloading: bool,
 }
@@ -110,6 +114,8 @@ struct Parent<'a> {
     signals: sys::signals::SignalReader,
     slots: Vec<Slot>,
     phase: Phase,
+    /// How the sessions of BFD are, for a checkers' child that begins anew.
+    sessions: BTreeMap<String, bool>,
     child_wait_time: Duration,
     reload_check_log: Option<PathBuf>,
     shutdown_script: Option<(Command, Duration)>,
@@ -146,6 +152,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         signals,
         slots: slots.into(),
         phase: Phase::Starting,
+        sessions: BTreeMap::new(),
         child_wait_time: Duration::ZERO,
         reload_check_log: None,
         shutdown_script: None,
@@ -178,6 +185,7 @@ impl Parent<'_> {
         for slot in &mut self.slots {
             slot.is_wanted = slot.kind.is_wanted(self.settings, model);
         }
+        self.sessions.retain(|name, _| model.bfd_sessions.iter().any(|session| session.name == *name));
         self.child_wait_time = model.global.child_wait_time;
         self.reload_check_log.clone_from(&model.global.reload_check_log);
         let script = model.global.shutdown_script.clone();
@@ -313,7 +321,13 @@ impl Parent<'_> {
             if slot.is_wanted && slot.running.is_none() && may_start {
                 slot.start_at = None;
                 let is_again = std::mem::replace(&mut slot.has_run, true);
-                slot.running = Some(start(self.settings, slot.kind, is_again, &mut self.log)?);
+                let mut running = start(self.settings, slot.kind, is_again, &mut self.log)?;
+                if slot.kind == Kind::Checkers {
+                    for (name, is_up) in &self.sessions {
+                        let _ = running.channel.write_all(&Session::now(name.clone(), *is_up).write());
+                    }
+                }
+                slot.running = Some(running);
             }
         }
         Ok(())
@@ -323,9 +337,15 @@ impl Parent<'_> {
         let Some(running) = &mut self.slots[slot].running else { return Ok(()) };
         let mut bytes = [0; 64];
         let Ok(length) = running.channel.read(&mut bytes) else { return Ok(()) };
-        let words = bytes[..length].iter();
-        for word in words.filter_map(|byte| Word::ALL.into_iter().find(|word| *word as u8 == *byte)) {
+        for news in running.hearing.take(&bytes[..length]) {
             let Some(running) = &mut self.slots[slot].running else { return Ok(()) };
+            let word = match news {
+                News::Word(word) => word,
+                News::Session(session) => {
+                    self.hear_of(&session);
+                    continue;
+                }
+            };
             match word {
                 Word::Ready => (running.is_starting, running.is_reloading) = (false, false),
                 Word::Refused => {
@@ -347,6 +367,23 @@ impl Parent<'_> {
             self.settle();
         }
         Ok(())
+    }
+
+    /// A session of BFD: the checkers' child hears of it, now or when it is there.
+    fn hear_of(&mut self, session: &Session) {
+        self.sessions.insert(session.name.clone(), session.is_up);
+        let checkers = self.slots.iter_mut().find(|slot| slot.kind == Kind::Checkers);
+        if let Some(running) = checkers.and_then(|slot| slot.running.as_mut()) {
+            // It reads all the time; one that does not is as good as gone.
+            let _ = running.channel.write_all(&session.write());
+        }
+    }
+
+    /// The child that had the sessions has died: nobody knows of the neighbours.
+    fn lose_sessions(&mut self) {
+        let up = self.sessions.iter().filter(|(_, is_up)| **is_up);
+        let lost: Vec<Session> = up.map(|(name, _)| Session::now(name.clone(), false)).collect();
+        lost.iter().for_each(|session| self.hear_of(session));
     }
 
     /// Says that all are there, once they are.
@@ -372,6 +409,18 @@ impl Parent<'_> {
     }
 
     fn reap(&mut self) {
+        let had_vrrp = self.runs(Kind::Vrrp);
+        self.reap_all();
+        if had_vrrp && !self.runs(Kind::Vrrp) {
+            self.lose_sessions();
+        }
+    }
+
+    fn runs(&self, kind: Kind) -> bool {
+        self.slots.iter().any(|slot| slot.kind == kind && slot.running.is_some())
+    }
+
+    fn reap_all(&mut self) {
         for slot in &mut self.slots {
             let status = slot.running.as_mut().and_then(|running| running.process.try_wait().ok().flatten());
             let (Some(status), Some(running)) = (status, slot.running.as_ref()) else { continue };
@@ -467,7 +516,14 @@ fn start(settings: &Settings, kind: Kind, is_again: bool, log: &mut Log) -> io::
     }
     let process = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
     log.line(Level::Info, &format!("Starting {} child process, pid={}", kind.name(), process.id()));
-    Ok(Running { process, started: Instant::now(), channel: ours, is_starting: true, is_reloading: false })
+    Ok(Running {
+        process,
+        started: Instant::now(),
+        channel: ours,
+        hearing: Hearing::default(),
+        is_starting: true,
+        is_reloading: false,
+    })
 }
 
 fn send(running: &Running, number: i32) {

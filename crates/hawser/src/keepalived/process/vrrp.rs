@@ -1,6 +1,7 @@
 //! The VRRP child: runs failover, and the kernel's sync daemons beside it.
 
 use super::child::{Child, DUMP_DIRECTORY, Word, enter};
+use super::news::Session;
 use super::sync::SyncDaemons;
 use super::{Load, Settings};
 use failover::log::Log;
@@ -67,6 +68,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
             Say::WantsReload => channel.say(Word::WantsReload),
             Say::Stopping => channel.say(Word::Stopping),
             Say::State { instance, is_master } => daemons.borrow_mut().follow(&instance, is_master),
+            Say::Session { name, is_up } => channel.tell(&Session::now(name, is_up)),
             Say::Stopped => daemons.borrow_mut().stop(),
         }),
         log,

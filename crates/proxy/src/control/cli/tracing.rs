@@ -1,22 +1,25 @@
-//! Profiling, traces and event sinks: HAProxy's view into its own machinery. None of it is compiled in here; the commands
-//! answer so, in the words that scripts know.
+//! Profiling, traces and event sinks: HAProxy's view into its own machinery. Tasks can be timed, for the samples that tell
+//! it; of the rest nothing is compiled in here, and the commands answer so, in the words that scripts know.
 
 use super::session::{Outcome, Reply, Session, word};
+use haproxy_config::model::Profiling;
 
 /// `set profiling {tasks|memory} {on|auto|off}`.
-pub fn set_profiling(_: &mut Session, words: &[&str]) -> Outcome {
-    match (word(words, 2), word(words, 3)) {
-        ("memory", _) => Err(Reply::error("Memory profiling not compiled in.\n")),
-        // It is off.
-        ("tasks", "off") => Ok(Reply::Done),
-        ("tasks", "on" | "auto") => Err(Reply::error("Task profiling not compiled in.\n")),
-        ("tasks", _) => Err(Reply::error("Expects 'on', 'auto', or 'off'.\n")),
-        _ => Err(Reply::error("Expects either 'tasks' or 'memory'.\n")),
-    }
+pub fn set_profiling(session: &mut Session, words: &[&str]) -> Outcome {
+    let state = match (word(words, 2), word(words, 3)) {
+        ("memory", _) => return Err(Reply::error("Memory profiling not compiled in.\n")),
+        ("tasks", "off") => Profiling::Off,
+        ("tasks", "auto") => Profiling::Auto,
+        ("tasks", "on") => Profiling::On,
+        ("tasks", _) => return Err(Reply::error("Expects 'on', 'auto', or 'off'.\n")),
+        _ => return Err(Reply::error("Expects either 'tasks' or 'memory'.\n")),
+    };
+    session.state().process.set_profiling(state);
+    Ok(Reply::Done)
 }
 
 /// `show profiling [all|status|tasks|memory|byaddr|LINES]`.
-pub fn show_profiling(_: &mut Session, words: &[&str]) -> Outcome {
+pub fn show_profiling(session: &mut Session, words: &[&str]) -> Outcome {
     let (mut status, mut tasks) = (true, true);
     for word in words.iter().skip(2) {
         match *word {
@@ -35,9 +38,13 @@ pub fn show_profiling(_: &mut Session, words: &[&str]) -> Outcome {
     }
     let mut out = String::new();
     if status {
-        out.push_str(
-            "Per-task CPU profiling              : off           # set profiling tasks {on|auto|off}\n",
-        );
+        let state = match session.state().process.profiling() {
+            Profiling::Off => "off",
+            Profiling::Auto => "auto-off",
+            Profiling::On => "on",
+        };
+        let tasks = "# set profiling tasks {on|auto|off}";
+        out.push_str(&format!("Per-task CPU profiling              : {state:<14}{tasks}\n"));
         out.push_str("Memory usage profiling              : off           # set profiling memory {on|off}\n");
     }
     if tasks {
@@ -46,18 +53,35 @@ pub fn show_profiling(_: &mut Session, words: &[&str]) -> Outcome {
     Ok(Reply::Dump(out))
 }
 
-/// `show events [SINK]`.
-pub fn show_events(_: &mut Session, words: &[&str]) -> Outcome {
+/// `show events [SINK]`: the sinks, or what a ring keeps.
+pub fn show_events(session: &mut Session, words: &[&str]) -> Outcome {
+    let rings = session.shared().logs.outlets.rings();
     match word(words, 2) {
-        "" => Ok(Reply::Dump(
-            "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
-             stdout     : type=fd, 0 dropped, standard output (fd#1)\n    \
-             stderr     : type=fd, 0 dropped, standard output (fd#2)\n"
-                .to_owned(),
-        )),
+        "" => {
+            let mut out =
+                "Supported events sinks are listed below. Add -w(wait), -n(new). Any key to stop\n    \
+                           stdout     : type=fd, 0 dropped, standard output (fd#1)\n    \
+                           stderr     : type=fd, 0 dropped, standard output (fd#2)\n"
+                    .to_owned();
+            for ring in rings {
+                let description = ring.description.as_deref().unwrap_or(&ring.name);
+                out.push_str(&format!("    {:<10} : type=buffer, 0 dropped, {description}\n", ring.name));
+            }
+            Ok(Reply::Dump(out))
+        }
         // What goes there is not kept.
         "stdout" | "stderr" => Err(Reply::error("Nothing to report for this sink")),
-        _ => Err(Reply::error("No such event sink")),
+        name => {
+            let ring = rings.iter().find(|ring| ring.name == name);
+            let ring = ring.ok_or_else(|| Reply::error("No such event sink"))?;
+            let mut out = String::new();
+            ring.read(0, |message| {
+                out.push_str(&String::from_utf8_lossy(message));
+                out.push('\n');
+                true
+            });
+            Ok(Reply::Dump(out))
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub fn write(document: &Document<'_>) -> String {
     bar(document, &mut out);
     outcome(document, &mut out);
     facts(document, &mut out);
-    let widths = Widths::of(document.proxies.iter().flatten());
+    let widths = Widths::of(document.proxies.iter().flatten(), document.settings.show_modules);
     put(&mut out, format_args!("<main style=\"--tables:{}px\">\n", widths.sum()));
     let form = document.view.link(document.settings, Link::of(document.view));
     let form = (document.access == Access::Admin).then_some(&form[..]);

@@ -64,6 +64,16 @@ const GROUPS: &[(&str, &[Column])] = &[
     ),
 ];
 
+/// What `stats show-modules` adds: one column a module, its numbers in the tip.
+const MODULES: (&str, &[Column]) = (
+    "Extra modules",
+    &[
+        column("ssl", Field::SslSess, Kind::Module("ssl_")),
+        column("h2", Field::H2TotalConnections, Kind::Module("h2_")),
+        column("h1", Field::H1TotalConnections, Kind::Module("h1_")),
+    ],
+);
+
 struct Column {
     name: &'static str,
     field: Field,
@@ -89,7 +99,7 @@ fn width(column: &Column) -> u32 {
         (Kind::Count | Kind::Error | Kind::Warning | Kind::ResponseError, _) => 38,
         (Kind::Limit | Kind::Weight | Kind::Rate | Kind::RateMax | Kind::Connections, _) => 44,
         (Kind::Ago, _) => 46,
-        (Kind::Percent, _) => 50,
+        (Kind::Percent | Kind::Module(_), _) => 50,
         (Kind::Total, _) => 54,
         (Kind::Downtime, _) => 58,
         (Kind::Bytes | Kind::BytesOut, _) => 68,
@@ -103,24 +113,34 @@ const fn column(name: &'static str, field: Field, kind: Kind) -> Column {
 
 /// The widths of the columns of all tables on a page: the first depends on the longest name.
 #[derive(Debug, Clone)]
-pub struct Widths(Vec<u32>);
+pub struct Widths {
+    columns: Vec<u32>,
+    modules: bool,
+}
 
 impl Widths {
-    pub fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Widths {
+    /// `modules`: those of the extra columns too.
+    pub fn of<'a>(rows: impl Iterator<Item = &'a Row>, modules: bool) -> Widths {
         let longest = rows.map(|row| text(row, Field::Svname).chars().count()).max().unwrap_or_default();
         let (least, most) = NAME_WIDTHS;
         let name = (u32::try_from(longest).unwrap_or(most))
             .saturating_mul(LETTER_WIDTH)
             .saturating_add(BOX_WIDTH)
             .clamp(least, most);
-        let others = GROUPS.iter().flat_map(|(_, columns)| columns.iter().map(width));
-        Widths([name, STATUS_WIDTH].into_iter().chain(others).collect())
+        let others = groups(modules).flat_map(|(_, columns)| columns.iter().map(width));
+        let columns = [name, STATUS_WIDTH].into_iter().chain(others).collect();
+        Widths { columns, modules }
     }
 
     /// Width of a whole table, in pixels; there may be more room.
     pub fn sum(&self) -> u32 {
-        self.0.iter().sum()
+        self.columns.iter().sum()
     }
+}
+
+/// The groups of columns behind name and status.
+fn groups(modules: bool) -> impl Iterator<Item = &'static (&'static str, &'static [Column])> {
+    GROUPS.iter().chain(modules.then_some(&MODULES))
 }
 
 /// How a cell is written.
@@ -145,6 +165,8 @@ enum Kind {
     Role,
     Downtime,
     Percent,
+    /// All numbers whose names begin so.
+    Module(&'static str),
 }
 
 /// A number of a row; `None` where the cell is empty or text.
@@ -197,7 +219,7 @@ pub fn write(section: &Section<'_>, out: &mut String) {
     }
     head(form.is_some(), &name, section.widths, out);
     for row in section.rows {
-        write_row(proxy, row, form.is_some(), out);
+        write_row(proxy, row, form.is_some(), section.widths.modules, out);
     }
     out.push_str("</tbody></table>");
     if form.is_some() {
@@ -224,7 +246,7 @@ fn mode(proxy: &Proxy) -> &'static str {
 
 fn head(selectable: bool, name: &str, widths: &Widths, out: &mut String) {
     out.push_str("<table class=\"tbl\"><colgroup>");
-    for width in &widths.0 {
+    for width in &widths.columns {
         put(out, format_args!("<col style=\"width:{width}px\">"));
     }
     out.push_str("</colgroup><thead><tr class=\"titre\"><th class=\"id n\" rowspan=\"2\" scope=\"col\">");
@@ -232,14 +254,14 @@ fn head(selectable: bool, name: &str, widths: &Widths, out: &mut String) {
         put(out, format_args!("<input type=\"checkbox\" aria-label=\"All servers of {name}\">"));
     }
     out.push_str("Name</th><th class=\"id l\" rowspan=\"2\" scope=\"col\">Status</th>");
-    for (group, columns) in GROUPS {
+    for (group, columns) in groups(widths.modules) {
         put(
             out,
             format_args!("<th class=\"g\" colspan=\"{}\" scope=\"colgroup\">{group}</th>", columns.len()),
         );
     }
     out.push_str("</tr><tr class=\"titre\">");
-    for (_, columns) in GROUPS {
+    for (_, columns) in groups(widths.modules) {
         for (index, column) in columns.iter().enumerate() {
             put(
                 out,
@@ -266,6 +288,7 @@ fn alignment(kind: Kind) -> &'static str {
         | Kind::Total
         | Kind::Ago
         | Kind::Bytes
+        | Kind::Module(_)
         | Kind::BytesOut
         | Kind::Error
         | Kind::ResponseError
@@ -286,7 +309,7 @@ fn classes(opens_group: bool, other: &str) -> String {
     }
 }
 
-fn write_row(proxy: &Proxy, row: &Row, selectable: bool, out: &mut String) {
+fn write_row(proxy: &Proxy, row: &Row, selectable: bool, modules: bool, out: &mut String) {
     let status = text(row, Field::Status);
     let name = escaped(text(row, Field::Svname));
     let (title, anchor) = match row.kind {
@@ -335,7 +358,7 @@ fn write_row(proxy: &Proxy, row: &Row, selectable: bool, out: &mut String) {
         );
     }
     out.push_str("</td>");
-    for (_, columns) in GROUPS {
+    for (_, columns) in groups(modules) {
         for (index, column) in columns.iter().enumerate() {
             cell(row, column, index == 0, out);
         }
@@ -387,6 +410,10 @@ fn cell(row: &Row, column: &Column, opens_group: bool, out: &mut String) {
     // What a cell shows, its class, and what hovering says.
     let (shown, class, title) = match (column.kind, value) {
         (Kind::LastCheck, _) => return last_check(row, opens_group, out),
+        (Kind::Module(prefix), Some(_)) => {
+            let tip = |row: &Row, out: &mut String| tips::module(row, prefix, out);
+            return with_tip(row, column, opens_group, tip, out);
+        }
         (Kind::Rate | Kind::RateMax, Some(rate)) => {
             (count(rate), zero(rate), tips::rates(row, column.kind == Kind::RateMax))
         }
@@ -459,7 +486,13 @@ fn weight(row: &Row, effective: u64) -> String {
     }
 }
 
-fn with_tip(row: &Row, column: &Column, opens_group: bool, tip: fn(&Row, &mut String), out: &mut String) {
+fn with_tip(
+    row: &Row,
+    column: &Column,
+    opens_group: bool,
+    tip: impl Fn(&Row, &mut String),
+    out: &mut String,
+) {
     let value = number(row, column.field).unwrap_or_default();
     let class = format!("has {}", zero(value));
     put(

@@ -285,7 +285,7 @@ fn the_column_of_names_is_as_wide_as_the_longest_name() {
         let text = format!("backend b\n server {server} 127.0.0.1:1\n");
         let state = State::new(std::sync::Arc::new(model(&text)), 1, 10, 0);
         let rows = proxy_rows(&state, state.model.proxies[0].id, RowOptions::full());
-        table::Widths::of(rows.iter()).sum()
+        table::Widths::of(rows.iter(), false).sum()
     };
     let usual = widths("web1");
     assert_eq!(widths("a-name-of-20-letters"), usual + 44 + 20 * 8 - 146);
@@ -301,4 +301,14 @@ fn the_page_stands_alone() {
     }
     // Every table of 15 servers costs less than this: an admin on a phone reads it too.
     assert!(page.len() < 100_000, "{} bytes", page.len());
+}
+
+#[test]
+fn modules_have_columns_where_they_are_asked_for() {
+    let page = |text: &str| get("/s", text).2;
+    let (without, with) = (page("stats uri /s"), page("stats uri /s\n stats show-modules"));
+    let heading = "colspan=\"3\" scope=\"colgroup\">Extra modules</th>";
+    let number = "<dt>h1_total_connections</dt><dd>";
+    assert!(!without.contains(heading) && !without.contains(number));
+    assert!(with.contains(heading) && with.contains(number), "{with}");
 }

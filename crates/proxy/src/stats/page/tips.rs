@@ -46,6 +46,15 @@ impl<'a> List<'a> {
     }
 }
 
+/// The numbers of a module: those whose names begin with `prefix`.
+pub fn module(row: &Row, prefix: &str, out: &mut String) {
+    let mut list = List::open(out);
+    for &field in Field::ALL.iter().filter(|field| field.name().starts_with(prefix)) {
+        list.count(field.name(), row, field);
+    }
+    list.close();
+}
+
 /// Who the row is: numbers, and with `stats show-legends` address, cookie and algorithm.
 pub fn identity(proxy: &Proxy, row: &Row, out: &mut String) {
     out.push_str("<div class=\"tips\">");

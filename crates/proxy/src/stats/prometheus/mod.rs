@@ -7,9 +7,11 @@ use super::fields::Field;
 use super::rows::{ObjectKind, Row, RowOptions, Value, proxy_rows};
 use crate::control::info_values;
 use crate::state::State;
-use haproxy_config::model::Mode;
+use balance::Algorithm;
+use haproxy_config::model::{Mode, Proxy};
 use metrics::{Kind, Metric, Reading};
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What a scrape asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,9 @@ pub fn write(state: &State, wanted: Wanted) -> String {
             family.finish(&mut out);
         }
     }
+    if wanted.backends {
+        keyless(state, &mut out);
+    }
     if wanted.tables {
         tables(state, &mut out);
     }
@@ -133,7 +138,10 @@ struct Family {
 
 impl Family {
     fn new(scope: &str, name: &str, kind: Kind, help: &'static str) -> Family {
-        let name = format!("haproxy_{scope}_{name}");
+        Family::named(format!("haproxy_{scope}_{name}"), kind, help)
+    }
+
+    fn named(name: String, kind: Kind, help: &'static str) -> Family {
         Family { name, text: String::new(), labels: String::new(), kind, help }
     }
 
@@ -292,6 +300,20 @@ fn put(reading: Reading, row: &Row, rows: &[Row], family: &mut Family) {
 
 fn servers_of<'a>(rows: &'a [Row], backend: &'a Row) -> impl Iterator<Item = &'a Row> {
     rows.iter().filter(|row| row.kind == ObjectKind::Server && row.proxy == backend.proxy)
+}
+
+/// HAProxy does not tell it: how often a hash found no key. Backends that hash nothing have no sample.
+fn keyless(state: &State, out: &mut String) {
+    let help = "Requests that had no key to hash: the servers took turns";
+    let mut family = Family::named("hawser_backend_keyless_requests_total".to_owned(), Kind::Counter, help);
+    let hashes = |proxy: &&Proxy| {
+        proxy.is_backend && !proxy.disabled && matches!(proxy.balance.algorithm, Algorithm::Hash(_))
+    };
+    for proxy in state.model.proxies.iter().filter(hashes) {
+        family.labels = format!("proxy=\"{}\"", escaped(&proxy.name));
+        family.sample(None, state.backend(proxy.id).keyless.load(Relaxed));
+    }
+    family.finish(out);
 }
 
 fn tables(state: &State, out: &mut String) {

@@ -1,8 +1,8 @@
 //! What the whole daemon is set to: the first part of the dump, and all that keepalived's parent process writes.
 
-use super::super::View;
 use super::{on, seconds};
-use keepalived_config::model::{Garp, LvsFlush, ProcessTuning, UnicastChecksum, Version};
+use keepalived_config::Model;
+use keepalived_config::model::{Fifo, Garp, LvsFlush, ProcessTuning, UnicastChecksum, Version};
 use std::fmt::Write;
 
 /// keepalived's defaults where a file says nothing.
@@ -25,8 +25,8 @@ pub(super) fn checksum(mode: UnicastChecksum) -> &'static str {
 }
 
 /// `of_vrrp`: as keepalived's VRRP process writes it; the others do not say all.
-pub(in super::super) fn global_definitions(view: &View<'_>, of_vrrp: bool) -> String {
-    let global = &view.model.global;
+pub(in super::super) fn global_definitions(model: &Model, host_name: &str, of_vrrp: bool) -> String {
+    let global = &model.global;
     let option = |flag: Option<bool>| flag.map_or("unset", |flag| if flag { "on" } else { "off" });
     let mut text = String::from("------< Global definitions >------\n");
     let mut put = |line: String| {
@@ -35,11 +35,15 @@ pub(in super::super) fn global_definitions(view: &View<'_>, of_vrrp: bool) -> St
     put(format!("Network namespace = {}", global.net_namespace.as_deref().unwrap_or("(default)")));
     let of_ipvs = global.net_namespace_ipvs.as_deref().unwrap_or("(main namespace)");
     put(format!("Network namespace ipvs = {of_ipvs}"));
-    put(format!("Router ID = {}", global.router_id.as_deref().unwrap_or(view.host_name)));
+    put(format!("Router ID = {}", global.router_id.as_deref().unwrap_or(host_name)));
     if let Some(server) = &global.smtp.server {
         put(format!("Smtp server = {server}"));
         put(format!("Smtp server port = {}", global.smtp.port.unwrap_or(25)));
-        put(format!("Smtp HELO name = {}", global.smtp.helo_name.as_deref().unwrap_or(view.host_name)));
+        // Without anybody to write to, keepalived does not look for a name of its own.
+        let own = (!global.smtp.to.is_empty()).then_some(host_name);
+        if let Some(name) = global.smtp.helo_name.as_deref().or(own) {
+            put(format!("Smtp HELO name = {name}"));
+        }
         let timeout = global.smtp.connect_timeout.map_or(HELO_TIMEOUT, |timeout| timeout.as_secs());
         put(format!("Smtp server connection timeout = {timeout}"));
     }
@@ -61,6 +65,13 @@ pub(in super::super) fn global_definitions(view: &View<'_>, of_vrrp: bool) -> St
     if of_vrrp {
         put(format!("Default interface = {}", global.default_interface.as_deref().unwrap_or("eth0")));
     }
+    let timeouts = &global.lvs_timeouts;
+    // keepalived calls the last one TCP's too.
+    for (name, timeout) in [("TCP", timeouts.tcp), ("TCP FIN", timeouts.tcp_fin), ("TCP", timeouts.udp)] {
+        if let Some(timeout) = timeout {
+            put(format!("LVS {name} timeout = {}", timeout.as_secs()));
+        }
+    }
     put(format!("Disable local IGMP = {}", super::yes_no(global.disable_local_igmp)));
     put(format!("LVS flush = {}", yes(global.lvs_flush)));
     put(format!(
@@ -71,6 +82,8 @@ pub(in super::super) fn global_definitions(view: &View<'_>, of_vrrp: bool) -> St
             LvsFlush::VirtualServers => "VS",
         }
     ));
+    fifo("Global", global.notify_fifo.as_ref(), &mut put);
+    fifo("LVS", global.lvs_notify_fifo.as_ref(), &mut put);
     put(format!("FIFO write vrrp states on reload = {}", yes(global.fifo_states_on_reload)));
     put(format!("VRRP notify priority changes = {}", yes(global.notify_priority_changes)));
     put(format!("VRRP IPv4 mcast group = {}", global.multicast_group4));
@@ -132,6 +145,17 @@ pub(in super::super) fn global_definitions(view: &View<'_>, of_vrrp: bool) -> St
     put(format!("rx_bufs_multiples = {RECEIVE_BUFFERS}"));
     put(format!("umask = 0{:o}", global.umask.unwrap_or(UMASK)));
     text
+}
+
+/// `LVS notify fifo = /run/lvs.fifo, uid:gid 0:0`
+fn fifo(name: &str, fifo: Option<&Fifo>, put: &mut impl FnMut(String)) {
+    let Some(fifo) = fifo else { return };
+    let (user, group) = fifo.owner.map_or((0, 0), |owner| (owner.user, owner.group));
+    put(format!("{name} notify fifo = {}, uid:gid {user}:{group}", fifo.path.display()));
+    if let Some(script) = &fifo.script {
+        let (words, run_as) = (super::command_line(script), script.run_as);
+        put(format!("{name} notify fifo script = {words}, uid:gid {}:{}", run_as.user, run_as.group));
+    }
 }
 
 fn garp(garp: &Garp, put: &mut impl FnMut(String)) {

@@ -1,7 +1,10 @@
 //! Who hears of virtual servers: notify pipes and their readers, and people by mail.
 
+use super::super::child::DUMP_DIRECTORY;
 use super::super::{Settings, parent};
+use super::dump;
 use director::pool::Told;
+use director::runner::State;
 use failover::log::{Level, Log};
 use failover::office::fifo::Fifo;
 use failover::office::mail::{self, Mailer, Relay};
@@ -10,6 +13,7 @@ use keepalived_config::Model;
 use keepalived_config::model::Fifo as WantedFifo;
 use std::cell::RefCell;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
@@ -63,6 +67,16 @@ impl Notices {
             && (told.is_transition || !self.model.global.smtp.no_checker_emails)
         {
             self.mail(&told.subject(), text);
+        }
+    }
+
+    /// Writes what SIGUSR1 asks for.
+    pub fn dump(&self, state: &State<'_>) {
+        let pid = std::process::id();
+        self.say(Level::Info, &format!("Printing checker data for process({pid}) on signal"));
+        let directory = Path::new(DUMP_DIRECTORY);
+        if let Err((path, error)) = dump::write(&self.model, state, &self.host_name, directory) {
+            self.say(Level::Error, &format!("Can't open dump file {}: {error}", path.display()));
         }
     }
 

@@ -1,11 +1,13 @@
 //! Two threads that wait for the kernel: one for signals, one for addresses that come and go.
 
+use super::super::news::{Hearing, News, Session};
 use failover::kernel::Kernel;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use sys::signals::SignalReader;
 use tokio::sync::mpsc::Sender;
 
@@ -13,6 +15,8 @@ use tokio::sync::mpsc::Sender;
 #[derive(Debug)]
 pub(super) enum Event {
     Signal(i32),
+    /// A session of BFD, from the VRRP child.
+    Session(Session),
     /// All that this host has now.
     Addresses(BTreeSet<IpAddr>),
     /// A watch is over.
@@ -27,6 +31,34 @@ pub(super) fn signals(signals: SignalReader, events: Sender<Event>) -> io::Resul
             wait(&signals)?;
             while let Some(number) = signals.next_number()? {
                 if events.blocking_send(Event::Signal(number)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    })
+}
+
+/// What the parent says.
+///
+/// # Errors
+/// There is no thread to be had.
+pub(super) fn parent(mut ear: UnixStream, events: Sender<Event>) -> io::Result<()> {
+    watch("parent", events, move |events| {
+        let mut hearing = Hearing::default();
+        let mut bytes = [0; 256];
+        loop {
+            let length = match ear.read(&mut bytes) {
+                // A parent that is gone takes us with it.
+                Ok(0) => return Ok(()),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            for news in hearing.take(&bytes[..length]) {
+                // Words are for the parent.
+                if let News::Session(session) = news
+                    && events.blocking_send(Event::Session(session)).is_err()
+                {
                     return Ok(());
                 }
             }
