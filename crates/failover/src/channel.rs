@@ -2,7 +2,7 @@
 //! becomes readable when the other has put something in.
 
 use crate::log::Level;
-use crate::office::notify::Told;
+use crate::office::notify::{Refused, Told};
 use crate::plan::Plan;
 use crate::snapshot::Snapshot;
 use rustix::event::EventfdFlags;
@@ -26,6 +26,7 @@ pub enum Notice {
     /// A line that only `-D` wants.
     Detail(String),
     Told(Told),
+    Refused(Refused),
     /// A session of BFD, for whom else it concerns.
     Session {
         name: String,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
-use vrrp::{State, Statistics};
+use vrrp::{Counter, State, Statistics};
 
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -41,6 +41,56 @@ impl MasterReason {
     }
 }
 
+/// What was last wrong with the protocol of a packet (RFC 6527, vrrpv3StatisticsProtoErrReason).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProtocolError {
+    #[default]
+    None,
+    Ttl,
+    Version,
+    Checksum,
+    Vrid,
+}
+
+impl ProtocolError {
+    /// `None`: wrong in another way.
+    pub fn of(counter: Counter) -> Option<Self> {
+        match counter {
+            Counter::TtlErrors => Some(Self::Ttl),
+            Counter::VersionErrors => Some(Self::Version),
+            Counter::ChecksumErrors => Some(Self::Checksum),
+            Counter::VridErrors => Some(Self::Vrid),
+            Counter::AdvertsReceived
+            | Counter::AdvertsSent
+            | Counter::BecameMaster
+            | Counter::ReleasedMaster
+            | Counter::LengthErrors
+            | Counter::IntervalErrors
+            | Counter::TypeErrors
+            | Counter::AddressListErrors
+            | Counter::AuthTypeErrors
+            | Counter::AuthTypeMismatches
+            | Counter::AuthFailures
+            | Counter::PriorityZeroReceived
+            | Counter::PriorityZeroSent
+            | Counter::SourceErrors
+            | Counter::SplitBrains
+            | Counter::AddressesRestored
+            | Counter::Stalls => None,
+        }
+    }
+
+    pub fn number(self) -> i64 {
+        match self {
+            Self::None => 0,
+            Self::Ttl => 1,
+            Self::Version => 2,
+            Self::Checksum => 3,
+            Self::Vrid => 4,
+        }
+    }
+}
+
 /// One instance.
 #[derive(Debug, Clone)]
 pub struct InstanceSnapshot {
@@ -63,6 +113,7 @@ pub struct InstanceSnapshot {
     pub up_for: Duration,
     pub up_since: Duration,
     pub master_reason: MasterReason,
+    pub protocol_error: ProtocolError,
     /// Tracked things that put it to fault, and that it waits for.
     pub faults: usize,
     pub waits: usize,

@@ -180,3 +180,18 @@ fn routes_are_put_among_others_as_keepalived_does() {
     let priorities: Vec<Option<u32>> = model.instances[2].rules.iter().map(|rule| rule.priority).collect();
     assert_eq!(priorities, [Some(100), Some(50)]);
 }
+
+/// As keepalived 2.2.7 acts, whatever its manual says (weight 1) and iproute2 reads (hexadecimal).
+#[test]
+fn a_process_without_a_weight_is_a_fault_and_a_tos_is_decimal() {
+    let model = load(
+        "tracked",
+        "vrrp_track_process p {\n process x\n}\n\
+         static_rules {\n from 10.0.0.0/8 table 100 tos 16\n to 10.0.0.0/8 table 100 tos 0x10\n}\n\
+         vrrp_instance V {\n interface eth0\n virtual_router_id 3\n priority 100\n track_process {\n p\n }\n \
+         virtual_ipaddress {\n 10.88.0.1\n }\n}\n",
+    );
+    assert_eq!(model.track_processes[0].weight, 0);
+    assert_eq!(model.instances[0].tracking.processes[0].weight, 0);
+    assert_eq!([model.static_rules[0].tos, model.static_rules[1].tos], [16, 16]);
+}

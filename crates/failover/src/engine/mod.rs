@@ -20,6 +20,7 @@ use crate::channel::{Notice, Order, Receiving, Sending};
 use crate::kernel::Kernel;
 use crate::log::Level;
 use crate::plan::Plan;
+use crate::snapshot::ProtocolError;
 use announcer::{Announcer, Pace};
 use filter::Filter;
 use holdings::Holdings;
@@ -419,9 +420,14 @@ impl Engine {
             }
             Err(discard) => {
                 self.node.statistics_mut(RouterId(index)).count(discard.counter());
+                slot.protocol_error = ProtocolError::of(discard.counter()).unwrap_or(slot.protocol_error);
                 if slot.first_time(&discard) {
                     let line = format!("({}) {discard}", slot.name());
+                    let refused = slot.refuses(datagram.source, &discard);
                     self.log(Level::Info, line);
+                    if let Some(refused) = refused {
+                        self.notices.send(Notice::Refused(refused));
+                    }
                 }
             }
         }

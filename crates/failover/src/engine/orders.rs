@@ -190,6 +190,7 @@ impl Engine {
                     .up_since
                     .map_or(Duration::ZERO, |at| at.saturating_duration_since(self.started)),
                 master_reason: slot.master_reason,
+                protocol_error: slot.protocol_error,
                 faults: self.node.count_of(RouterId(index), vrrp::tracking::Outcome::Fault),
                 waits: self.node.count_of(RouterId(index), vrrp::tracking::Outcome::Hold),
                 master_down: router.master_down_interval(),

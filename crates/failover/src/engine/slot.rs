@@ -4,9 +4,9 @@ use super::holdings::Holdings;
 use super::memory::Slot as MemorySlot;
 use super::sockets::{Ear, Mouth};
 use crate::interfaces::Interfaces;
-use crate::office::notify::Mastership;
+use crate::office::notify::{Mastership, Refused};
 use crate::plan::InstancePlan;
-use crate::snapshot::MasterReason;
+use crate::snapshot::{MasterReason, ProtocolError};
 use keepalived_config::model::Transport;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub struct Slot {
     pub up_since: Option<Instant>,
     /// Why it is master.
     pub master_reason: MasterReason,
+    /// The last one.
+    pub protocol_error: ProtocolError,
     /// Reasons that were logged in this state: one line each.
     pub logged: Vec<Counter>,
     pub send_failed: bool,
@@ -63,6 +65,7 @@ impl Slot {
             last_transition: Duration::ZERO,
             up_since: None,
             master_reason: MasterReason::NotMaster,
+            protocol_error: ProtocolError::None,
             logged: Vec::new(),
             send_failed: false,
             resigned: false,
@@ -109,6 +112,12 @@ impl Slot {
             | NotifyEvent::MasterPriority
             | NotifyEvent::BackupPriority => None,
         }
+    }
+
+    /// What managers are told of a packet that was refused.
+    pub fn refuses(&self, source: IpAddr, discard: &Discard) -> Option<Refused> {
+        let instance = self.name().to_owned();
+        Some(Refused { instance, interface: self.base?, source, counter: discard.counter() })
     }
 
     /// Looks for its interfaces. True: the one that adverts pass is another than before.

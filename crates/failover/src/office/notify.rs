@@ -5,6 +5,7 @@ use crate::snapshot::MasterReason;
 use keepalived_config::model::{Command, InstanceNotify};
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use vrrp::Counter;
 
 /// Programs that wait for one instance. A script that hangs while the state flaps must not fill memory.
 pub const QUEUE_LENGTH_MAX: usize = 64;
@@ -83,6 +84,17 @@ pub struct Told {
     pub priority: u8,
     /// Of an instance that became master.
     pub mastership: Option<Mastership>,
+}
+
+/// A packet that was refused, for a reason that is new in this state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub instance: String,
+    /// Index of the interface of the configuration.
+    pub interface: u32,
+    pub source: IpAddr,
+    /// What counts it.
+    pub counter: Counter,
 }
 
 /// Whose, and why.

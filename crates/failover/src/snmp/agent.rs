@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// Bytes of one read, and how many reads follow each other before others have their turn.
 const READ_LENGTH: usize = 16 * 1024;
 const READS_MAX: usize = 8;
-/// Answers are made of a tree that is not older.
-const TREE_AGE_MAX: Duration = Duration::from_millis(250);
+/// Answers are made of a tree that is not older; a change of state makes a new one at once.
+const TREE_AGE_MAX: Duration = Duration::from_secs(1);
 /// How long a good-bye may take.
 const FAREWELL: Duration = Duration::from_millis(100);
 
@@ -71,6 +71,9 @@ impl Agent {
     /// Connects, reads, answers what the tree at hand can answer, writes. Lines for the log come out.
     pub fn run(&mut self, now: Instant) -> Vec<String> {
         self.session.handle_timeout(now);
+        if self.tree.as_ref().is_some_and(|(since, _)| now.saturating_duration_since(*since) > TREE_AGE_MAX) {
+            self.tree = None;
+        }
         if self.session.wants_connection(now) {
             match open(&self.socket) {
                 Ok((stream, is_connected)) => {

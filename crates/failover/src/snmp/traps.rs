@@ -1,10 +1,12 @@
 //! What managers are told: changes of state of instances and groups.
 
 use super::mib::{self, keepalived, octets, shown};
-use crate::office::notify::{Happening, Subject, Told};
+use crate::office::notify::{Happening, Refused, Subject, Told};
+use crate::snapshot::ProtocolError;
 use agentx::{Binding, Oid, Value};
 use keepalived_config::model::{Instance, Model, Version};
 use std::net::IpAddr;
+use vrrp::Counter;
 
 /// `snmpTrapOID.0` (RFC 3418): which notification it is.
 const TRAP: [u32; 11] = [1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
@@ -63,6 +65,36 @@ pub fn of(model: &Model, host_name: &str, told: &Told) -> Vec<Vec<Binding>> {
             traps
         }
     }
+}
+
+/// The notifications of a packet that was refused: `vrrpTrapAuthFailure`, `vrrpv3ProtoError`. keepalived sends one for each
+/// packet; here each reason has one in a state, so that a flood of packets is none of traps.
+pub fn of_refused(model: &Model, refused: &Refused) -> Vec<Vec<Binding>> {
+    let snmp = &model.global.snmp;
+    let instance = model.instances.iter().find(|one| one.name == refused.instance);
+    let Some(instance) = instance.filter(|_| snmp.traps) else { return Vec::new() };
+    let index = [refused.interface, u32::from(instance.virtual_router_id)];
+    let authentication = match refused.counter {
+        Counter::AuthTypeErrors => Some(1),
+        Counter::AuthTypeMismatches => Some(2),
+        Counter::AuthFailures => Some(3),
+        _ => None,
+    };
+    let mut traps = Vec::new();
+    if let (Some(kind), true, Version::V2, IpAddr::V4(source)) =
+        (authentication, snmp.rfc_v2, instance.version, refused.source)
+    {
+        let source = (mib::rfc_2787(&[1, 5]).with(&index), Value::IpAddress(source.octets()));
+        let kind = (mib::rfc_2787(&[1, 6]).with(&index), Value::Integer(kind));
+        traps.push(trap(mib::rfc_2787(&[0, 2]), [source, kind]));
+    }
+    if let (Some(error), true) = (ProtocolError::of(refused.counter), snmp.rfc_v3) {
+        let family = if refused.source.is_ipv4() { 1 } else { 2 };
+        let name = mib::rfc_6527(&[1, 2, 5, 1, 6]).with(&[index[0], index[1], family]);
+        let error = Value::Integer(i32::try_from(error.number()).unwrap_or(0));
+        traps.push(trap(mib::rfc_6527(&[0, 2]), [(name, error)]));
+    }
+    traps
 }
 
 /// `vrrpTrapNewMaster` and `vrrpv3NewMaster`.

@@ -1,10 +1,12 @@
 //! SNMP: what managers see and are told, beside keepalived 2.2.7 under the same snmpd; and masters that come late or hang.
 
 use super::configuration;
-use netns::hosts::{Daemon, Net, Vrrp};
+use netns::hosts::{Daemon, Net, Vrrp, thread_on};
 use netns::{lab, run, run_quietly, wait_until};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::num::NonZeroU32;
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -439,6 +441,126 @@ fn managers_are_told_what_keepalived_tells() {
 }
 
 #[test]
+fn a_new_master_tells_why_as_keepalived_does() {
+    lab("failover::snmp::a_new_master_tells_why_as_keepalived_does", || {
+        let told = |program| {
+            let net = Net::new(&["a", "b"]);
+            let _master = Server::master("a");
+            let _traps = Server::traps("a");
+            let text = |priority| {
+                configuration(priority, "10.9.0.100", " version 3").replacen("global_defs {", GLOBAL, 1)
+            };
+            let plain = configuration(100, "10.9.0.100", " version 3");
+            let mut b = net.start(Vrrp::Keepalived, "b", &plain);
+            b.wait_for("(VI_1) Entering MASTER STATE");
+            let told = |masterships: usize| {
+                let all =
+                    || traps().into_iter().filter(|line| line.starts_with(RFC_6527)).collect::<Vec<_>>();
+                wait_until(Duration::from_secs(20), "a mastership", || all().len() == masterships);
+                all()
+            };
+            // It takes over from a lesser one, which is there.
+            let mut a = net.start(program, "a", &text(150));
+            told(1);
+            a.stop();
+            b.wait_for_times("(VI_1) Entering MASTER STATE", 2);
+            // The master leaves, then one is silent.
+            let mut a = net.start(program, "a", &text(50));
+            a.wait_for("(VI_1) Entering BACKUP STATE");
+            std::thread::sleep(Duration::from_secs(2));
+            b.stop();
+            told(2);
+            b.start();
+            b.wait_for_times("(VI_1) Entering MASTER STATE", 3);
+            a.wait_for_times("(VI_1) Entering BACKUP STATE", 2);
+            std::thread::sleep(Duration::from_secs(2));
+            b.kill();
+            let all = told(3);
+            a.stop();
+            run("rm -f /tmp/traps");
+            all
+        };
+        let theirs = told(Vrrp::Keepalived);
+        let ours = told(Vrrp::Hawser);
+        assert_eq!(ours, theirs, "hawser on the left, keepalived on the right");
+    });
+}
+
+/// An advert of version 2 with that kind of authentication and secret; `wrong` goes into its checksum.
+fn advert(kind: u8, secret: &[u8; 8], wrong: u16) -> Vec<u8> {
+    let mut packet = vec![0x21, 52, 100, 1, kind, 1, 0, 0, 10, 9, 0, 102];
+    packet.extend_from_slice(secret);
+    let checksum = vrrp::packet::internet_checksum(&[&packet]) ^ wrong;
+    packet[6..8].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+/// Sends adverts from `b`, with their TTL, one after the other.
+fn send(adverts: Vec<(Vec<u8>, u32)>) {
+    let sender = thread_on("b", move || {
+        let protocol = rustix::net::Protocol::from_raw(NonZeroU32::new(112).expect("a number"));
+        let kind = rustix::net::SocketType::RAW;
+        let socket =
+            rustix::net::socket(rustix::net::AddressFamily::INET, kind, Some(protocol)).expect("we may");
+        rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 2), 0)).expect("our address");
+        let own = Ipv4Addr::new(10, 9, 0, 2);
+        rustix::net::sockopt::set_ip_multicast_if(&socket, &own).expect("our interface");
+        for (packet, ttl) in adverts {
+            rustix::net::sockopt::set_ip_multicast_ttl(&socket, ttl).expect("a TTL");
+            let group = SocketAddrV4::new(Ipv4Addr::new(224, 0, 0, 18), 0);
+            rustix::net::sendto(&socket, &packet, rustix::net::SendFlags::empty(), &group)
+                .expect("it leaves");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    sender.join().expect("it does not panic");
+}
+
+#[test]
+fn packets_that_are_refused_are_told_once_with_keepalived_s_reasons() {
+    lab("failover::snmp::packets_that_are_refused_are_told_once_with_keepalived_s_reasons", || {
+        let told = |program, floods: usize| {
+            let net = Net::new(&["a", "b"]);
+            let _master = Server::master("a");
+            let _traps = Server::traps("a");
+            let text = format!(
+                "{GLOBAL}}}\nvrrp_instance VI_2 {{\n interface eth0\n virtual_router_id 52\n priority 200\n \
+                 authentication {{\n auth_type PASS\n auth_pass abcd\n }}\n virtual_ipaddress {{\n 10.9.0.102\n }}\n}}\n"
+            );
+            let mut a = net.start(program, "a", &text);
+            a.wait_for("(VI_2) Entering MASTER STATE");
+            let (right, none) = (*b"abcd\0\0\0\0", [0; 8]);
+            let mut adverts = vec![
+                (advert(1, b"wrong\0\0\0", 0), 255),
+                (advert(0, &none, 0), 255),
+                (advert(7, &none, 0), 255),
+                (advert(1, &right, 0), 3),
+                (advert(1, &right, 5), 255),
+            ];
+            (0..floods).for_each(|_| adverts.push((advert(1, b"wrong\0\0\0", 0), 255)));
+            send(adverts);
+            let errors = || -> Vec<String> {
+                let names = [format!("{RFC_2787}.0.2"), format!("{RFC_6527}.0.2")];
+                let is_error =
+                    |line: &String| names.iter().any(|name| line.starts_with(&format!("{name}\t")));
+                traps().into_iter().filter(is_error).collect()
+            };
+            wait_until(Duration::from_secs(10), "five errors", || errors().len() >= 5);
+            std::thread::sleep(Duration::from_secs(1));
+            let reason = walk(&net, &format!("{RFC_6527}.1.2.5.1.6"));
+            let errors = errors();
+            a.stop();
+            run("rm -f /tmp/traps");
+            (errors, reason)
+        };
+        let theirs = told(Vrrp::Keepalived, 0);
+        // A flood of one kind is one trap.
+        let ours = told(Vrrp::Hawser, 5);
+        assert_eq!(ours, theirs, "hawser on the left, keepalived on the right");
+    });
+}
+
+#[test]
 fn a_master_that_comes_late_is_found_and_writes_are_refused() {
     lab("failover::snmp::a_master_that_comes_late_is_found_and_writes_are_refused", || {
         let net = Net::new(&["a"]);
@@ -454,12 +576,24 @@ fn a_master_that_comes_late_is_found_and_writes_are_refused() {
         let command = format!("snmpset -v2c -c public -On -m '' {AGENT} {priority} i 200 2>&1 || true");
         assert!(net.on("a", &command).contains("notWritable"));
         assert_eq!(walk(&net, &priority).get(&priority).map(String::as_str), Some("INTEGER: 100"));
+        // A reload shows what is new; without its word nothing is shown any more.
+        let router = format!("{KEEPALIVED}.1.2.0");
+        let shows = |what: &str| walk(&net, &router).get(&router).is_some_and(|value| value.contains(what));
+        a.configure(&text.replace("LVS_1", "LVS_2"));
+        a.signal("HUP");
+        wait_until(Duration::from_secs(10), "the new name", || shows("\"LVS_2\""));
+        a.configure(&text.replace(" enable_snmp_vrrp\n enable_snmp_rfc\n", ""));
+        a.signal("HUP");
+        wait_until(Duration::from_secs(10), "nothing", || shows("No Such Object"));
+        a.configure(&text);
+        a.signal("HUP");
+        wait_until(Duration::from_secs(10), "the old name", || shows("\"LVS_1\""));
         // It goes, and another comes.
         drop(master);
         run_quietly(&format!("rm -f {MASTER}"));
         a.wait_for_times("SNMP: no session with the master agent", 2);
         let _master = Server::master("a");
-        a.wait_for_times("SNMP: AgentX subagent connected", 2);
+        a.wait_for_times("SNMP: AgentX subagent connected", 3);
         wait_until(Duration::from_secs(10), "an answer", || walk(&net, &name).len() == 1);
         assert_eq!(a.log().matches("Entering").count(), 2, "{}", a.log());
     });

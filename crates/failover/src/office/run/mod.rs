@@ -405,6 +405,7 @@ impl Office {
                     }
                 }
                 Notice::Told(told) => self.told(&told, now),
+                Notice::Refused(refused) => self.tell_refused(&refused, now),
                 Notice::Session { name, is_up } => (self.options.say)(Say::Session { name, is_up }),
                 Notice::Runs(thread) => self.engine_thread = Some(thread),
                 Notice::Late(late) => self.raise_priority(late),

@@ -2,7 +2,7 @@
 
 use super::{Office, Wish};
 use crate::log::Level;
-use crate::office::notify::Told;
+use crate::office::notify::{Refused, Told};
 use crate::snapshot::Snapshot;
 use crate::snmp::{Agent, mib, traps};
 use agentx::Oid;
@@ -97,6 +97,14 @@ impl Office {
             self.log.line(Level::Info, &line);
         }
         for bindings in all {
+            managers.agent.notify(now, bindings);
+        }
+    }
+
+    /// Traps on a packet that was refused.
+    pub(super) fn tell_refused(&mut self, refused: &Refused, now: Instant) {
+        let Some(managers) = &mut self.managers else { return };
+        for bindings in traps::of_refused(&self.options.model, refused) {
             managers.agent.notify(now, bindings);
         }
     }

@@ -75,8 +75,7 @@ fn statistics(build: &mut Build, index: &[u32], wanted: &Instance, one: &Instanc
     for (column, counter) in counters {
         row.put(column, Value::Counter64(count(counter)));
     }
-    // The last kind of error of the protocol is not kept: those of its counters are told.
-    row.integer(6, 0);
+    row.integer(6, one.protocol_error.number());
     row.put(12, Value::TimeTicks(0));
     row.gauge(13, wanted.advert_interval.as_millis());
 }
