@@ -500,7 +500,8 @@ impl Pool {
             if self.server.omega && self.is_alive(server) {
                 self.actions.extend(self.server.real_servers[server].notify_down.clone().map(Action::Run));
             }
-            if self.is_alive(server) {
+            // Managers hear of those that serve.
+            if self.is_alive(server) && self.is_set(server) {
                 up -= 1;
                 self.show(Some(server), Phase::Down, up);
             }
