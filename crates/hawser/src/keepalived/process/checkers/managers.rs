@@ -207,3 +207,20 @@ async fn ready(watched: Option<(OwnedFd, PollFlags)>) {
         Err(_) => tokio::time::sleep(PAUSE).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_as_old_as_the_file_allows() {
+        let since = Instant::now();
+        let counted = Counted { since, table: Rc::new(Table::default()) };
+        let second = Duration::from_secs(1);
+        let at = |after: Duration, age_max: Duration| is_fresh(Some(&counted), age_max, since + after);
+        assert!(at(4 * second, 5 * second));
+        assert!(!at(5 * second, 5 * second));
+        assert!(!at(Duration::ZERO, Duration::ZERO), "read each time");
+        assert!(!is_fresh(None, 5 * second, since));
+    }
+}
