@@ -20,6 +20,7 @@ mod http2_floods;
 mod http2_spec;
 mod limits;
 mod log_aliases;
+mod log_forward;
 mod logs;
 mod mails;
 mod nginx;
