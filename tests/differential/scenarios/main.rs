@@ -49,5 +49,6 @@ mod tls_lab;
 mod tls_limits;
 mod tls_resumption;
 mod tls_stapling;
+mod trace;
 mod upgrade_to_http;
 mod varnishtest;
