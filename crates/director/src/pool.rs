@@ -5,24 +5,26 @@
 //!  check results ─► real server alive? ─► sum of weights ─► quorum ─► alive servers, or the sorry server
 //! ```
 
-use crate::table::Table;
+mod services;
+mod told;
+
+pub use told::{About, Changed, Phase, Told};
+
+use crate::table::{ServerKey, Table};
 use keepalived_config::model::{
-    Check, CheckKind, Command, Family, Forwarding, RealServer, TransportProtocol, TunnelChecksum, TunnelKind,
-    VirtualAddress, VirtualServer, VirtualServerGroup,
+    Check, CheckKind, Command, Forwarding, RealServer, TransportProtocol, VirtualAddress, VirtualServer,
+    VirtualServerGroup,
 };
-use netlink::ipvs::{
-    ChecksumMode, Destination, Flags, Forward, Key, Netmask, SCTP, Service, TCP, Tunnel, UDP,
-};
+use netlink::ipvs::{Destination, Flags, Key, Service};
+use services::{forward, keys, netmask, server_port};
 use std::collections::{BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 /// The kernel's largest weight that schedulers compute with.
 pub const WEIGHT_MAX: i64 = 65_535;
 /// IPVS keeps weights as signed numbers of 32 bits: what checks add may come so far, as with keepalived.
 const SUM_MAX: i64 = 2_147_483_647;
-/// Addresses that a group's ranges may have together.
-const ADDRESSES_MAX: usize = 65_536;
 /// Actions that wait to be taken out; each event makes a handful.
 const ACTIONS_MAX: usize = 4096;
 const SORRY_WEIGHT: u32 = 1;
@@ -36,48 +38,8 @@ pub enum Action {
     Run(Command),
     /// For pipes and mails.
     Tell(Told),
-}
-
-/// What went up or down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
-    Server { server: String, service: String },
-    Service(String),
-}
-
-/// A change of which pipes and people hear.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    pub about: About,
-    pub is_up: bool,
-    /// Not only one of several checkers: pipes hear of these alone.
-    pub is_transition: bool,
-    /// The text of the mail, where one is wanted: `=> TCP CHECK failed on service <=`.
-    pub mail: Option<String>,
-}
-
-impl Told {
-    fn state(&self) -> &'static str {
-        if self.is_up { "UP" } else { "DOWN" }
-    }
-
-    /// The line for notify pipes: `RS [10.1.0.1]:tcp:80 [10.0.0.1]:tcp:80 UP`.
-    pub fn line(&self) -> String {
-        match &self.about {
-            About::Server { server, service } => format!("RS {server} {service} {}", self.state()),
-            About::Service(service) => format!("VS {service} {}", self.state()),
-        }
-    }
-
-    /// The subject of the mail, without the router's name.
-    pub fn subject(&self) -> String {
-        match &self.about {
-            About::Server { server, service } => {
-                format!("Realserver {server} of virtual server {service} - {}", self.state())
-            }
-            About::Service(service) => format!("Virtualserver {service} - {}", self.state()),
-        }
-    }
+    /// For SNMP managers.
+    Show(Changed),
 }
 
 /// What the administrator wants of a real server.
@@ -143,8 +105,8 @@ impl Pool {
         let mut pool =
             Self { server, keys, name, health, has_quorum: false, is_sorry: false, actions: VecDeque::new() };
         pool.weigh("Starting with quorum up");
-        if !pool.has_quorum && pool.server.sorry_server.is_some() {
-            pool.is_sorry = true;
+        if !pool.has_quorum {
+            pool.start_down();
         }
         pool
     }
@@ -254,14 +216,16 @@ impl Pool {
 
     /// Of the real server, where the packet's own is not kept.
     pub fn port_of(&self, server: usize) -> u16 {
+        let real = &self.server.real_servers[server];
         match self.server.address {
+            VirtualAddress::Mark { .. } if real.forwarding == Forwarding::Nat => real.address.port(),
             // The packet's own.
             VirtualAddress::Mark { .. } => 0,
-            VirtualAddress::Socket(service) => match self.server.real_servers[server].address.port() {
+            VirtualAddress::Socket(service) => match real.address.port() {
                 0 => service.port(),
                 port => port,
             },
-            VirtualAddress::Group(_) => self.server.real_servers[server].address.port(),
+            VirtualAddress::Group(_) => real.address.port(),
         }
     }
 
@@ -307,6 +271,8 @@ impl Pool {
         match (was_alive, self.is_alive(server)) {
             (false, true) => self.went_up(server, reason),
             (true, false) => self.went_down(server, reason),
+            // A server that is to be proven has failed for the first time.
+            (false, false) if !is_up && !has_changed => self.failed_first(server),
             (false, false) | (true, true) if has_changed => self.tell(server, is_up, false, Some(reason)),
             (false, false) | (true, true) => {}
         }
@@ -335,8 +301,25 @@ impl Pool {
         self.weigh("Gained quorum");
     }
 
+    /// It was down before and nobody's: pipes and managers hear of it.
+    fn failed_first(&mut self, server: usize) {
+        self.actions.extend(self.server.real_servers[server].notify_down.clone().map(Action::Run));
+        self.tell_of(server, false, None);
+    }
+
     fn tell_of(&mut self, server: usize, is_up: bool, reason: Option<&str>) {
         self.tell(server, is_up, true, reason);
+        let phase = if is_up { Phase::Up } else { Phase::Down };
+        self.show(Some(server), phase, self.count_alive());
+    }
+
+    fn show(&mut self, server: Option<usize>, phase: Phase, up: usize) {
+        self.push(Action::Show(Changed { server, phase, up }));
+    }
+
+    /// Real servers that are up.
+    pub fn count_alive(&self) -> usize {
+        (0..self.health.len()).filter(|server| self.is_alive(*server)).count()
     }
 
     fn tell(&mut self, server: usize, is_up: bool, is_transition: bool, reason: Option<&str>) {
@@ -411,8 +394,7 @@ impl Pool {
 
     /// Compares what is alive with the quorum; `gained` is how a mail calls gaining it.
     fn weigh(&mut self, gained: &str) {
-        let alive = (0..self.health.len()).filter(|server| self.is_alive(*server));
-        let sum: i64 = alive.map(|server| i64::from(self.weight(server))).sum();
+        let sum = self.sum();
         let (quorum, hysteresis) = (i64::from(self.server.quorum), i64::from(self.server.hysteresis));
         if !self.has_quorum && sum >= quorum + hysteresis {
             self.has_quorum = true;
@@ -420,7 +402,7 @@ impl Pool {
             self.log(format!("Gained quorum {quorum}+{hysteresis}={up} <= {sum} for VS {}", self.name));
             if self.is_sorry {
                 self.is_sorry = false;
-                self.log_sorry("Removing", "from");
+                self.log_sorry(if self.keeps_sorry() { "Disabling" } else { "Removing" }, "from");
                 self.log(format!("Adding alive servers to the pool for VS {}", self.name));
             }
             self.actions.extend(self.server.quorum_up.clone().map(Action::Run));
@@ -433,18 +415,47 @@ impl Pool {
             // keepalived's mail adds where its log subtracts.
             let shown = quorum + hysteresis;
             self.tell_of_quorum(format!("=> Lost quorum {quorum}+{hysteresis}={shown} <= {sum} <="));
-            if self.server.sorry_server.is_some() {
-                self.is_sorry = true;
-                self.log_sorry("Adding", "to");
-                self.log(format!("Removing alive servers from the pool for VS {}", self.name));
-            }
+            self.replace_by_sorry();
         }
+    }
+
+    fn start_down(&mut self) {
+        let (quorum, hysteresis) = (self.server.quorum, self.server.hysteresis);
+        let (down, sum) = (i64::from(quorum) - i64::from(hysteresis), self.sum());
+        self.log(format!(
+            "Starting with quorum down {quorum}-{hysteresis}={down} > {sum} for VS {}",
+            self.name
+        ));
+        self.tell_of_quorum(format!("=> Starting with quorum down {quorum}-{hysteresis}={down} > {sum} <="));
+        self.replace_by_sorry();
+    }
+
+    /// The sorry server takes the place of the others.
+    fn replace_by_sorry(&mut self) {
+        if self.server.sorry_server.is_some() {
+            self.is_sorry = true;
+            self.log_sorry(if self.keeps_sorry() { "Enabling" } else { "Adding" }, "to");
+            self.log(format!("Removing alive servers from the pool for VS {}", self.name));
+        }
+    }
+
+    /// It stays in the table, without weight.
+    fn keeps_sorry(&self) -> bool {
+        self.server.sorry_server.is_some_and(|sorry| sorry.inhibit)
+    }
+
+    /// The weights of those that are up.
+    fn sum(&self) -> i64 {
+        let alive = (0..self.health.len()).filter(|server| self.is_alive(*server));
+        alive.map(|server| i64::from(self.weight(server))).sum()
     }
 
     fn tell_of_quorum(&mut self, text: String) {
         let mail = self.server.smtp_alert.then_some(text);
         let about = About::Service(self.name.clone());
         self.push(Action::Tell(Told { about, is_up: self.has_quorum, is_transition: true, mail }));
+        let phase = if self.has_quorum { Phase::Up } else { Phase::Down };
+        self.show(None, phase, self.count_alive());
     }
 
     fn log_sorry(&mut self, verb: &str, preposition: &str) {
@@ -480,6 +491,7 @@ impl Pool {
 
     /// The end of the program: says what leaves, and with `omega` tells the programs.
     pub fn shut_down(&mut self) {
+        let mut up = self.count_alive();
         for server in 0..self.health.len() {
             let is_inhibited = self.server.real_servers[server].inhibit_on_failure && !self.is_alive(server);
             let inhibited = if is_inhibited { "(inhibited) " } else { "" };
@@ -488,7 +500,12 @@ impl Pool {
             if self.server.omega && self.is_alive(server) {
                 self.actions.extend(self.server.real_servers[server].notify_down.clone().map(Action::Run));
             }
+            if self.is_alive(server) {
+                up -= 1;
+                self.show(Some(server), Phase::Down, up);
+            }
         }
+        self.show(None, Phase::ShutDown, up);
         if self.is_sorry {
             self.log_sorry("Removing", "from");
         }
@@ -509,6 +526,18 @@ impl Pool {
 
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+
+    /// The key of a real server in one of its services.
+    pub fn server_key(&self, key: &Key, server: usize) -> ServerKey {
+        let real = &self.server.real_servers[server];
+        (real.address.ip(), server_port(key, real.address.port(), real.forwarding))
+    }
+
+    /// The key of the sorry server in one of its services.
+    pub fn sorry_key(&self, key: &Key) -> Option<ServerKey> {
+        let sorry = self.server.sorry_server?;
+        Some((sorry.address.ip(), server_port(key, sorry.address.port(), sorry.forwarding)))
     }
 
     /// Adds this virtual server to the table as it should be now.
@@ -584,98 +613,6 @@ pub fn file_offset(check: &CheckKind, numbers: &[i64]) -> Option<i64> {
         | CheckKind::Udp { .. }
         | CheckKind::Ping
         | CheckKind::Bfd { .. } => None,
-    }
-}
-
-/// Only address translation changes the port; a mark keeps the packet's unless one is given.
-fn server_port(key: &Key, port: u16, forwarding: Forwarding) -> u16 {
-    match (key, forwarding) {
-        (Key::Mark { .. }, Forwarding::Nat) => port,
-        (Key::Mark { .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => 0,
-        (Key::Address { port: service, .. }, Forwarding::Nat) if port == 0 => *service,
-        (Key::Address { .. }, Forwarding::Nat) => port,
-        (Key::Address { port: service, .. }, Forwarding::DirectRouting | Forwarding::Tunnel(_)) => *service,
-    }
-}
-
-fn forward(forwarding: Forwarding) -> Forward {
-    let mode = |checksum| match checksum {
-        TunnelChecksum::None => ChecksumMode::None,
-        TunnelChecksum::Checksum => ChecksumMode::Checksum,
-        TunnelChecksum::Remote => ChecksumMode::Remote,
-    };
-    match forwarding {
-        Forwarding::Nat => Forward::Masquerade,
-        Forwarding::DirectRouting => Forward::Route,
-        Forwarding::Tunnel(TunnelKind::IpIp) => Forward::Tunnel(Tunnel::IpInIp),
-        Forwarding::Tunnel(TunnelKind::Gue { port, checksum }) => {
-            Forward::Tunnel(Tunnel::Gue { port, checksum: mode(checksum) })
-        }
-        Forwarding::Tunnel(TunnelKind::Gre { checksum }) => {
-            Forward::Tunnel(Tunnel::Gre { checksum: mode(checksum) })
-        }
-    }
-}
-
-fn netmask(is_ipv6: bool, length: u8) -> Netmask {
-    if is_ipv6 {
-        return Netmask::Ipv6(length.into());
-    }
-    let bits = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
-    Netmask::Ipv4(Ipv4Addr::from_bits(bits))
-}
-
-fn protocol_number(protocol: TransportProtocol) -> u16 {
-    match protocol {
-        TransportProtocol::Tcp => TCP,
-        TransportProtocol::Udp => UDP,
-        TransportProtocol::Sctp => SCTP,
-    }
-}
-
-/// The services of a virtual server, and what messages call it.
-fn keys(server: &VirtualServer, groups: &[VirtualServerGroup]) -> (Vec<Key>, String) {
-    let protocol = protocol_number(server.protocol);
-    match server.address {
-        VirtualAddress::Socket(address) => {
-            let key = Key::Address { protocol, address: address.ip(), port: address.port() };
-            (vec![key], crate::table::Name(&key).to_string())
-        }
-        VirtualAddress::Mark { mark, family } => {
-            let key = Key::Mark { mark, is_ipv6: family == Family::Ipv6 };
-            (vec![key], format!("FWM {mark}"))
-        }
-        VirtualAddress::Group(id) => {
-            let group = &groups[id.index()];
-            let is_ipv6 = server.real_servers.first().is_some_and(|real| real.address.is_ipv6());
-            let ranges = group.addresses.iter();
-            let mut keys: Vec<Key> = ranges
-                .flat_map(|range| {
-                    let port = range.port;
-                    addresses(range.first, range.last).map(move |address| (address, port))
-                })
-                .map(|(address, port)| Key::Address { protocol, address, port })
-                .take(ADDRESSES_MAX)
-                .collect();
-            keys.extend(group.marks.iter().map(|(mark, family)| Key::Mark {
-                mark: *mark,
-                is_ipv6: family.map_or(is_ipv6, |family| family == Family::Ipv6),
-            }));
-            (keys, format!("[{}]:0", group.name))
-        }
-    }
-}
-
-fn addresses(first: IpAddr, last: IpAddr) -> Box<dyn Iterator<Item = IpAddr>> {
-    match (first, last) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => {
-            Box::new((first.to_bits()..=last.to_bits()).map(|bits| Ipv4Addr::from_bits(bits).into()))
-        }
-        (IpAddr::V6(first), IpAddr::V6(last)) => {
-            Box::new((first.to_bits()..=last.to_bits()).map(|bits| Ipv6Addr::from_bits(bits).into()))
-        }
-        // The configuration refuses ranges of two families.
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Box::new(std::iter::empty()),
     }
 }
 

@@ -109,6 +109,7 @@ fn model(real_servers: Vec<RealServer>) -> Rc<Model> {
         forwarding: Forwarding::Nat,
         persistence_timeout: None,
         persistence_granularity: None,
+        weight: 1,
         persistence_engine: None,
         ha_suspend: false,
         alpha: false,
@@ -139,6 +140,11 @@ fn run<F: Future<Output = ()>>(
             News::Line(line) => line.to_owned(),
             News::Told(told) => told.line(),
             News::State(state) => format!("state of {}", state.pools.len()),
+            // Of their own: see the tests of pools.
+            News::Changed(..) => return,
+            News::Counted(pools, table) => {
+                format!("counted {} with {:?}", pools.len(), table.map(|table| table.0.len()))
+            }
         });
     });
     let director = Director::new(model, Vec::new(), Box::new(memory.clone()), listener);

@@ -211,8 +211,8 @@ fn serve(arguments: Arguments) -> Result<(), String> {
         };
         let listener = Rc::new(|news: News<'_>| match news {
             News::Line(line) => println!("{line}"),
-            // Pipes and mails are the daemon's.
-            News::Told(_) | News::State(_) => {}
+            // Pipes, mails and managers are the daemon's.
+            News::Told(_) | News::State(_) | News::Changed(..) | News::Counted(..) => {}
         });
         let work = async {
             match model {

@@ -8,7 +8,7 @@ set -euo pipefail
 FOLDER=$(realpath -m "$1")
 HERE=$(dirname "$(realpath "$0")")
 IMAGE=linux-image-cloud-amd64
-PACKAGES="usr-is-merged busybox-static bash coreutils kmod iproute2 iptables ipvsadm keepalived curl procps netbase"
+PACKAGES="usr-is-merged busybox-static bash coreutils kmod iproute2 iptables ipvsadm keepalived curl procps netbase snmpd snmp snmptrapd"
 # Of the kernel's modules: folders and files below lib/modules/VERSION/kernel.
 MODULES="net lib crypto arch/x86/crypto drivers/virtio drivers/block/virtio_blk.ko
   drivers/net/veth.ko drivers/net/dummy.ko drivers/net/nlmon.ko"

@@ -9,6 +9,7 @@ mod drain;
 mod dumps;
 mod forwarding;
 mod ipvsadm;
+mod managers;
 mod masquerade;
 mod sync;
 mod virtual_servers;

@@ -1,9 +1,10 @@
 use super::*;
 use diag::{FileId, Span};
 use keepalived_config::model::{
-    Check, CheckDefaults, CheckKind, CheckTiming, ConnectOptions, RunAs, Scheduler, SchedulerFlags,
+    Check, CheckDefaults, CheckKind, CheckTiming, ConnectOptions, Family, RunAs, Scheduler, SchedulerFlags,
     SorryServer,
 };
+use netlink::ipvs::{Forward, Netmask};
 use std::time::Duration;
 
 fn span() -> Span {
@@ -57,6 +58,7 @@ fn server(real_servers: Vec<RealServer>) -> VirtualServer {
         forwarding: Forwarding::Nat,
         persistence_timeout: None,
         persistence_granularity: None,
+        weight: 1,
         persistence_engine: None,
         ha_suspend: false,
         alpha: false,
@@ -77,10 +79,11 @@ fn server(real_servers: Vec<RealServer>) -> VirtualServer {
 fn actions(pool: &mut Pool) -> Vec<String> {
     let taken = std::iter::from_fn(|| pool.poll_action());
     taken
-        .map(|action| match action {
-            Action::Log(line) => line,
-            Action::Run(command) => format!("run {}", command.words[0]),
-            Action::Tell(told) => format!("tell {}", told.line()),
+        .filter_map(|action| match action {
+            Action::Log(line) => Some(line),
+            Action::Run(command) => Some(format!("run {}", command.words[0])),
+            Action::Tell(told) => Some(format!("tell {}", told.line())),
+            Action::Show(_) => None,
         })
         .collect()
 }
@@ -169,6 +172,7 @@ fn servers_leave_and_return_as_in_keepalived() {
 #[test]
 fn the_end_is_told_and_with_omega_to_programs_too() {
     let mut virtual_server = server(vec![real(1, 1), real(2, 1)]);
+    virtual_server.real_servers.iter_mut().for_each(|real| real.forwarding = Forwarding::DirectRouting);
     virtual_server.address = VirtualAddress::Mark { mark: 7, family: Family::Ipv4 };
     virtual_server.omega = true;
     let mut pool = Pool::new(virtual_server, &[], &[]);
@@ -273,4 +277,51 @@ fn a_reload_keeps_what_is_known() {
     assert_eq!(pool.known_result(&before, 0, 0), None);
     pool.carry_over(&before);
     assert_eq!(rows(&pool), [(2, 1)]);
+}
+
+/// What managers hear, and nothing else.
+fn shown(pool: &mut Pool) -> Vec<(Option<usize>, Phase, usize)> {
+    let taken = std::iter::from_fn(|| pool.poll_action());
+    taken
+        .filter_map(|action| match action {
+            Action::Show(changed) => Some((changed.server, changed.phase, changed.up)),
+            Action::Log(_) | Action::Run(_) | Action::Tell(_) => None,
+        })
+        .collect()
+}
+
+// As keepalived 2.2.7 sends its traps.
+#[test]
+fn managers_hear_of_each_change_with_the_count_of_that_moment() {
+    let mut proven = real(2, 1);
+    proven.alpha = true;
+    proven.checks[0].timing.alpha = true;
+    let mut virtual_server = server(vec![real(1, 3), proven]);
+    virtual_server.quorum = 4;
+    let mut pool = Pool::new(virtual_server.clone(), &[], &[]);
+    assert_eq!(shown(&mut pool), [(None, Phase::Down, 1)]);
+    pool.handle_verdict(1, 0, false, "");
+    assert_eq!(shown(&mut pool), [(Some(1), Phase::Down, 1)]);
+    pool.handle_verdict(1, 0, true, "");
+    assert_eq!(shown(&mut pool), [(Some(1), Phase::Up, 2), (None, Phase::Up, 2)]);
+    pool.shut_down();
+    let end = [(Some(0), Phase::Down, 1), (Some(1), Phase::Down, 0), (None, Phase::ShutDown, 0)];
+    assert_eq!(shown(&mut pool), end);
+
+    let mut pool = Pool::new(virtual_server, &[], &[]);
+    assert_eq!(
+        actions(&mut pool),
+        ["Starting with quorum down 4-0=4 > 3 for VS [10.9.0.1]:tcp:80", "tell VS [10.9.0.1]:tcp:80 DOWN"]
+    );
+}
+
+// What the log and the pipes of keepalived 2.2.7 call it.
+#[test]
+fn a_real_server_of_a_mark_has_its_port_with_nat_alone() {
+    let mut virtual_server = server(vec![real(1, 1), real(2, 1)]);
+    virtual_server.address = VirtualAddress::Mark { mark: 7, family: Family::Ipv4 };
+    virtual_server.real_servers[0].forwarding = Forwarding::Nat;
+    virtual_server.real_servers[1].forwarding = Forwarding::DirectRouting;
+    let pool = Pool::new(virtual_server, &[], &[]);
+    assert_eq!([0, 1].map(|at| pool.server_name(at)), ["[10.5.0.1]:none:80", "[10.5.0.2]:none:0"]);
 }

@@ -25,7 +25,7 @@ pub use standing::{Checking, Standing};
 
 use crate::dataplane::Dataplane;
 use crate::kernel::Refusal;
-use crate::pool::{Action, Admin, Pool, Told};
+use crate::pool::{Action, Admin, Changed, Pool, Told};
 use crate::table::{Change, Table, difference};
 use checker::{Checker, Event};
 use keepalived_config::model::{CheckKind, Model};
@@ -52,6 +52,10 @@ pub enum News<'a> {
     Told(&'a Told),
     /// What [`Control::Tell`] asked for.
     State(&'a State<'a>),
+    /// For SNMP managers.
+    Changed(&'a Pool, Changed),
+    /// What [`Control::Count`] asked for; without the plane's table where none was wanted, or there is none to be had.
+    Counted(&'a [Pool], Option<&'a Table>),
 }
 
 /// All that is known of the virtual servers now.
@@ -97,6 +101,10 @@ pub enum Control {
     Numbers(Vec<i64>),
     /// The listener is to hear the state of everything.
     Tell,
+    /// The listener is to hear of the pools; of the plane's counters, if wanted.
+    Count {
+        reads_table: bool,
+    },
     Stop(Stop),
 }
 
@@ -344,6 +352,10 @@ impl Director {
             Control::Session { name, is_up } => self.handle_session(name, is_up),
             Control::Numbers(numbers) => self.handle_numbers(numbers),
             Control::Tell => self.tell_state(),
+            Control::Count { reads_table } => {
+                let table = if reads_table { self.plane.read().ok() } else { None };
+                (self.listener)(News::Counted(&self.pools, table.as_ref()));
+            }
         }
     }
 
@@ -368,16 +380,22 @@ impl Director {
     }
 
     fn act(&mut self) {
-        while let Some(action) = self.pools.iter_mut().find_map(Pool::poll_action) {
-            self.take(action);
+        while let Some((place, action)) = self.next_action() {
+            self.take(&self.pools[place], action);
         }
     }
 
-    fn take(&self, action: Action) {
+    fn next_action(&mut self) -> Option<(usize, Action)> {
+        let mut pools = self.pools.iter_mut().enumerate();
+        pools.find_map(|(place, pool)| pool.poll_action().map(|action| (place, action)))
+    }
+
+    fn take(&self, pool: &Pool, action: Action) {
         match action {
             Action::Log(line) => self.say(&line),
             Action::Run(command) => program::start(command),
             Action::Tell(told) => (self.listener)(News::Told(&told)),
+            Action::Show(changed) => (self.listener)(News::Changed(pool, changed)),
         }
     }
 

@@ -40,7 +40,7 @@ impl Director {
             }
         }
         while let Some(action) = old.poll_action() {
-            self.take(action);
+            self.take(old, action);
         }
     }
 }

@@ -12,7 +12,7 @@ use vrrp::Counter;
 const TRAP: [u32; 11] = [1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
 
 /// A notification: its name, then what it says.
-fn trap(name: Oid, bindings: impl IntoIterator<Item = (Oid, Value)>) -> Vec<Binding> {
+pub fn trap(name: Oid, bindings: impl IntoIterator<Item = (Oid, Value)>) -> Vec<Binding> {
     let first = Binding::new(Oid::new(&TRAP), Value::Name(name));
     let rest = bindings.into_iter().map(|(name, value)| Binding::new(name, value));
     std::iter::once(first).chain(rest).collect()

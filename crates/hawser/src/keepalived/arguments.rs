@@ -207,7 +207,7 @@ const OPTIONS: &[Row] = &[
     }),
     nothing(Some('a'), "address-monitoring", None, "log changes of addresses", "changes are logged by `-D`"),
     nothing(Some('b'), "bfd_pid", Some("FILE"), "pid file of BFD", "there is no BFD process"),
-    flag('x', "snmp", "SNMP of VRRP, as the words of global_defs ask for it; no traps", |arguments| {
+    flag('x', "snmp", "SNMP, as the words of global_defs ask for it; no traps", |arguments| {
         arguments.snmp = true
     }),
     value('A', "snmp-agent-socket", "SOCKET", "socket of the SNMP master", |arguments, text| {

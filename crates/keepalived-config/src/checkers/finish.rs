@@ -92,6 +92,7 @@ fn virtual_server(
         scheduler,
         flags,
         forwarding,
+        weight: draft.weight.unwrap_or(1),
         persistence_timeout: draft.persistence_timeout,
         persistence_granularity: draft.persistence_granularity,
         persistence_engine: draft.persistence_engine,

@@ -11,9 +11,6 @@ use std::time::Duration;
 
 type Args<'a, 'n> = &'a mut Arguments<'n>;
 
-const NO_CHECKERS: Status = Status::Instead(
-    "`hawser director show` and `/metrics`: the checkers' part of KEEPALIVED-MIB is not shown",
-);
 const NO_DBUS: Status = ParsedOnly("there is no D-Bus service; use the runtime API");
 
 /// Longest time between two looks at the counters of IPVS, in seconds.
@@ -25,7 +22,7 @@ pub(super) static SNMP: &[Keyword<GlobalDraft>] = &[
     line("enable_snmp_keepalived", Works, assign!(global.snmp.vrrp = true), "older `enable_snmp_vrrp`"),
     line(
         "enable_snmp_checker",
-        NO_CHECKERS,
+        Works,
         assign!(global.snmp.checker = true),
         "KEEPALIVED-MIB, the checkers' part",
     ),
@@ -35,16 +32,11 @@ pub(super) static SNMP: &[Keyword<GlobalDraft>] = &[
     line("enable_traps", Works, assign!(global.snmp.traps = true), "SNMP traps"),
     line(
         "snmp_vs_stats_update_interval",
-        NO_CHECKERS,
+        Works,
         of_virtual_servers,
         "age of virtual servers' counters (5 s)",
     ),
-    line(
-        "snmp_rs_stats_update_interval",
-        NO_CHECKERS,
-        of_real_servers,
-        "age of real servers' counters (5 s)",
-    ),
+    line("snmp_rs_stats_update_interval", Works, of_real_servers, "age of real servers' counters (5 s)"),
     line("enable_dbus", NO_DBUS, assign!(global.dbus = true), "objects on D-Bus"),
     line("dbus_service_name", NO_DBUS, ignore_words, "name on D-Bus"),
     line("dbus_no_interface_name", NO_DBUS, ignore_words, "path of instances without interface"),

@@ -310,6 +310,8 @@ pub struct VirtualServer {
     pub flags: SchedulerFlags,
     /// Default of its real servers.
     pub forwarding: Forwarding,
+    /// Default of its real servers.
+    pub weight: u32,
     /// Seconds; `None`: no persistence.
     pub persistence_timeout: Option<u32>,
     /// Length of the mask.

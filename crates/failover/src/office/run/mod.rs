@@ -77,6 +77,8 @@ pub struct Options {
     pub host_name: String,
     /// `-d`: the configuration to the log at the start.
     pub dump_at_start: bool,
+    /// Whether another process shows SNMP managers what there is of the daemon as a whole.
+    pub is_shown_elsewhere: Box<dyn Fn(&Model) -> bool>,
     /// Where a supervisor keeps how proxies are (lines of `frontend web up`), for a start; changes come over the runtime
     /// socket. `None`: there is none, and `track_proxy` counts proxies as up.
     pub proxies: Option<PathBuf>,

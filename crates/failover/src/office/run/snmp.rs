@@ -21,7 +21,8 @@ impl Office {
     /// As the configuration has it: a sub-agent that is still right goes on.
     pub(super) fn configure_snmp(&mut self) {
         let snmp = &self.options.model.global.snmp;
-        let subtrees = mib::subtrees(snmp);
+        let shows_daemon = !(self.options.is_shown_elsewhere)(&self.options.model);
+        let subtrees = mib::subtrees(snmp, shows_daemon);
         let socket = snmp.socket.clone().filter(|_| !subtrees.is_empty());
         let is_right = match (&self.managers, &socket) {
             (Some(managers), Some(socket)) => {

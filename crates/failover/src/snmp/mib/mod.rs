@@ -43,9 +43,10 @@ pub(super) fn rfc_6527(more: &[u32]) -> Oid {
 }
 
 /// What the VRRP process answers for, each with a line on it.
-pub fn subtrees(snmp: &Snmp) -> Vec<(Oid, String)> {
+/// `shows_daemon`: no other process shows what there is of the daemon as a whole.
+pub fn subtrees(snmp: &Snmp, shows_daemon: bool) -> Vec<(Oid, String)> {
     let parts = [
-        (snmp.vrrp, keepalived(&[1]), "KEEPALIVED-MIB: the daemon"),
+        (snmp.vrrp && shows_daemon, keepalived(&[1]), "KEEPALIVED-MIB: the daemon"),
         (snmp.vrrp, keepalived(&[2]), "KEEPALIVED-MIB: VRRP"),
         (snmp.rfc_v2, rfc_2787(&[]), "VRRP-MIB (RFC 2787)"),
         (snmp.rfc_v3, rfc_6527(&[]), "VRRPV3-MIB (RFC 6527)"),

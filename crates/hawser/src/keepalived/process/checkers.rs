@@ -1,6 +1,7 @@
 //! The checkers' child: runs the director on the virtual servers, and tells pipes, people and programs what it finds.
 
 mod dump;
+mod managers;
 mod notices;
 mod plane;
 mod watch;
@@ -15,6 +16,7 @@ use failover::log::{Level, Log};
 use failover::office::signal;
 use keepalived_config::Model;
 use keepalived_config::model::{CheckKind, LvsFlush, ProcessTuning};
+use managers::Managers;
 use notices::Notices;
 use plane::Services;
 use std::cell::RefCell;
@@ -64,18 +66,22 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     services.start(&model, was_restarted, &mut log.borrow_mut());
     let model = Rc::new(model);
     let notices = Rc::new(RefCell::new(Notices::start(settings, Rc::clone(&model), Rc::clone(&log))?));
+    let managers = Rc::new(RefCell::new(Managers::start(Rc::clone(&model), Rc::clone(&log))));
+    let shown = Rc::clone(&managers);
     let heard = Rc::clone(&notices);
     let written = Rc::clone(&log);
     let listener = Rc::new(move |news: News<'_>| match news {
         News::Line(line) => written.borrow_mut().line(Level::Info, line),
         News::Told(told) => heard.borrow_mut().tell(told),
         News::State(state) => heard.borrow().dump(state),
+        News::Changed(pool, changed) => shown.borrow_mut().tell(pool, changed),
+        News::Counted(pools, table) => shown.borrow_mut().answer(pools, table),
     });
     let plane = services.plane().map_err(io::Error::other)?;
     let mut director = Director::new(Rc::clone(&model), numbers::read(&model)?, plane, listener);
     director.set_socket(crate::director::status_socket());
     let tended_log = Rc::clone(&log);
-    let mut loop_ = Loop { load, log, notices, services, channel, model };
+    let mut loop_ = Loop { load, log, notices, managers, services, channel, model };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let own = loop_.services.own();
     if own.is_some() {
@@ -90,6 +96,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     // Programs that were told of changes may go on; they are nobody's to wait for.
     runtime.shutdown_background();
     loop_.services.stop(&loop_.model, settings.keep_services, &mut loop_.log.borrow_mut());
+    loop_.managers.borrow_mut().close();
     loop_.notices.borrow_mut().stop();
     let _ = std::fs::remove_file(&pid_file);
     result.map(|()| ExitCode::SUCCESS)
@@ -106,6 +113,7 @@ struct Loop {
     load: Load,
     log: Rc<RefCell<Log>>,
     notices: Rc<RefCell<Notices>>,
+    managers: Rc<RefCell<Managers>>,
     services: Services,
     channel: super::child::Channel,
     model: Rc<Model>,
@@ -130,6 +138,7 @@ impl Loop {
         let mut numbers = Numbers::watch(&self.model)?;
         // What has changed since they were read.
         ask(&sender, Control::Numbers(numbers.all())).await;
+        tokio::task::spawn_local(managers::serve(Rc::clone(&self.managers), sender.clone()));
         let mut running = tokio::task::spawn_local(director.run(receiver));
         self.channel.say(Word::Ready);
         loop {
@@ -214,6 +223,7 @@ impl Loop {
                 let model = Rc::new(model);
                 self.services.reload(&model, &mut self.log.borrow_mut());
                 self.notices.borrow_mut().reload(Rc::clone(&model));
+                self.managers.borrow_mut().configure(Rc::clone(&model));
                 self.model = Rc::clone(&model);
                 Some(model)
             }

@@ -79,6 +79,11 @@ pub(super) fn runs_vrrp(settings: &Settings, model: &Model) -> bool {
     Kind::Vrrp.is_wanted(settings, model)
 }
 
+/// Whether the checkers' child runs with this configuration.
+pub(super) fn runs_checkers(settings: &Settings, model: &Model) -> bool {
+    Kind::Checkers.is_wanted(settings, model)
+}
+
 /// One child, whether it runs or not.
 struct Slot {
     kind: Kind,

@@ -3,7 +3,7 @@
 use super::child::{Child, DUMP_DIRECTORY, Word, enter};
 use super::news::Session;
 use super::sync::SyncDaemons;
-use super::{Load, Settings};
+use super::{Load, Settings, parent};
 use failover::log::Log;
 use failover::office::{self, Options, Say};
 use std::cell::RefCell;
@@ -45,6 +45,7 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
     }
     let started = model.clone();
     let mut started = crate::run::confine::is_wanted().then_some(started);
+    let settings_of_parent = settings.clone();
     let result = office::run(Options {
         model,
         reload: Box::new(move || {
@@ -79,6 +80,9 @@ pub(super) fn run(settings: &Settings, mut load: Load) -> io::Result<ExitCode> {
         keep_addresses: settings.keep_addresses,
         host_name,
         dump_at_start: settings.dump,
+        is_shown_elsewhere: Box::new(move |model| {
+            model.global.snmp.checker && parent::runs_checkers(&settings_of_parent, model)
+        }),
         proxies: std::env::var_os(crate::run::PROXIES).map(PathBuf::from),
     });
     let _ = std::fs::remove_file(&pid_file);
