@@ -14,6 +14,9 @@ const LISTENERS_MAX: usize = address::EXPANSION_MAX;
 const ADDRESSES: Wanted =
     Wanted { port_required: true, port_range: true, port_offset: false, datagram: false, stream: true };
 
+const DATAGRAM_ADDRESSES: Wanted =
+    Wanted { port_required: true, port_range: true, port_offset: false, datagram: true, stream: false };
+
 /// `unix-bind` of the global section: what UNIX listeners start from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UnixBind {
@@ -34,9 +37,29 @@ pub(crate) fn parse_default(
 
 /// Reads the rest of a line, from the address on, into one listener for each address and port.
 pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome<Vec<Bind>> {
+    let binds = parse_of(ADDRESSES, "on a `bind` line", arguments, context)?;
+    if binds.iter().any(|bind| bind.tls.as_ref().is_some_and(|tls| !tls.enabled)) {
+        context.warn(arguments.span(), "settings of TLS without `ssl`: no TLS is spoken here");
+    }
+    let spoken = |bind: Bind| Bind { tls: bind.tls.filter(|tls| tls.enabled), ..bind };
+    Ok(binds.into_iter().map(spoken).collect())
+}
+
+/// The same for `dgram-bind`: words that mean nothing for datagrams are read and have no effect, as in HAProxy.
+pub(crate) fn parse_datagram(arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome<Vec<Bind>> {
+    let binds = parse_of(DATAGRAM_ADDRESSES, "on a `dgram-bind` line", arguments, context)?;
+    Ok(binds.into_iter().map(|bind| Bind { tls: None, ..bind }).collect())
+}
+
+fn parse_of(
+    wanted: Wanted,
+    place: &str,
+    arguments: &mut Arguments<'_>,
+    context: &mut Context<'_>,
+) -> Outcome<Vec<Bind>> {
     let word = arguments.expect("an address, such as `:80` or `/run/x.sock`")?;
     let mut addresses = Vec::new();
-    for endpoint in address::endpoints(word, context.environment, ADDRESSES)? {
+    for endpoint in address::endpoints(word, context.environment, wanted)? {
         addresses.extend(endpoint.expand());
     }
     if addresses.len() > LISTENERS_MAX {
@@ -48,11 +71,7 @@ pub(crate) fn parse(arguments: &mut Arguments<'_>, context: &mut Context<'_>) ->
     let unix = context.unix_bind.clone();
     let mut template = Bind::new(first.clone(), arguments.span());
     (template.unix_mode, template.unix_uid, template.unix_gid) = (unix.mode, unix.uid, unix.gid);
-    keywords::parse_words(KEYWORDS, "on a `bind` line", &mut template, arguments, context)?;
-    if template.tls.as_ref().is_some_and(|tls| !tls.enabled) {
-        context.warn(arguments.span(), "settings of TLS without `ssl`: no TLS is spoken here");
-        template.tls = None;
-    }
+    keywords::parse_words(KEYWORDS, place, &mut template, arguments, context)?;
     let listener = |address| Bind { address: with_prefix(address, &unix.prefix), ..template.clone() };
     Ok(addresses.into_iter().map(listener).collect())
 }

@@ -92,7 +92,17 @@ pub fn configuration_keywords() -> String {
     for row in sorted(tls::words().map(with_count)) {
         let _ = writeln!(out, "\t{row}");
     }
-    for section in ["userlist", "peers", "resolvers", "mailers", "ring", "cache", "http-errors", "program"] {
+    for section in [
+        "userlist",
+        "peers",
+        "resolvers",
+        "mailers",
+        "ring",
+        "log-forward",
+        "cache",
+        "http-errors",
+        "program",
+    ] {
         let _ = writeln!(out, "{section}");
         for row in sections::listed().filter(|row| row.class == section && works(row.status)) {
             let _ = writeln!(out, "\t{}", row.name);

@@ -2,6 +2,7 @@
 
 mod caches;
 mod http_errors;
+mod log_forwards;
 mod mailers;
 mod peers;
 mod programs;
@@ -28,7 +29,10 @@ pub(crate) fn read(section: &Section, model: &mut Model, context: &mut Context<'
         SectionKind::Cache => model.caches.push(caches::read(section, context)),
         SectionKind::HttpErrors => model.http_errors.push(http_errors::read(section, context)),
         SectionKind::Program => model.programs.push(programs::read(section, context)),
-        SectionKind::LogForward => refuse(section, "use a syslog server that forwards", context),
+        SectionKind::LogForward => {
+            let forward = log_forwards::read(section, &model.global, context);
+            model.log_forwards.push(forward);
+        }
         SectionKind::FcgiApp => refuse(section, "put an HTTP server in front of the application", context),
         SectionKind::Global
         | SectionKind::Defaults
@@ -111,5 +115,6 @@ pub(crate) fn listed() -> impl Iterator<Item = Listed> {
         .chain(keywords::list("ring", rings::KEYWORDS))
         .chain(keywords::list("cache", caches::KEYWORDS))
         .chain(keywords::list("http-errors", http_errors::KEYWORDS))
+        .chain(keywords::list("log-forward", log_forwards::KEYWORDS))
         .chain(keywords::list("program", programs::KEYWORDS))
 }

@@ -117,7 +117,7 @@ proptest! {
     #[test]
     fn any_words_load_or_are_reported(
         section in proptest::sample::select(vec!["global", "defaults d", "frontend f", "backend b", "listen l", "userlist u",
-            "resolvers r", "peers p", "ring r", "cache c", "mailers m", "http-errors h", "program p"]),
+            "resolvers r", "peers p", "ring r", "log-forward l", "cache c", "mailers m", "http-errors h", "program p"]),
         lines in proptest::collection::vec(line(), 1..12),
     ) {
         let text = format!("{section}\n {}\n", lines.join("\n "));

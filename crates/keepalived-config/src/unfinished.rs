@@ -7,7 +7,6 @@ const NO_OPTION: &str = "the route is set without it";
 
 /// Block, keywords, what is lacking.
 const UNFINISHED: &[(&str, &[&str], &str)] = &[
-    ("SSL", &["password"], "keys that are encrypted are not read"),
     ("the file", &["interface_up_down_delays"], "links count at once"),
     ("global_defs", &["vrrp_rlimit_rttime", "vrrp_rlimit_rtime"], "the system's settings hold"),
     ("global_defs", &["disable_local_igmp"], "IGMP is left alone"),

@@ -35,6 +35,8 @@ pub enum Place {
     RuntimeApi(usize),
     /// A `peers` section's, by its position.
     Peers(usize),
+    /// A `log-forward` section's, by its position; whether the line is for datagrams, and its position among those.
+    LogForward(usize, bool, u32),
 }
 
 impl Handover {

@@ -13,6 +13,7 @@ mod handover;
 mod health;
 mod http2;
 mod listen;
+mod log_forward;
 mod logs;
 mod mails;
 mod net;
@@ -36,6 +37,7 @@ mod upstream;
 mod worker;
 
 pub use control::{commands, mapped_code};
+pub use log_forward::DATAGRAM_PREFIX;
 pub use reload::{Asker, Loader, Outcome, Replacement};
 pub use resolve::unresolved;
 pub use run::{BindOptions, Bound, Command, Reloading, bind, worker_count};

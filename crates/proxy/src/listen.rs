@@ -155,20 +155,30 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
     // Accepted sockets inherit these: one syscall here instead of one for each connection.
     socket.set_tcp_nodelay(true)?;
     tuning_of(bind, options).apply(&socket2::SockRef::from(&socket))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(bind.v6only || !bind.v4v6)?;
-    }
-    if bind.transparent {
-        sys::socket_options::set_transparent(&socket, address.is_ipv6())?;
-    }
-    if let Some(interface) = &bind.interface {
-        socket.bind_device(Some(interface.as_bytes()))?;
-    }
     if bind.defer_accept {
         sys::socket_options::set_tcp_defer_accept(&socket, 1)?;
     }
     if bind.tfo {
         sys::socket_options::set_tcp_fast_open(&socket, fast_open_queue(options))?;
+    }
+    bind_inet(&socket, address, bind)?;
+    socket.listen(i32::try_from(bind.backlog.unwrap_or(options.backlog)).unwrap_or(i32::MAX))?;
+    Ok(OpenListener::Tcp(socket.into()))
+}
+
+/// Binds a socket of IP as its line says.
+///
+/// # Errors
+/// What the kernel says.
+pub fn bind_inet(socket: &Socket, address: SocketAddr, bind: &Bind) -> io::Result<()> {
+    if address.is_ipv6() {
+        socket.set_only_v6(bind.v6only || !bind.v4v6)?;
+    }
+    if bind.transparent {
+        sys::socket_options::set_transparent(socket, address.is_ipv6())?;
+    }
+    if let Some(interface) = &bind.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
     }
     match socket.bind(&address.into()) {
         // The address is not here yet: a VIP that the other node holds. It will be reachable when it comes.
@@ -178,12 +188,10 @@ fn open_tcp_once(address: SocketAddr, bind: &Bind, options: ListenOptions) -> io
             } else {
                 socket.set_freebind_v6(true)?;
             }
-            socket.bind(&address.into())?;
+            socket.bind(&address.into())
         }
-        other => other?,
+        other => other,
     }
-    socket.listen(i32::try_from(bind.backlog.unwrap_or(options.backlog)).unwrap_or(i32::MAX))?;
-    Ok(OpenListener::Tcp(socket.into()))
 }
 
 fn open_abstract(name: &[u8]) -> io::Result<OpenListener> {
@@ -192,8 +200,15 @@ fn open_abstract(name: &[u8]) -> io::Result<OpenListener> {
     Ok(OpenListener::Unix(std::os::unix::net::UnixListener::bind_addr(&address)?))
 }
 
-/// Binds beside the path and renames over it, so that a process that is being replaced never leaves a gap.
 fn open_unix(path: &Path, bind: &Bind) -> io::Result<OpenListener> {
+    bind_beside(path, bind, |place| std::os::unix::net::UnixListener::bind(place)).map(OpenListener::Unix)
+}
+
+/// Binds beside the path and renames over it, so that a process that is being replaced never leaves a gap.
+///
+/// # Errors
+/// What the kernel says.
+pub fn bind_beside<S>(path: &Path, bind: &Bind, make: impl FnOnce(&Path) -> io::Result<S>) -> io::Result<S> {
     let mut temporary = PathBuf::from(path);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
@@ -202,7 +217,7 @@ fn open_unix(path: &Path, bind: &Bind) -> io::Result<OpenListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let listener = std::os::unix::net::UnixListener::bind(&temporary)?;
+    let socket = make(&temporary)?;
     let settle = || {
         if bind.unix_uid.is_some() || bind.unix_gid.is_some() {
             std::os::unix::fs::chown(&temporary, bind.unix_uid, bind.unix_gid)?;
@@ -217,5 +232,5 @@ fn open_unix(path: &Path, bind: &Bind) -> io::Result<OpenListener> {
         let _ = std::fs::remove_file(&temporary);
         return Err(error);
     }
-    Ok(OpenListener::Unix(listener))
+    Ok(socket)
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Logs {
     /// By `ProxyId`; `None` logs nowhere.
     proxies: Box<[Option<Targets>]>,
+    /// By the position of the `log-forward` section.
+    forwards: Box<[Targets]>,
     global: Targets,
     pub outlets: Arc<Outlets>,
     /// Where the dates of log lines are.
@@ -41,15 +43,23 @@ impl Logs {
                 Targets::open(&proxy.log_targets, &identity, &mut builder).map(Some)
             })
             .collect::<Result<_, _>>()?;
+        let forwards = (model.log_forwards.iter())
+            .map(|forward| Targets::open(&forward.log_targets, &identity(global, None, node), &mut builder))
+            .collect::<Result<_, _>>()?;
         let outlets = builder
             .finish(global.chroot.is_some())
             .map_err(|source| OpenError::Socket { target: "syslog".to_owned(), source })?;
         let control = Mutex::new(outlets.scratch().ok());
-        Ok(Logs { proxies, global: process, outlets, zone: local_zone(), control })
+        Ok(Logs { proxies, forwards, global: process, outlets, zone: local_zone(), control })
     }
 
     pub fn of(&self, proxy: ProxyId) -> Option<&Targets> {
         self.proxies[proxy.index()].as_ref()
+    }
+
+    /// Where messages of a `log-forward` section go.
+    pub fn forward(&self, section: usize) -> &Targets {
+        &self.forwards[section]
     }
 
     /// Sends an event of `proxy` (or of the process) that no worker's request caused.

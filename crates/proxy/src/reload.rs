@@ -11,6 +11,7 @@ use crate::control::{self, CliListener};
 use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
+use crate::log_forward;
 use crate::logs::Logs;
 use crate::mails::Mails;
 use crate::net::{Namespaces, pipe};
@@ -67,6 +68,7 @@ pub struct Next {
     /// By worker.
     opened: Vec<Vec<PlacedListener>>,
     cli: Vec<CliListener>,
+    log_sockets: log_forward::Opened,
     waiting: Vec<rules::ServerId>,
     maxconn: u32,
 }
@@ -77,6 +79,7 @@ pub struct Committed {
     /// By worker.
     pub successions: Vec<Succession>,
     pub cli: Vec<CliListener>,
+    pub log_sockets: log_forward::Opened,
     pub places: Arc<HashMap<Place, Place>>,
 }
 
@@ -136,6 +139,11 @@ pub fn prepare(old: &Arc<Shared>, replacement: Replacement) -> Result<Next, Vec<
     places.extend(sections.map(|index| (Place::Peers(index), Place::Peers(index))));
     let cli = open_cli(&old.plan.model, &model, &namespaces, &mut places, &mut errors);
     cli.iter().for_each(|open| handover.keep(Place::RuntimeApi(open.index), &open.bind, &open.socket));
+    let same_sockets = log_forward::kept(&old.plan.model, &model);
+    let is_kept = |place| same_sockets.values().any(|kept| *kept == place);
+    let log_sockets =
+        log_forward::open(&model, &namespaces, &mut Vec::new(), &handover, is_kept, &mut errors);
+    places.extend(same_sockets);
     let logs = Logs::open(&model).map_err(|error| errors.push(error.to_string())).ok();
     let Some(logs) = logs.filter(|_| errors.is_empty()) else { return Err(errors) };
     let state = State::after(&old.state, &kept, Arc::clone(&model), maxconn, run::seed());
@@ -164,7 +172,7 @@ pub fn prepare(old: &Arc<Shared>, replacement: Replacement) -> Result<Next, Vec<
         state,
         plan: Plan::new(model),
     });
-    Ok(Next { shared, kept, places, opened, cli, waiting, maxconn })
+    Ok(Next { shared, kept, places, opened, cli, log_sockets, waiting, maxconn })
 }
 
 /// The sockets of the runtime API that are new.
@@ -193,7 +201,7 @@ fn open_cli(
 impl Next {
     /// Puts the configuration in force as far as all threads share it. Cannot fail.
     pub fn commit(self, old: &Arc<Shared>) -> Committed {
-        let Next { shared, kept, places, mut opened, cli, waiting, maxconn } = self;
+        let Next { shared, kept, places, mut opened, cli, log_sockets, waiting, maxconn } = self;
         let state = &shared.state;
         let model = &shared.plan.model;
         // Nothing of the old configuration is kept listening by it.
@@ -221,7 +229,7 @@ impl Next {
         let successions = (opened.drain(..))
             .map(|opened| Succession { shared: Arc::clone(&shared), places: Arc::clone(&places), opened })
             .collect();
-        Committed { shared, successions, cli, places }
+        Committed { shared, successions, cli, log_sockets, places }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::control;
 use crate::handover::{Handover, Place};
 use crate::health::Health;
 use crate::listen::{self, ListenOptions};
+use crate::log_forward::{self, Forwarding};
 use crate::logs::Logs;
 use crate::mails::Mails;
 use crate::net::{Namespaces, clock, pipe};
@@ -96,6 +97,7 @@ pub struct Bound {
     listeners: Vec<Vec<PlacedListener>>,
     cli: Vec<control::CliListener>,
     peers: Vec<peers::OpenSection>,
+    log_sockets: log_forward::Opened,
     replaces: bool,
     /// What was wrong with state files; nothing of it keeps the proxy from serving.
     pub warnings: Vec<String>,
@@ -166,6 +168,8 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
     let cli = control::open_cli(&model, &namespaces, &mut errors);
     cli.iter().for_each(|open| handover.keep(Place::RuntimeApi(open.index), &open.bind, &open.socket));
     let peers = peers::open(&model, &namespaces, &mut inherited, &handover, &mut errors);
+    let log_sockets =
+        log_forward::open(&model, &namespaces, &mut inherited, &handover, |_| false, &mut errors);
     let logs = match Logs::open(&model) {
         Ok(logs) => Some(logs),
         Err(error) => {
@@ -208,7 +212,7 @@ pub fn bind(model: Arc<Model>, options: BindOptions) -> Result<Bound, Vec<String
         living: Arc::default(),
     });
     let warnings = files.apply(&shared);
-    Ok(Bound { shared, listeners, cli, peers, replaces: options.replaces, warnings })
+    Ok(Bound { shared, listeners, cli, peers, log_sockets, replaces: options.replaces, warnings })
 }
 
 /// Connections of the process. `allowed`: what the descriptor limit says.
@@ -295,6 +299,7 @@ impl Bound {
         };
         let control = control::spawn(control, self.cli, arriving);
         let peers = peers::spawn(&self.shared, self.peers, self.replaces, stage.subscribe());
+        let mut forwarding = Forwarding::start(&self.shared, self.log_sockets, &stage);
         let mut supervisor = Supervisor {
             shared: self.shared,
             stage: &stage,
@@ -302,6 +307,7 @@ impl Bound {
             news: &news,
             orders: &orders,
             successions: &successions,
+            forwarding: &mut forwarding,
             loader,
         };
         supervisor.follow(&commands);
@@ -310,6 +316,9 @@ impl Bound {
             if thread.join().is_err() {
                 return 1;
             }
+        }
+        if !forwarding.join() {
+            return 1;
         }
         // Tables go to the successor while the rest has ended already.
         if peers.is_some_and(|peers| peers.join().is_err()) {
@@ -339,6 +348,7 @@ struct Supervisor<'a> {
     news: &'a mpsc::Sender<control::News>,
     orders: &'a Arc<[mpsc::Sender<Order>]>,
     successions: &'a [mpsc::Sender<Succession>],
+    forwarding: &'a mut Forwarding,
     loader: Option<Loader>,
 }
 
@@ -350,7 +360,8 @@ impl Supervisor<'_> {
         // The end of `grace`: until then everything goes on, only that `stopping` is true.
         let mut grace: Option<Instant> = None;
         loop {
-            if self.threads.iter().all(JoinHandle::is_finished) {
+            let may_forward = *self.stage.borrow() != Stage::Running && !self.forwarding.is_finished();
+            if self.threads.iter().all(JoinHandle::is_finished) && !may_forward {
                 return;
             }
             if grace.is_some_and(|grace| Instant::now() >= grace) {
@@ -442,6 +453,7 @@ impl Supervisor<'_> {
             // A worker that takes no more has ended.
             let _ = worker.blocking_send(succession);
         }
+        self.forwarding.succeed(&self.shared, Arc::clone(&committed.places), committed.log_sockets);
         let reign = control::Reign { shared: committed.shared, cli: committed.cli, places: committed.places };
         let _ = self.news.blocking_send(control::News::Reign(reign));
         Outcome { succeeded: true, log }

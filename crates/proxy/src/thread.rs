@@ -118,7 +118,7 @@ impl Thread {
                 Some(Place::Frontend(frontend, index)) => {
                     Some(Seat { worker: Rc::clone(&worker), frontend: *frontend, index: *index })
                 }
-                Some(Place::RuntimeApi(_) | Place::Peers(_)) | None => None,
+                Some(Place::RuntimeApi(_) | Place::Peers(_) | Place::LogForward(..)) | None => None,
             };
             let stays = next.is_some();
             endpoint.seat.replace(next);

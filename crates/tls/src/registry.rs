@@ -25,6 +25,8 @@ pub struct Tls {
     connectors: RwLock<HashMap<(ProxyId, usize), Arc<Connector>>>,
     /// By section and `bind` line; `None` is `default-bind`.
     peer_listeners: HashMap<(usize, Option<usize>), Arc<Listener>>,
+    /// By the position of the `log-forward` section and of the line in it.
+    log_listeners: HashMap<(usize, usize), Arc<Listener>>,
     /// By section and instance.
     peer_connectors: HashMap<(usize, usize), Arc<Connector>>,
 }
@@ -94,6 +96,15 @@ impl Tls {
                 }
             }
         }
+        let mut log_listeners = HashMap::new();
+        for (section, forward) in model.log_forwards.iter().enumerate() {
+            for (index, bind) in forward.binds.iter().enumerate() {
+                let Some(tls) = &bind.tls else { continue };
+                if let Some(listener) = listener(tls, bind.span, (&mut files, &settings), &mut found) {
+                    log_listeners.insert((section, index), listener);
+                }
+            }
+        }
         found.extend(dates(&files));
         files.configured = files.authorities.keys().chain(files.revocations.keys()).cloned().collect();
         (
@@ -105,6 +116,7 @@ impl Tls {
                 connectors: RwLock::new(connectors),
                 peer_listeners,
                 peer_connectors,
+                log_listeners,
             },
             found,
         )
@@ -135,6 +147,11 @@ impl Tls {
     pub fn peer_listener(&self, section: usize, bind: Option<usize>) -> Option<Arc<Listener>> {
         let own = self.peer_listeners.get(&(section, bind));
         own.or_else(|| self.peer_listeners.get(&(section, None))).cloned()
+    }
+
+    /// The TLS of a `bind` line of a `log-forward` section.
+    pub fn log_listener(&self, section: usize, bind: usize) -> Option<Arc<Listener>> {
+        self.log_listeners.get(&(section, bind)).cloned()
     }
 
     /// The TLS with an instance of a `peers` section.

@@ -25,7 +25,7 @@ pub use layout::{
 };
 
 /// Of all this: maps of another layout, left by another version, are not taken over.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 pub const SERVICES_MAX: u32 = 4096;
 /// A service that changes has two for a moment.

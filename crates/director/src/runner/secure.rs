@@ -1,10 +1,11 @@
 //! The TLS of SSL_GET: any certificate is fine, as for keepalived; a check asks whether the server works, not who it is.
 
 use keepalived_config::model::{Check, CheckKind, HttpUrl, SslMaterial};
+use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::io;
 use std::sync::Arc;
@@ -69,8 +70,35 @@ fn own_certificate(material: Option<&SslMaterial>) -> Result<Option<Own>, String
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| format!("{}: {error}", certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let password = material.and_then(|one| one.password.as_deref());
+    let key = std::fs::read_to_string(key)
+        .map_err(|error| error.to_string())
+        .and_then(|text| private_key(&text, password))
+        .map_err(|error| format!("{}: {error}", key.display()))?;
     Ok(Some((chain, key)))
+}
+
+/// The key of a PEM text, which the `password` of the `SSL` block opens where it is encrypted (PKCS #8, RFC 5958).
+fn private_key(text: &str, password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
+    const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+    const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(
+            "this way of encryption is not read: `openssl pkcs8 -topk8` makes a key that is".to_owned()
+        );
+    }
+    let Some(encrypted) = text.find(BEGIN).and_then(|start| {
+        let end = text[start..].find(END)?;
+        Some(&text[start..start + end + END.len()])
+    }) else {
+        return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| error.to_string());
+    };
+    let password = password.ok_or("the key is encrypted, and the block has no `password`")?;
+    let (_, document) = SecretDocument::from_pem(encrypted).map_err(|error| error.to_string())?;
+    let opened = EncryptedPrivateKeyInfo::try_from(document.as_bytes())
+        .and_then(|encrypted| encrypted.decrypt(password))
+        .map_err(|error| format!("the `password` does not open the key: {error}"))?;
+    Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
 }
 
 /// Takes every certificate; the handshake still proves that the server has its key.
@@ -111,5 +139,36 @@ impl ServerCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// What `openssl` makes with these arguments, in a folder of the test's own.
+    fn openssl(arguments: &str) -> String {
+        let output =
+            Command::new("openssl").args(arguments.split(' ')).output().expect("openssl is installed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("PEM is text")
+    }
+
+    #[test]
+    fn the_password_opens_the_key_and_another_does_not() {
+        let plain = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256");
+        let folder = std::env::temp_dir().join(format!("hawser-key-{}", std::process::id()));
+        std::fs::write(&folder, &plain).expect("a file");
+        let encrypt = |how: &str| openssl(&format!("{how} -in {} -passout pass:rope", folder.display()));
+        let encrypted = encrypt("pkcs8 -topk8 -v2 aes-256-cbc");
+        let old = encrypt("ec -aes128");
+        std::fs::remove_file(&folder).expect("it is there");
+        let wanted = private_key(&plain, None).expect("a key");
+        let opened = private_key(&format!("# a note\n{encrypted}"), Some("rope")).expect("a key");
+        assert_eq!(opened.secret_der(), wanted.secret_der());
+        assert!(private_key(&encrypted, Some("hope")).unwrap_err().contains("does not open"));
+        assert!(private_key(&encrypted, None).unwrap_err().contains("no `password`"));
+        assert!(private_key(&old, Some("rope")).unwrap_err().contains("openssl pkcs8 -topk8"));
     }
 }

@@ -38,6 +38,7 @@ pub struct Model {
     pub peers: Vec<Peers>,
     pub mailers: Vec<Mailers>,
     pub rings: Vec<Ring>,
+    pub log_forwards: Vec<LogForward>,
     pub caches: Vec<Cache>,
     pub http_errors: Vec<HttpErrors>,
     pub programs: Vec<Program>,

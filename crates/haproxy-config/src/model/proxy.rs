@@ -180,8 +180,17 @@ pub enum Filter {
     /// Where compression stands among the others.
     Compression,
     Cache(String),
-    Trace,
+    Trace(TraceFilter),
     Bandwidth(Bandwidth),
+}
+
+/// `filter trace`: tells on standard error what streams go through.
+#[derive(Debug, Clone)]
+pub struct TraceFilter {
+    pub name: String,
+    /// With the bytes of bodies.
+    pub hexdump: bool,
+    pub quiet: bool,
 }
 
 /// `filter bwlim-in` and `filter bwlim-out`: a limit that rules turn on for a stream.

@@ -1,6 +1,6 @@
 //! The sections beside `global` and the proxies.
 
-use super::{Address, Bind, BindTls, ErrorReply, LogFormatKind, Server, ServerTls};
+use super::{Address, Bind, BindTls, ErrorReply, LogFormatKind, LogTarget, Server, ServerTls};
 use diag::Span;
 use rules::{ProxyId, StickTableConfig};
 use std::path::PathBuf;
@@ -131,6 +131,32 @@ pub struct Ring {
     pub servers: Vec<Server>,
     pub timeout_connect: Option<Duration>,
     pub timeout_server: Option<Duration>,
+}
+
+/// `log-forward NAME`: syslog messages that are received and sent on.
+#[derive(Debug, Clone)]
+pub struct LogForward {
+    pub name: String,
+    pub span: Span,
+    /// `bind`: streams of messages (RFC 6587).
+    pub binds: Vec<Bind>,
+    /// `dgram-bind`: a message in each datagram.
+    pub datagram_binds: Vec<Bind>,
+    /// Those of `log global` included.
+    pub log_targets: Vec<LogTarget>,
+    /// Connections at once; 0: no bound of its own.
+    pub maxconn: u32,
+    pub backlog: Option<u32>,
+    pub timeout_client: Option<Duration>,
+}
+
+impl LogForward {
+    /// Every line that receives: whether it is for datagrams, its position among those, and what it says.
+    pub fn lines(&self) -> impl Iterator<Item = (bool, u32, &Bind)> {
+        let streams = self.binds.iter().zip(0..).map(|(bind, index)| (false, index, bind));
+        let datagrams = self.datagram_binds.iter().zip(0..).map(|(bind, index)| (true, index, bind));
+        streams.chain(datagrams)
+    }
 }
 
 /// `cache NAME`.

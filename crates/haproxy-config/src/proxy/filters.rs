@@ -9,7 +9,7 @@ use crate::keywords::unknown;
 use crate::language::Word;
 use crate::model::CompressionAlgorithm::{Brotli, Deflate, Gzip, Identity, RawDeflate, Zstd};
 use crate::model::{
-    Bandwidth, BandwidthLimit, CompressedSide, Compression, CompressionAlgorithm, Filter, Mode,
+    Bandwidth, BandwidthLimit, CompressedSide, Compression, CompressionAlgorithm, Filter, Mode, TraceFilter,
 };
 use crate::parse::{Arguments, Context, Outcome, fail, fail_with_help};
 use crate::scope;
@@ -133,8 +133,8 @@ fn filter(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
             draft.proxy.filters.push(Filter::Cache(name.value.clone()));
         }
         "trace" => {
-            context.warn(word.span, "`filter trace` is read but prints nothing");
-            draft.proxy.filters.push(Filter::Trace);
+            draft.proxy.filters.push(Filter::Trace(trace(arguments, context)?));
+            return Ok(());
         }
         "bwlim-in" | "bwlim-out" => {
             let uploads = word.value == "bwlim-in";
@@ -159,6 +159,30 @@ fn filter(draft: &mut Draft, arguments: &mut Arguments<'_>, context: &mut Contex
     }
     arguments.rest();
     Ok(())
+}
+
+/// `[name NAME] [quiet] [random-forwarding] [hexdump]`.
+fn trace(arguments: &mut Arguments<'_>, context: &mut Context<'_>) -> Outcome<TraceFilter> {
+    let mut filter = TraceFilter { name: "TRACE".to_owned(), hexdump: false, quiet: false };
+    while let Some(word) = arguments.next() {
+        match word.value.as_str() {
+            "name" => filter.name.clone_from(&arguments.expect("a name")?.value),
+            "hexdump" => filter.hexdump = true,
+            "quiet" => filter.quiet = true,
+            "random-forwarding" => {
+                context.warn(word.span, "`random-forwarding` has no effect: a trace changes nothing");
+            }
+            _ => {
+                return Err(unknown(
+                    "word of `filter trace`",
+                    word,
+                    "",
+                    ["name", "hexdump", "quiet", "random-forwarding"],
+                ));
+            }
+        }
+    }
+    Ok(filter)
 }
 
 /// `NAME default-limit SIZE default-period TIME`, or `NAME limit SIZE key EXPRESSION [table TABLE]`; `min-size SIZE`.

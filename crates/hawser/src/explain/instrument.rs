@@ -356,5 +356,6 @@ fn calm(model: &mut Model) {
     model.peers.clear();
     model.mailers.clear();
     model.programs.clear();
+    model.log_forwards.clear();
     model.rings.iter_mut().for_each(|ring| ring.servers.clear());
 }

@@ -236,6 +236,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("resolvers", "name servers for servers' addresses"),
     ("mailers", "where mails go"),
     ("ring", "messages kept in memory"),
+    ("log-forward", "syslog messages that are received and sent on"),
     ("cache", "answers kept in memory"),
     ("http-errors", "a set of error messages"),
     ("program", "a program that is started beside"),

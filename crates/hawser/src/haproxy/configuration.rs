@@ -98,7 +98,8 @@ impl Loaded {
         let stays = arguments.debug || arguments.foreground || arguments.systemd;
         let enabled = |proxy: &&haproxy_config::model::Proxy| !proxy.disabled;
         let has_listeners = !global.stats_sockets.is_empty()
-            || model.proxies.iter().filter(enabled).any(|proxy| !proxy.binds.is_empty());
+            || model.proxies.iter().filter(enabled).any(|proxy| !proxy.binds.is_empty())
+            || model.log_forwards.iter().any(|forward| forward.lines().next().is_some());
         Loaded {
             daemon: arguments.daemon || (global.daemon && !stays),
             master_worker: arguments.master_worker || global.master_worker,
@@ -125,6 +126,8 @@ impl Loaded {
             splices: false,
             maxpipes: global.maxpipes.map(u64::from),
         };
+        let forwards = self.model.log_forwards.iter();
+        demand.listeners += forwards.map(|forward| forward.lines().count() as u64).sum::<u64>();
         for proxy in proxies {
             demand.listeners += proxy.binds.len() as u64;
             for server in &proxy.servers {

@@ -2,8 +2,18 @@
 
 use std::os::fd::AsFd;
 
-/// The address as the engine writes addresses. `None` for what is no listener of ours.
+/// The address as the engine writes addresses; sockets for datagrams have a word before it. `None` for what is no listener
+/// of ours.
 pub fn address_of(listener: impl AsFd) -> Option<String> {
+    use rustix::net::{SocketType, sockopt};
+    let address = plain_address_of(&listener)?;
+    match sockopt::socket_type(&listener).ok()? {
+        SocketType::DGRAM => Some(format!("{}{address}", proxy::DATAGRAM_PREFIX)),
+        _ => Some(address),
+    }
+}
+
+fn plain_address_of(listener: impl AsFd) -> Option<String> {
     use rustix::net::{AddressFamily, SocketAddrUnix, getsockname};
     let address = getsockname(listener).ok()?;
     match address.address_family() {
@@ -43,6 +53,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
         let address = listener.local_addr().expect("bound").to_string();
         assert_eq!(address_of(&listener), Some(address));
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
+        let address = socket.local_addr().expect("bound").to_string();
+        assert_eq!(address_of(&socket), Some(format!("dgram+{address}")));
         let name = format!("hawser-inherited-{}", std::process::id());
         let abstract_address = {
             use std::os::linux::net::SocketAddrExt;

@@ -29,7 +29,7 @@ pub fn list(classes: &[String]) -> String {
 
 /// What may stand between both sides of a stream, with the marks that tools look for.
 fn filters() -> String {
-    let names = "bwlim-in [BWLIM]\nbwlim-out [BWLIM]\ncache [CACHE]\ncompression [COMP]\n";
+    let names = "bwlim-in [BWLIM]\nbwlim-out [BWLIM]\ncache [CACHE]\ncompression [COMP]\ntrace [TRACE]\n";
     format!("# List of registered filter names:\n{names}")
 }
 

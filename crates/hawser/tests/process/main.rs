@@ -8,6 +8,7 @@ mod guides;
 mod inspect;
 mod life;
 mod listeners;
+mod log_forward;
 mod master;
 mod program;
 mod reload;

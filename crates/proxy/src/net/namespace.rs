@@ -2,6 +2,7 @@
 //! enter them and sees the whole file system.
 
 use haproxy_config::Model;
+use haproxy_config::model::LogForward;
 use std::collections::HashMap;
 use std::io;
 use sys::namespace::Namespace;
@@ -17,8 +18,9 @@ impl Namespaces {
         let binds = proxies().flat_map(|proxy| &proxy.binds).map(|bind| &bind.namespace);
         let servers = proxies().flat_map(|proxy| &proxy.servers).map(|server| &server.namespace);
         let sockets = model.global.stats_sockets.iter().map(|socket| &socket.bind.namespace);
+        let logs = model.log_forwards.iter().flat_map(LogForward::lines).map(|(_, _, bind)| &bind.namespace);
         let mut opened = HashMap::new();
-        for name in binds.chain(sockets).chain(servers).flatten() {
+        for name in binds.chain(sockets).chain(servers).chain(logs).flatten() {
             if opened.contains_key(name) {
                 continue;
             }

@@ -113,7 +113,7 @@ pub fn set(client: &Client, transaction: &mut Transaction, wanted: &BandwidthLim
     let filters = sections.into_iter().flatten().flat_map(|proxy| &plan.settings(proxy).filters);
     let mut named = filters.filter_map(|filter| match filter {
         Filter::Bandwidth(bandwidth) if *bandwidth.name == *wanted.filter => Some(bandwidth),
-        Filter::Bandwidth(_) | Filter::Compression | Filter::Cache(_) | Filter::Trace => None,
+        Filter::Bandwidth(_) | Filter::Compression | Filter::Cache(_) | Filter::Trace(_) => None,
     });
     let Some(filter) = named.next() else { return };
     let Some(made) = make(client, transaction, filter, wanted, direction) else { return };

@@ -7,6 +7,7 @@ use super::multiplex::{self, Speech};
 use super::reply;
 use super::secure_server;
 use super::tcp;
+use super::trace;
 use super::transaction::Transaction;
 use crate::net::clock;
 use crate::net::{ConnectOptions, SocketTuning, connect};
@@ -54,6 +55,7 @@ pub async fn dispatch(client: &mut Client, transaction: &mut Transaction, backen
     let state = worker.state();
     let live = state.backend(backend);
     transaction.facts.backend = Some(backend);
+    trace::set_backend(client, transaction, worker.plan().settings(backend));
     live.current.increment();
     let now_ms = worker.millis(transaction.facts.times.request_done.unwrap_or(client.accept));
     live.sessions_rate.add(now_ms);

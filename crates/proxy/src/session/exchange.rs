@@ -12,6 +12,7 @@ use super::reply;
 use super::response_body::{Arriving, body_here};
 use super::rules::Outcome;
 use super::spelling;
+use super::trace::{self, TracedBody};
 use super::transaction::{RequestBody, Transaction};
 use super::tunnel::{self, HalfClosed};
 use crate::http2::{HeadError, SendError};
@@ -21,6 +22,7 @@ use crate::state::errors::{Capture, Way};
 use crate::upstream::ServerConnection;
 use haproxy_config::model::{self, HttpConnection, HttpReuse};
 use http::{Framing, ParseError, Parsed, Version};
+use rules::Direction;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -127,6 +129,10 @@ pub async fn exchange(
         head
     });
     let head = coded_head.as_ref().unwrap_or(&transaction.request);
+    if let Some(tracer) = transaction.tracer.as_ref().filter(|_| transaction.facts.retries == 0) {
+        trace::head(transaction, head, Direction::Request);
+        up.copy(|copies| copies.traced = Some(TracedBody::new(tracer, Direction::Request)));
+    }
     if !connection.stream.is_http2() {
         let start = up.pending.len();
         head.write_http1(up.is_chunked(), up.pending.buffer());
@@ -279,7 +285,11 @@ pub async fn exchange(
         down.compress(compressor);
     }
     if let Some(fill) = transaction.cache_fill.take().filter(|_| !tunnels) {
-        down.record(fill);
+        down.copy(|copies| copies.fill = Some(fill));
+    }
+    if let Some(tracer) = &transaction.tracer {
+        trace::head(transaction, &transaction.response, Direction::Response);
+        down.copy(|copies| copies.traced = Some(TracedBody::new(tracer, Direction::Response)));
     }
     if !client.stream.is_http2() {
         transaction.response.write_http1(down.is_chunked(), down.pending.buffer());

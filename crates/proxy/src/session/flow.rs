@@ -5,7 +5,7 @@
 
 use super::bandwidth::Bandwidth;
 use super::compress::{Compressor, EncoderFailed};
-use crate::cache::Fill;
+use super::copies::Copies;
 use crate::net::Stream;
 use crate::net::buffers::{self, Pending};
 use crate::net::pipe::{self, Pipe};
@@ -73,8 +73,8 @@ pub struct Flow {
     trailers: Option<Box<Head>>,
     /// What the body goes through on its way.
     compressor: Option<Box<Compressor>>,
-    /// The cache that gets a copy, as it comes from the source.
-    fill: Option<Box<Fill>>,
+    /// Who gets a copy, as it comes from the source.
+    copies: Option<Box<Copies>>,
     /// How fast it may go.
     limits: Vec<Bandwidth>,
     /// Bytes ready for the destination.
@@ -111,7 +111,7 @@ impl Flow {
             streamed: false,
             trailers: None,
             compressor: None,
-            fill: None,
+            copies: None,
             limits: Vec::new(),
             pending: Pending::new(),
             read: 0,
@@ -229,9 +229,9 @@ impl Flow {
         }
     }
 
-    /// Gives a copy of the body to a cache.
-    pub fn record(&mut self, fill: Fill) {
-        self.fill = Some(Box::new(fill));
+    /// Shows the body to whom `add` names.
+    pub fn copy(&mut self, add: impl FnOnce(&mut Copies)) {
+        add(self.copies.get_or_insert_default());
         if self.is_read() {
             self.recorded();
         }
@@ -239,8 +239,8 @@ impl Flow {
 
     /// The body is whole.
     fn recorded(&mut self) {
-        if let Some(fill) = self.fill.take() {
-            fill.commit();
+        if let Some(copies) = self.copies.take() {
+            copies.end();
         }
     }
 
@@ -288,8 +288,8 @@ impl Flow {
                 *left -= count as u64;
                 let ended = *left == 0;
                 self.data += count as u64;
-                if let Some(fill) = &mut self.fill {
-                    fill.take(&bytes[..count]);
+                if let Some(copies) = &mut self.copies {
+                    copies.take(&bytes[..count]);
                     if ended {
                         self.recorded();
                     }
@@ -312,8 +312,8 @@ impl Flow {
             }
             Source::UntilClose => {
                 self.data += bytes.len() as u64;
-                if let Some(fill) = &mut self.fill {
-                    fill.take(bytes);
+                if let Some(copies) = &mut self.copies {
+                    copies.take(bytes);
                 }
                 if !self.chunked_out && self.compressor.is_none() {
                     return Ok((bytes.len(), Some(bytes)));
@@ -328,8 +328,8 @@ impl Flow {
                         Step::Data { skip, len } => {
                             self.data += len as u64;
                             let data = &bytes[at + skip..at + skip + len];
-                            if let Some(fill) = &mut self.fill {
-                                fill.take(data);
+                            if let Some(copies) = &mut self.copies {
+                                copies.take(data);
                             }
                             match &mut self.compressor {
                                 Some(compressor) => compressor.write(data, &mut self.pending)?,
@@ -491,7 +491,7 @@ impl Flow {
         source: &mut Stream,
         destination: &Stream,
     ) -> Result<Spliced, FlowError> {
-        let is_watched = self.compressor.is_some() || self.fill.is_some() || !self.limits.is_empty();
+        let is_watched = self.compressor.is_some() || self.copies.is_some() || !self.limits.is_empty();
         if !self.is_bulk || is_watched || !destination.takes_pipes() {
             return Ok(Spliced::NotHere);
         }

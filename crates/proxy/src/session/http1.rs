@@ -3,7 +3,7 @@
 
 use super::client::{Client, Filled};
 use super::transaction::Transaction;
-use super::{dispatch, log, reply, route, tracking};
+use super::{dispatch, log, reply, route, trace, tracking};
 use crate::net::buffers;
 use crate::net::clock;
 use crate::registry::Phase;
@@ -231,6 +231,7 @@ pub(super) fn arrived(client: &mut Client, transaction: &mut Transaction) {
         super::body::decode(client, transaction);
     }
     log::capture_request(client, transaction);
+    trace::begin(client, transaction);
     tracking::count_on_connection(client, &tracking::REQUEST);
 }
 

@@ -7,10 +7,12 @@ use super::flow::Flow;
 use super::http1::session_begins;
 use super::log;
 use super::route::{TcpRoute, route_tcp};
+use super::trace::{self, TracedBody};
 use super::transaction::Transaction;
 use super::tunnel::{HalfClosed, Inspection, tunnel};
 use crate::upstream::ServerConnection;
 use http::Framing;
+use rules::Direction;
 use rules::ProxyId;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,6 +36,7 @@ pub async fn serve(client: &mut Client) -> Served {
     times.request_done = Some(begin);
     transaction.facts.id = worker.state().process.next_stream.fetch_add(1, Relaxed) + 1;
     session_begins(client, worker.millis(begin));
+    trace::begin(client, &mut transaction);
     // Boxed: the future of a long-lived tunnel is one allocation, its client another.
     let served = Box::pin(run(client, &mut transaction)).await;
     if served == Served::Over {
@@ -54,6 +57,7 @@ async fn run(client: &mut Client, transaction: &mut Transaction) -> Served {
     let begin = transaction.facts.times.request_done.unwrap_or(client.accept);
     let now_ms = worker.millis(begin);
     transaction.facts.backend = Some(backend);
+    trace::set_backend(client, transaction, worker.plan().settings(backend));
     live.current.increment();
     live.sessions_rate.add(now_ms);
     live.last_session_ms.store(now_ms, Relaxed);
@@ -96,6 +100,10 @@ pub async fn relay(
     log::as_soon_as_possible(client, transaction);
     let mut up = Flow::new(Framing::UntilClose);
     let mut down = Flow::new(Framing::UntilClose);
+    if let Some(tracer) = &transaction.tracer {
+        up.copy(|copies| copies.traced = Some(TracedBody::new(tracer, Direction::Request)));
+        down.copy(|copies| copies.traced = Some(TracedBody::new(tracer, Direction::Response)));
+    }
     up.limit(std::mem::take(&mut transaction.upload_limits));
     down.limit(std::mem::take(&mut transaction.download_limits));
     if !connection.announced {

@@ -4,6 +4,7 @@
 use super::activity::Counted;
 use super::bandwidth::Bandwidth;
 use super::persist::Presented;
+use super::trace::Tracer;
 use super::tracking::{self, TRACKERS, Trackers};
 use crate::cache::{CacheRequest, Fill};
 use crate::worker::Worker;
@@ -81,6 +82,8 @@ pub struct Transaction {
     pub download_limits: Vec<Bandwidth>,
     /// The response is being kept.
     pub cache_fill: Option<Fill>,
+    /// `filter trace` tells of this stream.
+    pub tracer: Option<Rc<Tracer>>,
     /// The client's connection may live on after the response.
     pub client_keeps_alive: bool,
     pub variables: StreamVariables,
@@ -148,6 +151,7 @@ impl Transaction {
                 request_compression: None,
                 cache_request: None,
                 cache_fill: None,
+                tracer: None,
                 upload_limits: Vec::new(),
                 download_limits: Vec::new(),
                 client_keeps_alive: false,
@@ -176,6 +180,7 @@ impl Transaction {
     pub fn give(mut transaction: Box<Transaction>) {
         tracking::release(&mut transaction.trackers);
         transaction.cache_fill = None;
+        transaction.tracer = None;
         transaction.upload_limits.clear();
         transaction.download_limits.clear();
         let capacity = transaction.request.capacity() + transaction.response.capacity();

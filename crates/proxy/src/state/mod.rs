@@ -159,6 +159,8 @@ pub struct ProcessState {
     pub next_stream: AtomicU64,
     pub next_session: AtomicU64,
     pub dropped_logs: AtomicU64,
+    /// Messages that `log-forward` sections received.
+    pub received_logs: AtomicU64,
     /// `proc.*`.
     pub variables: Arc<rules::ProcessVariables>,
     /// Descriptors in use from which no connection to a server is kept idle; 0: no limit.
@@ -206,6 +208,7 @@ impl ProcessState {
             next_stream: AtomicU64::new(0),
             next_session: AtomicU64::new(0),
             dropped_logs: AtomicU64::new(0),
+            received_logs: AtomicU64::new(0),
             idle_descriptors_max: AtomicU64::new(0),
             variables: Arc::new(rules::ProcessVariables::new(0)),
             room: Notify::new(),

@@ -27,7 +27,7 @@ impl Default for DateCache {
     }
 }
 
-const MONTHS: [&str; 12] =
+pub(super) const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 impl DateCache {
@@ -42,6 +42,16 @@ impl DateCache {
             *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
             rest /= 10;
         }
+    }
+
+    /// RFC 3164's, with a blank behind it.
+    pub fn short(&self) -> &[u8] {
+        &self.short
+    }
+
+    /// RFC 5424's, with a blank behind it.
+    pub fn iso(&self) -> &[u8] {
+        &self.iso
     }
 
     fn render(&mut self, time: sys::clock::LocalTime) {
@@ -135,6 +145,14 @@ impl Framing {
         segments.push(message);
         segments.finish()
     }
+}
+
+/// A message whose header is there already, cut to `length_max` bytes, then a newline.
+pub fn forwarded<'a>(header: &'a [u8], message: &'a [u8], length_max: usize) -> Segments<'a> {
+    let mut segments = Segments::new(length_max);
+    segments.push(header);
+    segments.push(message);
+    segments.finish()
 }
 
 /// Slices of one message, for one gathering write.

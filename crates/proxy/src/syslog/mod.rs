@@ -7,13 +7,16 @@
 //! Sending allocates nothing, formats a date once a second, makes one system call per target and never waits: what
 //! the other side does not take at once is dropped and counted. This module never decides what is logged.
 
+mod forwarded;
 mod frame;
 mod outlet;
+mod received;
 mod ring;
 mod sample;
 mod targets;
 
 pub use outlet::{Outlets, OutletsBuilder, Scratch};
+pub use received::Received;
 pub use ring::{Receiver, Ring};
 pub use targets::{Identity, Targets};
 

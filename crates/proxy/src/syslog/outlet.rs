@@ -248,7 +248,13 @@ impl Outlets {
     /// When no socket can be made. An address that cannot be reached now is tried again by each message.
     pub fn scratch(self: &Arc<Self>) -> io::Result<Scratch> {
         let udp = self.udp.iter().map(connected_udp).collect::<io::Result<Vec<_>>>()?;
-        Ok(Scratch { outlets: Arc::clone(self), udp, date: DateCache::default(), reconnected: None })
+        Ok(Scratch {
+            outlets: Arc::clone(self),
+            udp,
+            date: DateCache::default(),
+            header: Vec::new(),
+            reconnected: None,
+        })
     }
 }
 
@@ -268,6 +274,8 @@ pub struct Scratch {
     outlets: Arc<Outlets>,
     udp: Vec<UdpSocket>,
     pub(super) date: DateCache,
+    /// Headers of messages that are sent on, one after the other.
+    pub(super) header: Vec<u8>,
     /// When this thread last connected a UNIX socket anew itself.
     reconnected: Option<Instant>,
 }

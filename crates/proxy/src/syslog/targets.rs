@@ -1,10 +1,12 @@
 //! The `log` lines of one log owner (`global`, or a proxy with its own), ready to send.
 
-use super::frame::Framing;
+use super::forwarded;
+use super::frame::{self, Framing};
 use super::outlet::{self, OutletId, OutletsBuilder, Scratch};
+use super::received::Received;
 use super::sample::Sampler;
 use super::{MESSAGE_LENGTH_MAX, OpenError};
-use haproxy_config::model::LogTarget;
+use haproxy_config::model::{LogFormatKind, LogTarget};
 use rules::WallTime;
 
 /// Who the messages say they are from.
@@ -21,6 +23,9 @@ pub struct Identity<'a> {
 struct Line {
     outlet: OutletId,
     framing: Framing,
+    /// For messages that are sent on.
+    format: LogFormatKind,
+    facility: u8,
     sampler: Option<Sampler>,
     length_max: usize,
     max_level: u8,
@@ -47,15 +52,12 @@ impl Targets {
             let outlet = outlets.open(&target.address)?;
             let ring = outlets.ring(outlet);
             let length_max = target.max_length.min(MESSAGE_LENGTH_MAX);
+            let format = ring.map_or(target.format, |ring| ring.format);
             Ok(Line {
                 outlet,
-                framing: Framing::new(
-                    ring.map_or(target.format, |ring| ring.format),
-                    target.facility,
-                    identity.tag,
-                    identity.hostname,
-                    identity.pid,
-                ),
+                format,
+                facility: target.facility,
+                framing: Framing::new(format, target.facility, identity.tag, identity.hostname, identity.pid),
                 sampler: target.sample.as_ref().map(|(ranges, size)| Sampler::new(ranges, *size)),
                 length_max: ring.map_or(length_max, |ring| ring.max_length.min(length_max)),
                 max_level: target.max_level,
@@ -104,5 +106,26 @@ impl Targets {
             let segments = line.framing.segments(level, date, structured_data, message, line.length_max);
             outlet::send(outlets, udp, reconnected, line.outlet, &segments);
         }
+    }
+
+    /// Sends a message on that was received. What it says of itself stays, as far as a line's format has a place for it.
+    /// Without a priority it passes every level and gets the line's facility.
+    pub fn forward(&self, received: &Received<'_>, now: WallTime, scratch: &mut Scratch) {
+        scratch.date.update(now);
+        let end = received.message.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+        let message = &received.message[..end];
+        let mut header = std::mem::take(&mut scratch.header);
+        let (outlets, udp, reconnected, date) = scratch.parts();
+        for line in &self.lines {
+            let is_wanted = received.level().is_none_or(|level| level <= line.max_level);
+            if !is_wanted || line.sampler.as_ref().is_some_and(|sampler| !sampler.picks()) {
+                continue;
+            }
+            header.clear();
+            forwarded::header(line.format, line.facility, line.min_level, received, date, &mut header);
+            let segments = frame::forwarded(&header, message, line.length_max);
+            outlet::send(outlets, udp, reconnected, line.outlet, &segments);
+        }
+        scratch.header = header;
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn check_filters(draft: &Draft, model: &Model, context: &mut Context<
     let limits = || {
         draft.proxy.filters.iter().filter_map(|filter| match filter {
             Filter::Bandwidth(limit) => Some(limit),
-            Filter::Compression | Filter::Cache(_) | Filter::Trace => None,
+            Filter::Compression | Filter::Cache(_) | Filter::Trace(_) => None,
         })
     };
     for (action, span) in rulesets::stream_actions(draft) {

@@ -258,7 +258,7 @@ fn totals(state: &State) -> Vec<Row> {
         ("TotalSplicdedBytesOut", "MGP", "Of these, spliced in the kernel", Some(Value::Large(0))),
         ("BytesOutRate", "MRP", "Bytes sent in the last second", Some(Value::Large(0))),
         ("DebugCommandsIssued", "MGP", "Debugging commands run", number(0)),
-        ("CumRecvLogs", "MCP", "Log lines received", number(0)),
+        ("CumRecvLogs", "MCP", "Log lines received", number(process.received_logs.load(Relaxed) as u32)),
         ("Build info", "POS", "Version and build", text(VERSION_TEXT)),
         ("Memmax_bytes", "CLP", "Memory limit, bytes; 0 is none", number(0)),
         ("PoolAlloc_bytes", "MGP", "Memory held, bytes", Some(Value::Large(resident()))),

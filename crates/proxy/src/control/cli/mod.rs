@@ -135,7 +135,7 @@ impl Api {
                 socket.bind.borrow_mut().clone_from(&global.stats_sockets[*index].bind);
                 true
             }
-            Some(Place::Frontend(..) | Place::Peers(_)) | None => {
+            Some(Place::Frontend(..) | Place::Peers(_) | Place::LogForward(..)) | None => {
                 socket.closed.notify_one();
                 false
             }
