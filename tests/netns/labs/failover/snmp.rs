@@ -625,3 +625,62 @@ fn a_master_that_hangs_keeps_nobody_waiting() {
         a.wait_for("SNMP: AgentX subagent connected");
     });
 }
+
+#[test]
+fn one_of_two_processes_shows_the_daemon() {
+    lab("failover::snmp::one_of_two_processes_shows_the_daemon", || {
+        let net = Net::new(&["a"]);
+        // Without IPVS the checkers' process has programs of its own.
+        run("mkdir -p /run/bpf && mount -t bpf bpf /run/bpf");
+        let _master = Server::master("a");
+        let router = configuration(100, "10.9.0.100", "");
+        let configure = |name: &str, words: &str| {
+            let global = format!("global_defs {{\n router_id {name}\n snmp_socket unix:{MASTER}\n{words}");
+            let text = router.replacen("global_defs {", &global, 1);
+            let server = "virtual_server 10.9.0.100 80 {\n lb_algo rr\n lb_kind NAT\n protocol TCP\n \
+                          real_server 10.9.0.1 80 {\n }\n}\n";
+            std::fs::write("/tmp/both.conf", format!("{text}{server}")).expect("written");
+        };
+        configure("LVS_1", " enable_snmp_vrrp\n enable_snmp_checker\n");
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", "a"]).arg(netns::hosts::hawser());
+        command.args([
+            "keepalived",
+            "-n",
+            "-l",
+            "-D",
+            "-f",
+            "/tmp/both.conf",
+            "-p",
+            "/tmp/p",
+            "-r",
+            "/tmp/v",
+        ]);
+        command.args(["-c", "/tmp/c"]);
+        command.env("HAWSER_DIRECTOR_OPTIONS", "--interface eth0 --flows 4096 --pin /run/bpf/hawser");
+        let log = std::fs::File::create("/tmp/both.log").expect("its log");
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn();
+        let daemon = Server(child.expect("the binary is built"));
+        let shows = |what: &str, parts: [bool; 2]| {
+            wait_until(Duration::from_secs(20), what, || {
+                let seen = walk(&net, KEEPALIVED);
+                let router = seen.get(&format!("{KEEPALIVED}.1.2.0"));
+                let has =
+                    |part: u32| seen.keys().any(|name| name.starts_with(&format!("{KEEPALIVED}.{part}.")));
+                router.is_some_and(|router| router.contains(what)) && [has(2), has(3)] == parts
+            });
+        };
+        shows("LVS_1", [true, true]);
+        for (name, words, parts) in [
+            ("LVS_2", " enable_snmp_vrrp\n", [true, false]),
+            ("LVS_3", " enable_snmp_checker\n", [false, true]),
+            ("LVS_4", " enable_snmp_vrrp\n enable_snmp_checker\n", [true, true]),
+        ] {
+            configure(name, words);
+            run(&format!("kill -HUP {}", daemon.0.id()));
+            shows(name, parts);
+        }
+        let log = std::fs::read_to_string("/tmp/both.log").expect("its log");
+        assert!(!log.contains("refused"), "{log}");
+    });
+}
