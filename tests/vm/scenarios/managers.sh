@@ -235,10 +235,13 @@ C
 wait_until() {
   local what=$1; shift
   for i in $(seq 100); do "$@" && return; sleep 0.3; done
-  echo "never: $what"
+  echo "never: $what; last seen: $SEEN"
 }
 walk() { snmpbulkwalk -v2c -c public -On -Cc -t 5 127.0.0.1:16161 .1.3.6.1.4.1.9586.100.5 > /job/out/$1-$NAME; }
-shows() { snmpget -v2c -c public -On -t 5 127.0.0.1:16161 .1.3.6.1.4.1.9586.100.5.$1 | grep -q -- "$2"; }
+shows() {
+  SEEN=$(snmpget -v2c -c public -On -t 5 127.0.0.1:16161 .1.3.6.1.4.1.9586.100.5.$1)
+  grep -q -- "$2" <<< "$SEEN"
+}
 told() { [ "$(grep -c "9586.100.5.3.5.0" /run/traps)" -ge $1 ]; }
 begin() {
   rm -rf /run/agentx /run/snmp /run/traps /run/good /run/told-down; mkdir /run/snmp; touch /run/traps
