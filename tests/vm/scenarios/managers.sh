@@ -263,7 +263,7 @@ story() {
   cat /run/lvs.fifo > /job/out/pipe-$NAME & local reader=$!
   "$@" -f /run/keepalived.conf > /job/out/log-$NAME 2>&1 & pid=$!
   # It is proven, and one of its checks is not.
-  wait_until "first checks" shows 3.4.1.13.1.2 ': 1$'
+  wait_until "first checks" shows 3.4.1.13.1.2 ': 0$'
   wait_until "it is told" test -e /run/told-down
   wait_until "two fail" shows 3.4.1.13.1.4 ': 2$'
   wait_until "the lone one fails" shows 3.4.1.6.7.2 ': 2$'
