@@ -2,7 +2,7 @@
 //!
 //! A plane is told single steps; the director computes them with [`crate::table::difference`], so that a plane keeps no
 //! plan of its own. A second plane, of our own XDP programs, implements the same trait: its services and real servers
-//! are maps, and a step is a map update (see `docs/plan-director.md`).
+//! are maps, and a step is a map update (see `docs/director.md`).
 
 use crate::kernel::{Kernel, Refusal};
 use crate::remembered::{Remembered, remembered};
